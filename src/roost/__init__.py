@@ -1,0 +1,1 @@
+"""Roost: an enterprise, multi-tenant, cloud-native PaaS on Kubernetes."""

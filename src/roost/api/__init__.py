@@ -1,0 +1,1 @@
+"""The HTTP API: factory, authentication, mounted routes."""

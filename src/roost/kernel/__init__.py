@@ -1,0 +1,1 @@
+"""The one loop, the Capability contract, discovery, queue and leader election."""

@@ -1,0 +1,1 @@
+"""Frozen typed data: names, conditions, plans. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""One module per core kind of `roost.dev/v1alpha1`."""

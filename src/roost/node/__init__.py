@@ -1,0 +1,1 @@
+"""The embedded cluster: build, start, join, stop, wipe."""

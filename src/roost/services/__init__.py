@@ -1,0 +1,1 @@
+"""One folder per managed-service type; found by discovery."""
