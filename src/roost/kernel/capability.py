@@ -1,0 +1,55 @@
+"""The Capability contract: what a folder under `capabilities/` or `services/` offers, as import strings.
+
+Import strings keep discovery cheap: the CLI never loads FastAPI or a Kubernetes client, and the pure parts pull in no I/O. The kernel
+resolves them when it needs them (`load`).
+
+Signatures behind the strings:
+    resource: a subclass of roost.model.resource.Resource
+    observe:  async (reader: roost.kube.reader.Reader, object: Resource) -> Observed          (reads only)
+    plan:     (object: Resource, observed: Observed, now: datetime) -> Plan                    (pure)
+    watches:  tuple[Watch, ...]    other kinds whose changes make the owner be looked at again
+    actions:  Mapping[str, async (Action, ActionContext) -> None]
+    routes:   fastapi.APIRouter
+    commands: click.Group or click.Command, mounted in the CLI
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Another kind to watch. An event there makes the named owner be reconciled.
+
+    owner: how the reconciled object is found: `owner` (owner reference or inventory), `label:<key>` (value is the name, same namespace),
+        `name` (same name and namespace), `tenant` (the Tenant of the namespace), `all` (every object of the capability's kind).
+    labels: only objects with these labels (selector text), so that caches stay small.
+    """
+
+    api_version: str
+    kind: str
+    owner: str = "owner"
+    labels: str = ""
+    namespace: str | None = None
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One ability. Discovery looks for the name `capability` in each folder's `__init__`."""
+
+    name: str
+    resource: str | None = None
+    observe: str | None = None
+    plan: str | None = None
+    watches: str | None = None
+    actions: str | None = None
+    routes: str | None = None
+    commands: str | None = None
+    finalizer: bool = False  # Children outside the owner's namespace: pruned by the kernel before the object may go.
+
+
+def load(reference: str) -> Any:
+    """What `package.module:attribute` names. ImportError or AttributeError where there is none."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)

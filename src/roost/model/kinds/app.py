@@ -1,0 +1,155 @@
+"""App: the only intent of an application in an environment. Release copies its content; Deployments follow the Release."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from roost.model.names import APP_PATTERN, PROCESS_PATTERN, VARIABLE_PATTERN
+from roost.model.resource import Model, Resource, StatusModel
+
+IMAGE_PATTERN = r"^[a-z0-9.:-]+/[a-z0-9/._-]+(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]{64}$"
+
+
+class Artefact(Model):
+    """What runs: an image by digest, and where it came from."""
+
+    image: str = Field(
+        pattern=IMAGE_PATTERN, max_length=400, description="repository[:tag]@sha256:... ; deploys are by digest only."
+    )
+    commit: str = Field("", max_length=64, description="The commit or revision that it was built from.")
+    run: str = Field("", max_length=63, description="The Run that built it.")
+    runs_as_root: bool = Field(
+        False, description="The image runs as root: its instances get a user namespace of their own."
+    )
+
+
+class Resources(Model):
+    """What one instance gets. Kubernetes quantities; memory is request and limit alike."""
+
+    cpu: str = Field("100m", max_length=20, description="CPU requested, in cores.")
+    cpu_limit: str = Field("", max_length=20, description="CPU limit in cores; empty: none but the environment's.")
+    memory: str = Field("256Mi", max_length=20, description="Memory, in bytes.")
+
+
+class Health(Model):
+    """How an instance shows that it serves. Without `path` the port must accept connections."""
+
+    path: str = Field("", max_length=200, pattern=r"^(/.*)?$", description="HTTP path that answers below 400.")
+    start_s: int = Field(60, ge=5, le=3600, description="Seconds that a start may take.")
+
+
+class Process(Model):
+    """One kind of process, e.g. web or worker."""
+
+    name: str = Field(pattern=PROCESS_PATTERN, max_length=15)
+    command: tuple[str, ...] = Field((), max_length=50, description="argv; empty: what the image says.")
+    port: int | None = Field(
+        None, ge=1, le=65535, description="Where it listens; a process named web with a port gets the URL."
+    )
+    replicas: int = Field(1, ge=0, le=200, description="Instances.")
+    resources: Resources = Resources()
+    health: Health = Health()
+    grace_s: int = Field(30, ge=0, le=3600, description="Seconds that an instance has to end after SIGTERM.")
+
+
+class Variable(Model):
+    """One variable of the environment that the processes see."""
+
+    name: str = Field(pattern=VARIABLE_PATTERN, max_length=127)
+    value: str = Field("", max_length=32768)
+
+
+class AppSpec(Model):
+    """The whole intent."""
+
+    artefact: Artefact | None = Field(None, description="Nothing runs before there is one.")
+    processes: tuple[Process, ...] = Field((Process(name="web", port=8080),), min_length=1, max_length=10)
+    release_command: tuple[str, ...] = Field(
+        (), max_length=50, description="argv, run once before a version goes live."
+    )
+    config: tuple[Variable, ...] = Field((), max_length=300, description="Plain configuration, sorted by name.")
+    secret_version: str = Field(
+        "", max_length=64, description="Digest of the secret configuration (Secret `<app>-config`); set by the API."
+    )
+    domains: tuple[str, ...] = Field((), max_length=20, description="More host names that lead here.")
+    stopped: bool = Field(False, description="Keep everything, run nothing.")
+    hold: str = Field(
+        "", max_length=200, description="Why automatic promotion pauses (set by a rollback); empty: it does not."
+    )
+
+
+class AppStatus(StatusModel):
+    """What came of it."""
+
+    release: str | None = Field(None, max_length=63, description="The current Release.")
+    live: str | None = Field(None, max_length=63, description="The Release that serves.")
+    url: str | None = Field(None, max_length=300)
+    instances: int | None = Field(None, description="Instances that are ready.")
+    wanted: int | None = Field(None, description="Instances that should be.")
+
+
+class App(Resource):
+    """An application in an environment."""
+
+    KIND: ClassVar[str] = "App"
+    PLURAL: ClassVar[str] = "apps"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Version", ".status.live", "string"),
+        ("Ready", '.status.conditions[?(@.type=="Ready")].status', "string"),
+        ("Reason", '.status.conditions[?(@.type=="Ready")].reason', "string"),
+        ("URL", ".status.url", "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            f"self.metadata.name.matches('{APP_PATTERN}')",
+            "An application's name has 1 to 30 lower-case letters, digits and hyphens, a letter first.",
+        ),
+        (
+            "self.spec.processes.all(a, self.spec.processes.exists_one(b, b.name == a.name))",
+            "Two processes have the same name.",
+        ),
+    )
+
+    spec: AppSpec = AppSpec()
+    status: AppStatus = AppStatus()
+
+
+class ReleaseSpec(Model):
+    """Everything that one version is: immutable."""
+
+    app: str = Field(pattern=APP_PATTERN, max_length=30)
+    number: int = Field(ge=1, le=1_000_000)
+    content: AppSpec = Field(description="The App's content at that moment.")
+    digest: str = Field(max_length=64, description="SHA-256 of the content.")
+    author: str = Field("", max_length=100, description="Who made the change.")
+    cause: str = Field("", max_length=300, description="What was changed, in words.")
+    previous: str | None = Field(None, max_length=63, description="The Release before.")
+
+
+class ReleaseStatus(StatusModel):
+    """What became of it."""
+
+    phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
+    live_at: str | None = Field(None, max_length=40)
+
+
+class Release(Resource):
+    """One numbered version of an application: image, configuration, routes, scale."""
+
+    KIND: ClassVar[str] = "Release"
+    PLURAL: ClassVar[str] = "releases"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("App", ".spec.app", "string"),
+        ("Number", ".spec.number", "integer"),
+        ("Phase", ".status.phase", "string"),
+        ("Author", ".spec.author", "string"),
+        ("Cause", ".spec.cause", "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self.spec == oldSelf.spec", "A release never changes; make a new one."),
+    )
+
+    spec: ReleaseSpec
+    status: ReleaseStatus = ReleaseStatus()

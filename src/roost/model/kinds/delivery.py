@@ -1,0 +1,160 @@
+"""Project, Run, Promotion: from a repository to an App."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from roost.model.kinds.app import Artefact, Process
+from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
+from roost.model.resource import Model, Resource, StatusModel
+
+
+class Build(Model):
+    """How the image is made. Empty fields: what the repository says."""
+
+    strategy: Literal["auto", "containerfile", "python"] = Field(
+        "auto", description="auto: a Containerfile where there is one."
+    )
+    context: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*)?$",
+        description="A sub-directory of the repository.",
+    )
+    containerfile: str = Field("", max_length=200, description="Path of the Containerfile in the context.")
+    start: str = Field("", max_length=500, description="The start command of web where the repository brings none.")
+    port: int = Field(8080, ge=1, le=65535, description="Where web listens ($PORT).")
+    timeout_s: int = Field(1800, ge=10, le=7200, description="Seconds that a build may take.")
+    secrets: tuple[str, ...] = Field(
+        (), max_length=20, description="Secrets of the build namespace, mounted for RUN only, by name."
+    )
+
+
+class ProjectSpec(Model):
+    """A repository and what becomes of a push to it."""
+
+    branch: str = Field("main", max_length=200, description="Pushes to this branch are built and deployed.")
+    build: Build = Build()
+    environment: str = Field(
+        "", max_length=12, description="Where a successful run goes; empty: the tenant's first environment."
+    )
+    app: str = Field("", max_length=30, description="The App it becomes; empty: one named as the project.")
+
+
+class ProjectStatus(StatusModel):
+    """What came of it."""
+
+    repository: str | None = Field(None, max_length=300, description="Where to push to.")
+    last_run: str | None = Field(None, max_length=63)
+
+
+class Project(Resource):
+    """A hosted repository that builds into an application."""
+
+    KIND: ClassVar[str] = "Project"
+    PLURAL: ClassVar[str] = "projects"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Branch", ".spec.branch", "string"),
+        ("Last run", ".status.lastRun", "string"),
+        ("Ready", '.status.conditions[?(@.type=="Ready")].status', "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            f"self.metadata.name.matches('{APP_PATTERN}')",
+            "A project's name has 1 to 30 lower-case letters, digits and hyphens, a letter first.",
+        ),
+    )
+
+    spec: ProjectSpec = ProjectSpec()
+    status: ProjectStatus = ProjectStatus()
+
+
+class RunSpec(Model):
+    """One execution; only `cancel` may change."""
+
+    project: str = Field(pattern=APP_PATTERN, max_length=30)
+    ref: str = Field(max_length=250, description="The full ref, e.g. refs/heads/main.")
+    commit: str = Field(pattern=r"^[0-9a-f]{40,64}$", max_length=64)
+    attempt: int = Field(1, ge=1, description="Which move of the ref this is.")
+    author: str = Field("", max_length=100, description="Who pushed.")
+    build: Build = Field(Build(), description="The project's build as it stood when the ref moved.")
+    cancel: bool = False
+
+
+class RunStatus(StatusModel):
+    """How far it is."""
+
+    phase: Literal["Pending", "Building", "Succeeded", "Failed", "Cancelled"] | None = None
+    step: str | None = Field(None, max_length=60)
+    started_at: str | None = Field(None, max_length=40)
+    finished_at: str | None = Field(None, max_length=40)
+    artefact: Artefact | None = None
+    processes: tuple[Process, ...] = Field((), max_length=10)
+    release_command: tuple[str, ...] = Field((), max_length=50)
+    detected: str | None = Field(None, max_length=2000, description="What was detected and why.")
+    promotion: str | None = Field(None, max_length=130, description="`<namespace>/<name>` of the Promotion it led to.")
+
+
+class Run(Resource):
+    """One build of one commit; ends in a digest."""
+
+    KIND: ClassVar[str] = "Run"
+    PLURAL: ClassVar[str] = "runs"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Project", ".spec.project", "string"),
+        ("Commit", ".spec.commit", "string"),
+        ("Phase", ".status.phase", "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "self.spec.project == oldSelf.spec.project && self.spec.ref == oldSelf.spec.ref"
+            " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt",
+            "A run never changes; only cancel may be set.",
+        ),
+    )
+
+    spec: RunSpec
+    status: RunStatus = RunStatus()
+
+
+class PromotionSpec(Model):
+    """Bring this artefact into this environment: the only way a pipeline changes an App."""
+
+    app: str = Field(pattern=APP_PATTERN, max_length=30)
+    artefact: Artefact
+    processes: tuple[Process, ...] = Field(
+        (), max_length=10, description="What the build says; scale and resources stay the App's."
+    )
+    release_command: tuple[str, ...] = Field((), max_length=50)
+    run: str = Field("", max_length=63)
+    sequence: int = Field(0, ge=0, description="Later moves win: an older one never replaces a newer.")
+    source_environment: str = Field("", max_length=12, pattern=rf"^({ENVIRONMENT_PATTERN[1:-1]})?$")
+    author: str = Field("", max_length=100)
+
+
+class PromotionStatus(StatusModel):
+    """What came of it."""
+
+    phase: Literal["Pending", "Applied", "Superseded", "Refused"] | None = None
+    release: str | None = Field(None, max_length=63)
+
+
+class Promotion(Resource):
+    """An artefact on its way into an environment."""
+
+    KIND: ClassVar[str] = "Promotion"
+    PLURAL: ClassVar[str] = "promotions"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("App", ".spec.app", "string"),
+        ("Phase", ".status.phase", "string"),
+        ("Run", ".spec.run", "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self.spec == oldSelf.spec", "A promotion never changes; make a new one."),
+    )
+
+    spec: PromotionSpec
+    status: PromotionStatus = PromotionStatus()

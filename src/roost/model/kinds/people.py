@@ -1,0 +1,40 @@
+"""User and Token: who a person is. The person's rights hang on the ServiceAccount of the same id in `roost-people`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from roost.model.resource import Model, Resource, StatusModel
+
+
+class UserSpec(Model):
+    """Data about a person; the id is the object's name and never changes hands."""
+
+    title: str = Field("", max_length=100, description="The name that people see.")
+    mail: str = Field("", max_length=200)
+    platform_role: Literal["", "administrator", "operator", "auditor"] = Field(
+        "", description="A role over the whole platform."
+    )
+    disabled: bool = False
+
+
+class UserStatus(StatusModel):
+    """What came of it."""
+
+    service_account: str | None = Field(None, max_length=63)
+
+
+class User(Resource):
+    """A person."""
+
+    KIND: ClassVar[str] = "User"
+    PLURAL: ClassVar[str] = "users"
+    NAMESPACED: ClassVar[bool] = False
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Title", ".spec.title", "string"),
+        ("Role", ".spec.platformRole", "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+
+    spec: UserSpec = UserSpec()
+    status: UserStatus = UserStatus()

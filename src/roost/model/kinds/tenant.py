@@ -1,0 +1,75 @@
+"""Tenant: a team's environments, members and quota."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN
+from roost.model.resource import Model, Resource, StatusModel
+
+Role = Literal["owner", "developer", "viewer", "approver"]
+
+
+class Quota(Model):
+    """What an environment may use at most. Kubernetes quantities."""
+
+    cpu: str = Field("4", max_length=20, description="CPU that the requests of all instances may add up to, in cores.")
+    memory: str = Field("8Gi", max_length=20, description="Memory that the requests may add up to, in bytes.")
+    pods: int = Field(50, ge=1, le=5000, description="Instances at the same time.")
+    storage: str = Field("20Gi", max_length=20, description="Storage that all volumes may add up to, in bytes.")
+
+
+class Environment(Model):
+    """One environment, e.g. dev, test, prod: a namespace of its own."""
+
+    name: str = Field(
+        pattern=ENVIRONMENT_PATTERN, max_length=12, description="No hyphen: `<tenant>-<environment>` is read back."
+    )
+    quota: Quota = Quota()
+
+
+class Member(Model):
+    """A person of the tenant and what they may do."""
+
+    person: str = Field(pattern=PERSON_PATTERN, max_length=40, description="The person's immutable id.")
+    role: Role = Field("developer", description="owner, developer, viewer or approver.")
+    environments: tuple[str, ...] = Field((), max_length=20, description="Only in these environments; empty: in all.")
+
+
+class TenantSpec(Model):
+    """What a tenant is given."""
+
+    title: str = Field("", max_length=100, description="The name that people see.")
+    environments: tuple[Environment, ...] = Field(
+        (Environment(name="dev"),), min_length=1, max_length=10, description="In the order of promotion."
+    )
+    members: tuple[Member, ...] = Field((), max_length=500)
+    build_quota: Quota = Field(Quota(cpu="4", memory="8Gi", pods=20), description="What builds may use at most.")
+
+
+class TenantStatus(StatusModel):
+    """What came of it."""
+
+    namespaces: tuple[str, ...] = Field((), max_length=12)
+
+
+class Tenant(Resource):
+    """A team: environments, members, quota, walls."""
+
+    KIND: ClassVar[str] = "Tenant"
+    PLURAL: ClassVar[str] = "tenants"
+    NAMESPACED: ClassVar[bool] = False
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Ready", '.status.conditions[?(@.type=="Ready")].status', "string"),
+        ("Reason", '.status.conditions[?(@.type=="Ready")].reason', "string"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "self.spec.environments.all(a, self.spec.environments.exists_one(b, b.name == a.name))",
+            "Two environments have the same name.",
+        ),
+    )
+
+    spec: TenantSpec = TenantSpec()
+    status: TenantStatus = TenantStatus()

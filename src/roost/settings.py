@@ -1,0 +1,56 @@
+"""Settings: one frozen typed object, read once in `mains` and handed on as an argument.
+
+Every field has a default, a unit where it has one, and a reason. Only `roost.mains` calls `Settings.read`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+PREFIX = "ROOST_"
+
+
+class SettingRefused(ValueError):
+    """A setting that cannot be used; its text names the variable and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an installation may decide."""
+
+    domain: str = "roost.localhost"  # Applications answer beneath it; browsers and curl resolve *.localhost.
+    registry: str = "registry.roost-system.svc:5000"  # Where images are pushed to and pulled from.
+    git_url: str = "http://roost-git.roost-system.svc:8080"  # The git server that the API passes pushes on to.
+    api_url: str = "http://roost-api.roost-system.svc"  # Where the API is reached inside the cluster.
+    builder_image: str = "roost.internal/buildkit:dev"  # The one image that a builder may run.
+    platform_image: str = "roost.internal/platform:dev"  # Steps of a run use it.
+    identity: str = ""  # The name of this process in the Lease; the pod's name in a cluster.
+    workers: int = 8  # Objects of one kind that are reconciled at the same time.
+    resync_s: int = 600  # Seconds after which every object is looked at again, whatever happened.
+    lease_duration_s: int = 12  # Seconds that a dead leader keeps the Lease.
+    lease_renew_s: int = 3  # Seconds between two renewals.
+    listen: str = "0.0.0.0:8080"  # Address of the API, or of the git server.
+    metrics: str = "0.0.0.0:9090"  # Address of metrics and health.
+    repositories: str = "/repositories"  # Where the git server keeps the repositories.
+    max_repository_mib: int = 1024  # Mebibytes that one repository may take.
+    max_push_mib: int = 512  # Mebibytes that one push may bring.
+    max_build_s: int = 1800  # Seconds that a build may take.
+    builder_idle_s: int = 1800  # Seconds without a run after which a tenant's builder goes.
+    trust_bundle: str = "/etc/roost/trust/bundle.crt"  # CA bundle for calls to the outside.
+    http_proxy: str = ""  # Proxy of the site, handed to builds.
+    mirrors: str = ""  # Package mirrors of the site, handed to builds: `pip=URL npm=URL go=URL`.
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """Settings from `ROOST_*` variables; SettingRefused names the one that does not fit."""
+        values: dict[str, str | int] = {}
+        for item in fields(cls):
+            text = environment.get(PREFIX + item.name.upper())
+            if text is None:
+                continue
+            if item.type is int or item.type == "int":
+                if not text.isdigit():
+                    raise SettingRefused(f"{PREFIX}{item.name.upper()}={text!r} is not a whole number.")
+                values[item.name] = int(text)
+            else:
+                values[item.name] = text
+        return cls(**values)  # type: ignore[arg-type]
