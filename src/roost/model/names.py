@@ -32,7 +32,25 @@ DEPLOYER: Final = "roost-deployer"
 REGISTRY: Final = "registry.roost-system.svc:5000"
 
 RESERVED: Final = frozenset(
-    "admin api app apps base build cilium console default git kube public registry roost root system www".split()
+    [
+        "admin",
+        "api",
+        "app",
+        "apps",
+        "base",
+        "build",
+        "cilium",
+        "console",
+        "default",
+        "git",
+        "kube",
+        "public",
+        "registry",
+        "roost",
+        "root",
+        "system",
+        "www",
+    ]
 )
 TENANT_PATTERN: Final = r"^[a-z][a-z0-9]{1,19}$"
 ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9]{0,11}$"

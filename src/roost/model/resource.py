@@ -21,16 +21,6 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class StatusModel(Model):
-    """A status: what the kernel writes beside the kind's own fields."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
-
-    observed_generation: int | None = Field(None, description="The generation of the spec that this status speaks of.")
-    conditions: tuple["ConditionStatus", ...] = Field((), max_length=20, description="What is true, and why.")
-    inventory: tuple["InventoryItem", ...] = Field((), max_length=400, description="What this object owns.")
-
-
 class ConditionStatus(Model):
     """A condition as Kubernetes writes it."""
 
@@ -54,6 +44,16 @@ class InventoryItem(Model):
     namespace: str | None = Field(None, max_length=63)
     name: str = Field(max_length=253)
     uid: str = Field(max_length=63)
+
+
+class StatusModel(Model):
+    """A status: what the kernel writes beside the kind's own fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    observed_generation: int | None = Field(None, description="The generation of the spec that this status speaks of.")
+    conditions: tuple[ConditionStatus, ...] = Field((), max_length=20, description="What is true, and why.")
+    inventory: tuple[InventoryItem, ...] = Field((), max_length=400, description="What this object owns.")
 
 
 class Metadata(BaseModel):
