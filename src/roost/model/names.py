@@ -1,6 +1,7 @@
 """Names: what may be called what, and how names are derived from each other.
 
-Used everywhere. Everything derived stays within 63 characters (RFC 1123 label) or is refused when it is made. Environment and tenant
+Used everywhere. Everything derived stays within 63 characters (RFC 1123 label) or is refused when it is made.
+Environment and tenant
 names have no hyphen where the text after it must be read back: `<tenant>-<environment>` is split at the last hyphen.
 """
 
@@ -67,7 +68,7 @@ class NameRefused(ValueError):
 def _match(pattern: str, name: str, what: str, allowed: str) -> str:
     if not re.match(pattern, name):
         raise NameRefused(f"{name!r} cannot be the name of {what}: {allowed}.")
-    if name in RESERVED and what != "a process":
+    if name in RESERVED and what in ("a tenant", "an environment"):
         raise NameRefused(f"{name!r} is reserved and cannot be the name of {what}: take another.")
     return name
 

@@ -17,10 +17,12 @@ DEPLOYER = "deployer"
 class Apply:
     """One manifest to apply (server-side, forced, field manager `roost-<capability>`), in the order of the plan.
 
-    identity: `platform` (the controller itself: walls only), `deployer` (the `roost-deployer` of the manifest's namespace: all that a
+    identity: `platform` (the controller itself: walls only), `deployer` (the `roost-deployer` of the manifest's
+    namespace: all that a
         tenant's text becomes), or `person:<id>` (that person's rights).
     create: made once and never changed (POST; that it already exists is no error when its content is the same owner's).
-    owned: set an owner reference (same namespace or cluster-scoped owner) and keep it in the inventory, so that it is pruned when a later
+    owned: set an owner reference (same namespace or cluster-scoped owner) and keep it in the inventory, so that
+    it is pruned when a later
         plan lacks it. Not owned: e.g. an App that a Promotion writes to.
     """
 
@@ -44,7 +46,8 @@ class Plan:
     """What should be. Same spec, observation and time give the same bytes.
 
     apply: in order. actions: after all that is applied. status: fields of `.status` beside conditions, inventory and
-    observedGeneration. next_check: look again after that long even if nothing happens. hold: stop pruning (the plan is incomplete
+    observedGeneration. next_check: look again after that long even if nothing happens. hold: stop pruning (the
+    plan is incomplete
     because something is waited for).
     """
 

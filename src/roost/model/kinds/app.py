@@ -1,4 +1,5 @@
-"""App: the only intent of an application in an environment. Release copies its content; Deployments follow the Release."""
+"""App: the only intent of an application in an environment. Release copies its content; Deployments follow the
+Release."""
 
 from typing import ClassVar, Literal
 

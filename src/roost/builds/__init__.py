@@ -1,0 +1,1 @@
+"""What happens inside a run: detection, Containerfiles, the steps."""

@@ -1,0 +1,1 @@
+"""Tests that need more than one package, and the runner of all parts."""
