@@ -1,4 +1,4 @@
-"""Runs the tests in parts, prints how long each took, and fails when one does. `make test` and `make test-full` call it.
+"""Runs the tests in parts, prints how long each took, and fails when one does; `make test` and `make test-full` do.
 
     python -m tests.run [--full] [--only PART ...] [--list]
 

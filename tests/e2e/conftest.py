@@ -1,0 +1,226 @@
+"""What the tests on the embedded cluster share: the command line as a person has it, kubectl, HTTP at the gateway.
+
+The cluster is brought up by `make up` (the runner's part `cluster`). Every test module works in tenants of its own, made here and
+removed at the end; what a killed run left is removed at the start.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+KUBECONFIG = "/etc/kubernetes/admin.conf"
+DOMAIN = "roost.localhost"
+SERVER = f"https://api.{DOMAIN}"
+PREFIX = os.environ.get("ROOST_TEST_PREFIX", "e2e")
+
+
+def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
+    """What kubectl printed, as the cluster's administrator; the test fails with its error where it fails."""
+    done = subprocess.run(
+        ["kubectl", "--kubeconfig", KUBECONFIG, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if check and done.returncode:
+        pytest.fail(f"kubectl {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def kubectl_json(*arguments: str) -> dict[str, Any]:
+    """The object or list that `kubectl ... -o json` gave."""
+    loaded: dict[str, Any] = json.loads(kubectl(*arguments, "-o", "json"))
+    return loaded
+
+
+def until(probe: Callable[[], Any], what: str, timeout_s: float = 120, pause_s: float = 0.5) -> Any:
+    """The first true value of `probe`; the test fails where none came in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"After {timeout_s:.0f} s still not: {what} (last: {value!r})")
+        time.sleep(pause_s)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer: status, headers in lower case, body as text."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def get(url: str, ca: str | None = None, timeout_s: float = 10) -> Answer:
+    """GET `url` at the gateway of this machine, by curl; status 0 where no answer came."""
+    command = ["curl", "--silent", "--show-error", "--include", "--max-time", str(timeout_s)]
+    done = subprocess.run(
+        [*command, *(["--cacert", ca] if ca else []), url], capture_output=True, text=True, check=False
+    )
+    head, _, body = done.stdout.partition("\r\n\r\n")
+    first, *rest = head.split("\r\n")
+    if not first.startswith("HTTP/"):
+        return Answer(0, {}, done.stderr)
+    pairs = (line.partition(": ") for line in rest)
+    return Answer(int(first.split()[1]), {name.lower(): value for name, _, value in pairs}, body)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The data on stdout."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody at a terminal: a home of their own, signed in."""
+
+    name: str
+    password: str
+    home: Path
+    ca: str
+    tenant: str = ""
+    environment: str = "dev"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    def environ(self) -> dict[str, str]:
+        """The variables of their shell."""
+        kept = {key: os.environ[key] for key in ("PATH", "TERM", "LANG") if key in os.environ}
+        return kept | {"HOME": str(self.home), "ROOST_LANG": "en", "GIT_SSL_CAINFO": self.ca} | self.extra
+
+    def roost(self, *arguments: str, stdin: str = "", ok: bool = True, timeout_s: float = 600) -> Result:
+        """`roost ARGUMENTS` in their shell. With `ok` the test fails where the command does."""
+        done = subprocess.run(
+            [str(ROOT / ".venv/bin/roost"), *arguments],
+            input=stdin,
+            env=self.environ(),
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+        if ok and done.returncode:
+            pytest.fail(f"roost {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def git(self, *arguments: str, cwd: Path, ok: bool = True, timeout_s: float = 900) -> Result:
+        """`git ARGUMENTS` in `cwd`, never asking at a terminal."""
+        done = subprocess.run(
+            ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.org", *arguments],
+            env=self.environ() | {"GIT_TERMINAL_PROMPT": "0"},
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+        if ok and done.returncode:
+            pytest.fail(f"git {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def remote(self, project: str) -> str:
+        """The URL that they push a project to, with their credentials."""
+        return f"https://{self.name}:{self.password}@api.{DOMAIN}/{self.tenant}/{project}.git"
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the platform's own CA certificate."""
+    path = tmp_path_factory.mktemp("ca") / "ca.crt"
+    trust = kubectl_json("-n", "roost-system", "get", "configmap", "roost-trust")
+    path.write_text(trust["data"]["ca.crt"])
+    ssl.create_default_context(cafile=str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def administrator(tmp_path_factory: pytest.TempPathFactory, ca: str) -> Person:
+    """The local administrator, with a new password that root on the machine may set."""
+    done = subprocess.run(
+        [str(ROOT / ".venv/bin/python"), "-m", "roost.node.commands", "password"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    person = Person("admin", done.stdout.strip(), tmp_path_factory.mktemp("admin"), ca)
+    person.roost("login", SERVER, "--ca", ca, "--user", "admin", "--password-stdin", stdin=person.password + "\n")
+    return person
+
+
+@contextlib.contextmanager
+def made_tenant(admin: Person, name: str, environments: str = "dev,prod") -> Iterator[str]:
+    """A tenant that is ready, and gone afterwards."""
+    admin.roost("tenant", "delete", name, "--confirm", name, ok=False)
+    admin.roost("tenant", "create", name, "--environments", environments)
+    try:
+        yield name
+    finally:
+        admin.roost("tenant", "delete", name, "--confirm", name, ok=False)
+
+
+@pytest.fixture(scope="module")
+def member(request: pytest.FixtureRequest, administrator: Person, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A developer of a tenant of the module's own, signed in."""
+    module = request.module.__name__.rpartition("test_")[2].replace("_", "")
+    tenant = f"{PREFIX}{module}"[:20]
+    name = f"{tenant}-dev"
+    with made_tenant(administrator, tenant):
+        administrator.roost("user", "delete", name, "--confirm", name, ok=False)
+        password = secrets.token_urlsafe(18)
+        administrator.roost("user", "create", name, "--password-stdin", stdin=password + "\n")
+        administrator.roost("tenant", "member", "add", name, "--role", "developer", "-t", tenant)
+        home = tmp_path_factory.mktemp("member")
+        person = Person(name, password, home, administrator.ca, tenant, extra={"ROOST_TENANT": tenant})
+        person.roost("login", SERVER, "--ca", person.ca, "--user", name, "--password-stdin", stdin=password + "\n")
+        yield person
+        administrator.roost("user", "delete", name, "--confirm", name, ok=False)
+
+
+def repository(person: Person, path: Path, files: dict[str, str]) -> Path:
+    """A git repository at `path` with one commit of `files` on main."""
+    path.mkdir(parents=True)
+    person.git("init", "--quiet", "--initial-branch=main", cwd=path)
+    commit(person, path, files, "First version.")
+    return path
+
+
+def commit(person: Person, path: Path, files: dict[str, str], message: str) -> None:
+    """Write `files` and commit them."""
+    for name, text in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text)
+    person.git("add", "--all", cwd=path)
+    person.git("commit", "--quiet", "--message", message, cwd=path)
+
+
+def can_connect(host: str, port: int) -> bool:
+    """Whether a TCP connection from this machine opens within two seconds."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=2):
+        return True
+    return False
