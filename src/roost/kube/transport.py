@@ -105,7 +105,8 @@ class Transport:
             headers=dict(request.headers),
             timeout=timeout,
         )
-        return self._lightkube.build_adapter_request(basic)
+        built: httpx2.Request = self._lightkube.build_adapter_request(basic)
+        return built
 
 
 def _unreachable(error: httpx2.HTTPError) -> Unreachable:

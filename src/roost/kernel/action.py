@@ -1,0 +1,23 @@
+"""ActionContext: what an action or a finalize function of a capability may use."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from roost.kube.client import Client
+from roost.kube.reader import Reader
+from roost.settings import Settings
+
+
+@dataclass(frozen=True)
+class ActionContext:
+    """One reconciliation's means.
+
+    object: the reconciled object as a dict. client: the platform's own identity (`act_as` leads to others).
+    reader: cached reads. request_id: of the API call that led here, or "".
+    """
+
+    object: dict[str, Any]
+    client: Client
+    reader: Reader
+    settings: Settings
+    request_id: str = ""
