@@ -1,0 +1,135 @@
+"""What git runs in the middle of a push: `python -m roost.gitserver.hooks pre-receive|reference-transaction`.
+
+The server writes two small scripts that call this into its own hooks folder; repositories bring none. `pre-receive`
+refuses what could not be built, in words that the pusher sees; `reference-transaction` logs each move while git holds
+the ref's lock. It starts for every push, so it imports little. Environment: ROOST_PUSH, ROOST_PERSON, ROOST_BRANCH,
+ROOST_MAX_REPOSITORY_MIB, and git's own.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from roost.gitserver import moves
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
+MAX_REF = 200
+_POINTER_SIZES = range(100, 301)
+_MAX_POINTERS = 1000
+
+
+class Refused(Exception):
+    """A push that is not taken; the text is for the pusher."""
+
+
+def size_of(folder: Path) -> int:
+    """Bytes that the files beneath take on the disk's books; files that vanish meanwhile count nothing."""
+    total = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _git(*arguments: str, stdin: bytes | None = None) -> bytes:
+    return subprocess.run(("git", *arguments), input=stdin, capture_output=True, check=True).stdout
+
+
+def check_ref(ref: str) -> None:
+    """Refused where a ref lies outside branches and tags, or is longer than what derives from it can bear."""
+    if not ref.startswith(("refs/heads/", "refs/tags/")):
+        raise Refused(f"{ref}: only branches and tags are kept here. Push to refs/heads/ or refs/tags/.")
+    if len(ref.encode()) > MAX_REF:
+        raise Refused(f"{ref[:60]}...: the name of a branch or tag has {MAX_REF} bytes at most here.")
+
+
+def check_tree(listing: bytes) -> list[bytes]:
+    """Blobs of a `ls-tree -r -l -z` that may be LFS pointers. Refused where there is a submodule."""
+    candidates = []
+    for entry in listing.split(b"\0"):
+        if not entry:
+            continue
+        meta, _, path = entry.partition(b"\t")
+        mode, _, object_id, size = meta.split()
+        if mode == b"160000":
+            name = path.decode(errors="replace")
+            raise Refused(
+                f"{name} is a submodule. Submodules are not fetched here: copy its files into the repository"
+                f" (git rm --cached {name}; git add {name}) and push again."
+            )
+        if size.isdigit() and int(size) in _POINTER_SIZES:
+            candidates.append(object_id)
+    return candidates
+
+
+def _check_commit(commit: str) -> None:
+    candidates = check_tree(_git("ls-tree", "-r", "-l", "-z", "--full-tree", commit))[:_MAX_POINTERS]
+    if candidates and LFS_POINTER in _git("cat-file", "--batch", stdin=b"\n".join(candidates) + b"\n"):
+        raise Refused(
+            "The repository holds Git LFS pointers, and files kept in LFS cannot be had here:"
+            " bring them back with 'git lfs migrate export --include=\"*\"' and push again."
+        )
+
+
+def pre_receive(lines: Iterable[tuple[str, str, str]], environment: Mapping[str, str]) -> None:
+    """Refused, or the push may go on. `lines`: (old, new, ref)."""
+    built = f"refs/heads/{environment.get('ROOST_BRANCH', 'main')}"
+    for _, new, ref in lines:
+        check_ref(ref)
+        if ref == built and new != moves.ZERO:
+            _check_commit(new)
+    limit = int(environment.get("ROOST_MAX_REPOSITORY_MIB", "1024"))
+    if size_of(Path(environment.get("GIT_DIR", "."))) > limit << 20:
+        raise Refused(f"With this push the repository is larger than {limit} MiB, which is the most it may take.")
+
+
+def reference_transaction(lines: Iterable[tuple[str, str, str]], environment: Mapping[str, str]) -> None:
+    """Log what is about to be committed. Outside a push (git packs its refs) nothing moves and nothing is logged."""
+    push, person = environment.get("ROOST_PUSH"), environment.get("ROOST_PERSON", "")
+    if push:
+        found = [moves.Line(ref, old, new, person, push) for old, new, ref in lines if old != new]
+        moves.append(
+            Path(environment.get("GIT_DIR", ".")), (line for line in found if line.ref.startswith("refs/heads/"))
+        )
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> int:
+    """The exit status of the hook; what is refused is said on stderr."""
+    try:
+        lines = [tuple(line.split(" ", 2)) for line in stdin.decode().splitlines()]
+        if arguments[0] == "pre-receive":
+            pre_receive(lines, environment)  # type: ignore[arg-type]
+        else:
+            reference_transaction(lines, environment)  # type: ignore[arg-type]
+    except UnicodeDecodeError:
+        print("The name of a branch or tag must be UTF-8.", file=sys.stderr)
+        return 1
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    return 0
+
+
+def install(folder: Path) -> Path:
+    """Write the two scripts that git calls into `folder` (made where it is missing); gives it back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    call = f'exec "{sys.executable}" -I -m roost.gitserver.hooks'
+    scripts = {
+        "pre-receive": f"#!/bin/sh\n{call} pre-receive\n",
+        "reference-transaction": f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n{call} reference-transaction\n',
+    }
+    for name, text in scripts.items():
+        fresh = folder / f".{name}.new"
+        fresh.write_text(text)
+        fresh.chmod(0o755)
+        fresh.replace(folder / name)
+    return folder
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:], os.environ, sys.stdin.buffer.read()))
