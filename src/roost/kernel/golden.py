@@ -1,7 +1,7 @@
 """Golden cases of plans: what stands in `<capability>/tests/cases/<case>/{input,observed,expected}.yaml`.
 
-`input.yaml` is the object, `observed.yaml` what was read (`now: <RFC 3339>` may stand in it beside the observation's own
-fields), `expected.yaml` the plan. Called by the tests of each capability and by the contract test over all of them.
+`input.yaml` is the object, `observed.yaml` what was read (`now: <RFC 3339>` may stand in it beside the observation's
+own fields), `expected.yaml` the plan. Called by the tests of each capability and by the contract test over all of them.
 Write the expectations anew with `python -m roost.kernel.golden <capability> ...`, then read the difference: it is the
 review.
 """

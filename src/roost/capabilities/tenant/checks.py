@@ -1,0 +1,98 @@
+"""Named checks of a Tenant: what stands in the way, in words for the person who asked. Pure."""
+
+from collections.abc import Sequence
+
+from roost.capabilities.tenant.model import Observed, SeenNamespace
+from roost.model import names
+from roost.model.kinds.tenant import Tenant
+from roost.model.plan import Verdict
+
+OK = Verdict(True)
+
+
+def names_allowed(tenant: Tenant) -> Verdict:
+    """The names of the tenant and of its environments can be taken."""
+    try:
+        names.tenant_name(tenant.metadata.name)
+        for environment in tenant.spec.environments:
+            names.environment_name(environment.name)
+    except names.NameRefused as refused:
+        return Verdict(False, "NameRefused", str(refused))
+    return OK
+
+
+def taken(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> tuple[SeenNamespace, ...]:
+    """Namespaces that bear a name we need and are not this tenant's: never adopted."""
+    return tuple(seen for seen in observed.namespaces if seen.name in wanted and seen.tenant != tenant.metadata.name)
+
+
+def not_taken(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> Verdict:
+    """No namespace of somebody else bears a name that this tenant needs."""
+    foreign = taken(tenant, wanted, observed)
+    if not foreign:
+        return OK
+    listed = ", ".join(sorted(seen.name for seen in foreign))
+    return Verdict(
+        False,
+        "NamespaceTaken",
+        f"A namespace of this name exists and does not belong to the tenant: {listed}. Roost does not take it over: "
+        "rename the environment, or have an administrator remove that namespace.",
+    )
+
+
+def leaving(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> tuple[SeenNamespace, ...]:
+    """Namespaces of environments that the spec no longer names."""
+    return tuple(
+        seen
+        for seen in observed.namespaces
+        if seen.tenant == tenant.metadata.name and seen.name not in wanted and not seen.terminating
+    )
+
+
+def nothing_left_behind(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> Verdict:
+    """Environments that were taken out of the spec hold no application."""
+    kept = [seen for seen in leaving(tenant, wanted, observed) if seen.apps]
+    if not kept:
+        return OK
+    words = "; ".join(f"{seen.labels.get(names.ENVIRONMENT, seen.name)}: {', '.join(seen.apps)}" for seen in kept)
+    return Verdict(
+        False,
+        "EnvironmentInUse",
+        f"An environment that is to be removed still holds applications ({words}). Delete them first, or put the "
+        "environment back; until then nothing of it is removed.",
+    )
+
+
+def terminating(wanted: Sequence[str], observed: Observed) -> Verdict:
+    """No namespace that is wanted is on its way out."""
+    going = sorted(seen.name for seen in observed.namespaces if seen.name in wanted and seen.terminating)
+    if not going:
+        return OK
+    return Verdict(
+        False,
+        "NamespaceTerminating",
+        f"Still being deleted: {', '.join(going)}. It is made anew as soon as the old one is gone.",
+    )
+
+
+def people_known(tenant: Tenant, observed: Observed) -> Verdict:
+    """Every member is a person who exists and is not disabled; others get no rights."""
+    unknown = sorted({member.person for member in tenant.spec.members} - set(observed.people))
+    if not unknown:
+        return Verdict(True, "AllKnown")
+    return Verdict(
+        False,
+        "UnknownPeople",
+        f"No such person, or disabled: {', '.join(unknown)}. They have no rights here until the person exists.",
+    )
+
+
+def environments_named(tenant: Tenant) -> Verdict:
+    """Members are limited to environments that there are."""
+    there = {environment.name for environment in tenant.spec.environments}
+    wrong = sorted({name for member in tenant.spec.members for name in member.environments} - there)
+    if not wrong:
+        return OK
+    return Verdict(
+        False, "UnknownEnvironment", f"Members are named for environments that do not exist: {', '.join(wrong)}."
+    )

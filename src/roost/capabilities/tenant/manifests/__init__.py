@@ -1,0 +1,1 @@
+"""Builders of what a Tenant becomes, one module per kind of thing. Pure."""

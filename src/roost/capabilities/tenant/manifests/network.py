@@ -1,0 +1,98 @@
+"""NetworkPolicies of a tenant's namespaces: nothing is open that is not named here.
+
+Rules that a tenant's own policy could not widen are Cilium's deny rules, in `walls.py`. The gateway runs on the node's
+own network, so its way in is a Cilium rule as well.
+"""
+
+from typing import Any
+
+from roost.capabilities.tenant.manifests.namespace import metadata
+from roost.capabilities.tenant.model import Platform
+from roost.model import names
+
+BUILDER_PORT = 1234
+LINK_LOCAL = "169.254.0.0/16"  # Metadata services of clouds answer there.
+
+
+def _policy(tenant: str, environment: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(tenant, environment, f"roost-{name}"),
+        "spec": {"podSelector": {}, **spec},
+    }
+
+
+def _egress(to: list[dict[str, Any]], ports: list[tuple[str, int]] | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"to": to}
+    if ports:
+        rule["ports"] = [{"protocol": protocol, "port": port} for protocol, port in ports]
+    return {"policyTypes": ["Egress"], "egress": [rule]}
+
+
+def _pods(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "podSelector": {"matchLabels": labels},
+    }
+
+
+def common(tenant: str, environment: str, platform: Platform) -> list[dict[str, Any]]:
+    """Default deny, then names and the world outside. The world is what is neither the cluster nor link-local."""
+    inside = [*platform.pod_networks, *platform.service_networks, LINK_LOCAL]
+    world = {"ipBlock": {"cidr": "0.0.0.0/0", "except": sorted(inside)}}
+    dns = _pods("kube-system", {"k8s-app": "kube-dns"})
+    return [
+        _policy(tenant, environment, "default-deny", {"policyTypes": ["Ingress", "Egress"]}),
+        _policy(tenant, environment, "dns", _egress([dns], [("UDP", 53), ("TCP", 53)])),
+        _policy(tenant, environment, "world", _egress([world])),
+    ]
+
+
+def environment_policies(tenant: str, environment: str, platform: Platform) -> list[dict[str, Any]]:
+    """An application's parts reach each other within the environment."""
+    among = {
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [{"podSelector": {}}]}],
+        "egress": [{"to": [{"podSelector": {}}]}],
+    }
+    return [*common(tenant, environment, platform), _policy(tenant, environment, "same-namespace", among)]
+
+
+def build_policies(tenant: str, platform: Platform) -> list[dict[str, Any]]:
+    """Builds reach the git server, the registry and the world; the builder answers to the pods of runs only."""
+    runs = {"matchExpressions": [{"key": names.RUN, "operator": "Exists"}]}
+    builder = {"matchLabels": {names.PLATFORM: "builder"}}
+    ports = [{"protocol": "TCP", "port": BUILDER_PORT}]
+    return [
+        *common(tenant, names.BUILD, platform),
+        _policy(
+            tenant, names.BUILD, "git", _egress([_pods(names.SYSTEM_NAMESPACE, {"app": "roost-git"})], [("TCP", 8080)])
+        ),
+        _policy(
+            tenant,
+            names.BUILD,
+            "registry",
+            _egress([_pods(names.SYSTEM_NAMESPACE, {"app": "registry"})], [("TCP", 5000)]),
+        ),
+        _policy(
+            tenant,
+            names.BUILD,
+            "to-builder",
+            {
+                "podSelector": runs,
+                "policyTypes": ["Egress"],
+                "egress": [{"to": [{"podSelector": builder}], "ports": ports}],
+            },
+        ),
+        _policy(
+            tenant,
+            names.BUILD,
+            "builder",
+            {
+                "podSelector": builder,
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"podSelector": runs}], "ports": ports}],
+            },
+        ),
+    ]

@@ -1,0 +1,46 @@
+"""What the tenant capability sees of the cluster. Its kind is `roost.model.kinds.tenant`."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from roost.model.names import TENANT
+from roost.model.resource import Model
+
+SETTINGS = "roost-settings"  # ConfigMap in roost-system, written at installation.
+AUTHORITY = "roost-ca"  # Secret in roost-system: the internal authority, made at installation.
+GATEWAY_TLS = "gateway-tls"  # Secret in roost-system: the gateway's certificate.
+
+
+class Platform(Model):
+    """What an installation decided, as far as a tenant's namespaces depend on it."""
+
+    domain: str = "roost.localhost"
+    pod_networks: tuple[str, ...] = ("10.244.0.0/16",)
+    service_networks: tuple[str, ...] = ("10.96.0.0/16",)
+    cilium: bool = Field(False, description="Deny rules that outrank a tenant's own policies can be had.")
+
+
+class SeenNamespace(Model):
+    """A namespace that bears a name, or the label, of this tenant."""
+
+    name: str
+    labels: dict[str, str] = Field(default_factory=dict)
+    terminating: bool = False
+    apps: tuple[str, ...] = ()  # Names of the applications in it.
+
+    @property
+    def tenant(self) -> str:
+        """Whose it says it is; empty: nobody's."""
+        return self.labels.get(TENANT, "")
+
+
+class Observed(Model):
+    """All that a plan for a Tenant needs to know."""
+
+    platform: Platform = Platform()
+    namespaces: tuple[SeenNamespace, ...] = ()
+    people: tuple[str, ...] = Field((), description="Ids of people who exist and are not disabled, sorted.")
+    certified: tuple[str, ...] = Field((), description="Names in the gateway's certificate, sorted.")
+    certified_until: datetime | None = Field(None, description="When that certificate ends.")
+    tenants: tuple[str, ...] = Field((), description="Every tenant's name, sorted.")

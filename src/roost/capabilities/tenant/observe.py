@@ -1,0 +1,94 @@
+"""What stands of a Tenant. Reads only, no decisions."""
+
+import base64
+from datetime import datetime
+
+from cryptography import x509
+
+from roost.capabilities.tenant.model import GATEWAY_TLS, SETTINGS, Observed, Platform, SeenNamespace
+from roost.kernel.capability import Watch
+from roost.kube.reader import Object, Reader
+from roost.model import names
+from roost.model.kinds.tenant import Tenant
+from roost.settings import Settings
+
+WATCHES = (
+    Watch("v1", "Namespace", owner="owner", labels=names.TENANT),
+    Watch("v1", "ResourceQuota", owner="owner", labels=names.PLATFORM),
+    Watch("v1", "LimitRange", owner="owner", labels=names.PLATFORM),
+    Watch("networking.k8s.io/v1", "NetworkPolicy", owner="owner", labels=names.PLATFORM),
+    Watch("rbac.authorization.k8s.io/v1", "RoleBinding", owner="owner", labels=names.PLATFORM),
+    Watch(names.API_VERSION, "User", owner="all"),
+)
+
+
+def _platform(raw: Object | None, settings: Settings) -> Platform:
+    data = (raw or {}).get("data") or {}
+    defaults = Platform()
+    return Platform(
+        domain=settings.domain,
+        pod_networks=tuple(data["podNetworks"].split()) if "podNetworks" in data else defaults.pod_networks,
+        service_networks=(
+            tuple(data["serviceNetworks"].split()) if "serviceNetworks" in data else defaults.service_networks
+        ),
+        cilium=data.get("network") == "cilium",
+    )
+
+
+def read_certificate(secret: Object | None) -> tuple[tuple[str, ...], datetime | None]:
+    """(DNS names, end) of the certificate in a TLS Secret; no names and None when it is missing or unreadable."""
+    text = ((secret or {}).get("data") or {}).get("tls.crt")
+    if not text:
+        return (), None
+    try:
+        certificate = x509.load_pem_x509_certificate(base64.b64decode(text))
+        alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return (), None
+    return tuple(sorted(alternative.get_values_for_type(x509.DNSName))), certificate.not_valid_after_utc
+
+
+async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ...]:
+    name = tenant.metadata.name
+    labelled = await reader.list("v1", "Namespace", None, f"{names.TENANT}={name}")
+    found = {item["metadata"]["name"]: item for item in labelled}
+    for environment in [*(item.name for item in tenant.spec.environments), names.BUILD]:
+        wanted = names.namespace(name, environment)
+        if wanted not in found and (other := await reader.get("v1", "Namespace", wanted)) is not None:
+            found[wanted] = other
+    seen = []
+    for key, item in sorted(found.items()):
+        meta = item["metadata"]
+        apps = []
+        if (meta.get("labels") or {}).get(names.TENANT) == name:
+            apps = [app["metadata"]["name"] for app in await reader.list(names.API_VERSION, "App", key)]
+        seen.append(
+            SeenNamespace(
+                name=key,
+                labels=meta.get("labels") or {},
+                terminating=bool(meta.get("deletionTimestamp")),
+                apps=tuple(sorted(apps)),
+            )
+        )
+    return tuple(seen)
+
+
+async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observed:
+    """Namespaces with the tenant's names or label, people, and the gateway's certificate."""
+    users = await reader.list(names.API_VERSION, "User")
+    tenants = await reader.list(names.API_VERSION, "Tenant")
+    certified, until = read_certificate(await reader.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE))
+    return Observed(
+        platform=_platform(await reader.get("v1", "ConfigMap", SETTINGS, names.SYSTEM_NAMESPACE), settings),
+        namespaces=await _namespaces(reader, tenant),
+        people=tuple(
+            sorted(
+                user["metadata"]["name"]
+                for user in users
+                if not (user.get("spec") or {}).get("disabled") and not user["metadata"].get("deletionTimestamp")
+            )
+        ),
+        certified=certified,
+        certified_until=until,
+        tenants=tuple(sorted(item["metadata"]["name"] for item in tenants)),
+    )

@@ -1,0 +1,110 @@
+"""The plan of a Tenant: a namespace per environment and one for builds, each with its walls. Pure.
+
+The walls are applied by the platform itself; no tenant's identity may touch them. What is in the way (a namespace of
+somebody else, applications in an environment that is to go) stops only that part, and pruning with it.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from roost.capabilities.tenant import checks
+from roost.capabilities.tenant.manifests import identities, limits, network
+from roost.capabilities.tenant.manifests.namespace import namespace
+from roost.capabilities.tenant.model import Observed
+from roost.capabilities.tenant.walls import between_tenants
+from roost.model import names
+from roost.model.conditions import Condition, not_ready, ready
+from roost.model.kinds.tenant import Member, Quota, Tenant
+from roost.model.names import BUILD
+from roost.model.plan import Action, Apply, Plan
+
+LOOK_AGAIN = timedelta(seconds=15)
+RENEW_BEFORE = timedelta(days=30)
+
+
+def _environment(
+    tenant: Tenant, environment: str, quota: Quota, members: tuple[Member, ...], observed: Observed
+) -> list[Apply]:
+    """Everything of one namespace, in the order that is safe: the walls stand before anybody has a right in it."""
+    name = tenant.metadata.name
+    policies = (
+        network.build_policies(name, observed.platform)
+        if environment == BUILD
+        else network.environment_policies(name, environment, observed.platform)
+    )
+    accounts = [identities.account(name, environment, "default")]
+    if environment != BUILD:
+        accounts.append(identities.account(name, environment, names.DEPLOYER))
+    walls: list[dict[str, Any]] = [
+        limits.quota(name, environment, quota),
+        limits.limits(name, environment),
+        *policies,
+        *accounts,
+        *identities.platform_bindings(name, environment),
+        *identities.member_bindings(name, environment, members),
+    ]
+    seen = {item.name for item in observed.namespaces}
+    # Made, not applied, as long as it was not seen: a namespace that somebody makes in between is not adopted.
+    made = Apply(namespace(name, environment), create=names.namespace(name, environment) not in seen)
+    return [made, *[Apply(manifest) for manifest in walls]]
+
+
+def _certificate(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """Ask for a certificate that names every tenant, where the gateway's lacks this one or soon ends."""
+    wildcards = sorted(f"*.{name}.{observed.platform.domain}" for name in {*observed.tenants, tenant.metadata.name})
+    until = observed.certified_until
+    lasts = until is not None and until - RENEW_BEFORE > now
+    if lasts and f"*.{tenant.metadata.name}.{observed.platform.domain}" in observed.certified:
+        return ()
+    key = names.short_digest(*wildcards, str(until), length=16)
+    return (Action("certify", key, {"domain": observed.platform.domain}),)
+
+
+def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[Condition, ...]:
+    people = checks.people_known(tenant, observed)
+    members = Condition("MembersKnown", "True" if people.ok else "False", people.reason, people.message)
+    for verdict in (
+        checks.not_taken(tenant, wanted, observed),
+        checks.terminating(wanted, observed),
+        checks.nothing_left_behind(tenant, wanted, observed),
+        checks.environments_named(tenant),
+    ):
+        if not verdict.ok:
+            return (not_ready(verdict.reason, verdict.message), members)
+    return (ready(message=f"{len(wanted) - 1} environments and the builds are set up."), members)
+
+
+def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
+    """What should be of this Tenant. Time matters only to the gateway's certificate."""
+    allowed = checks.names_allowed(tenant)
+    if not allowed.ok:
+        return Plan(conditions=(not_ready(allowed.reason, allowed.message),), hold=True)
+    name = tenant.metadata.name
+    quotas = {environment.name: environment.quota for environment in tenant.spec.environments}
+    quotas[BUILD] = tenant.spec.build_quota
+    wanted = [names.namespace(name, environment) for environment in quotas]
+    foreign = {seen.name for seen in checks.taken(tenant, wanted, observed)}
+    going = {seen.name for seen in observed.namespaces if seen.terminating}
+    members = tuple(member for member in tenant.spec.members if member.person in observed.people)
+
+    apply = [Apply(manifest) for manifest in identities.tenant_access(name, members)]
+    if observed.platform.cilium:
+        apply.append(Apply(between_tenants(name)))
+    for environment, quota in quotas.items():
+        if names.namespace(name, environment) not in foreign | going:
+            apply += _environment(tenant, environment, quota, members, observed)
+    # Where an environment may not go yet, people who lost their rights lose them there too.
+    for seen in checks.leaving(tenant, wanted, observed):
+        environment = seen.labels.get(names.ENVIRONMENT, "")
+        if seen.apps and names.namespace(name, environment) == seen.name:
+            apply += [Apply(manifest) for manifest in identities.member_bindings(name, environment, members)]
+    waiting = bool(foreign | (going & set(wanted)))
+    in_use = not checks.nothing_left_behind(tenant, wanted, observed).ok
+    return Plan(
+        apply=tuple(apply),
+        actions=_certificate(tenant, observed, now),
+        conditions=_conditions(tenant, wanted, observed),
+        status={"namespaces": [item for item in wanted if item not in foreign]},
+        next_check=LOOK_AGAIN if waiting or in_use else None,
+        hold=waiting or in_use,
+    )
