@@ -1,0 +1,131 @@
+"""The control plane: writes what kubeadm and kube-apiserver read, runs kubeadm once, keeps its certificates fresh.
+
+Called by `up`, after containerd runs and its images are there. The supervisor starts the kubelet by itself as soon as
+kubeadm has written the kubelet's configuration.
+"""
+
+import base64
+import json
+import secrets
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import yaml
+
+from roost.node import kubeadm, machine, pki
+from roost.node.kubectl import Kubectl, wait_until
+from roost.node.machine import Node
+from roost.node.run import run
+
+CONFIG = machine.MARKS / "kubeadm.yaml"
+MARK = machine.MARKS / "control-plane.json"  # {"digest": of what kubeadm was told, "version": ...}
+ENCRYPTION = machine.POLICY / "encryption.yaml"
+SERVING = (machine.KUBELET / "pki" / "serving.crt", machine.KUBELET / "pki" / "serving.key")
+
+
+def text(*documents: Mapping[str, Any]) -> str:
+    """Documents as one YAML text."""
+    return yaml.safe_dump_all([dict(document) for document in documents], sort_keys=False)
+
+
+def write_policy() -> bool:
+    """Write what kube-apiserver reads, the encryption key once and for all; whether something changed."""
+    files = {
+        "audit.yaml": text(kubeadm.audit()),
+        "admission.yaml": text(kubeadm.admission()),
+        "authentication.yaml": text(kubeadm.authentication()),
+        **{f"patches/{name}": text(patch) for name, patch in kubeadm.patches().items()},
+    }
+    changed = [pki.write_private(machine.POLICY / name, body) for name, body in files.items()]
+    if not ENCRYPTION.exists():
+        key = base64.b64encode(secrets.token_bytes(32)).decode()
+        changed.append(pki.write_private(ENCRYPTION, text(kubeadm.encryption(key))))
+    return any(changed)
+
+
+def documents(node: Node, version: str, etcd_tag: str) -> str:
+    """Everything that kubeadm is told."""
+    return text(kubeadm.init(node), kubeadm.cluster(node, version, etcd_tag), kubeadm.kubelet(machine.resolver_file()))
+
+
+def initialised() -> dict[str, str] | None:
+    """What was noted after kubeadm had finished, or None where it never did."""
+    if MARK.exists() and machine.ADMIN.exists():
+        noted: dict[str, str] = json.loads(MARK.read_text())
+        return noted
+    return None
+
+
+def forget_half() -> None:
+    """Remove what an interrupted kubeadm left. Only called where none ever finished, so nothing of value is there."""
+    for path in (machine.KUBERNETES / "manifests", machine.PKI, machine.ETCD):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (*machine.KUBERNETES.glob("*.conf"), machine.KUBELET / "config.yaml"):
+        path.unlink(missing_ok=True)
+
+
+def serving_certificate(node: Node, now: datetime) -> bool:
+    """Sign the kubelet's serving certificate with the cluster's authority; whether a new one was made."""
+    signer = pki.read_pair(machine.PKI / "ca.crt", machine.PKI / "ca.key")
+    if signer is None:
+        return False
+    names = (node.name, node.address)
+    held = pki.read_pair(*SERVING)
+    if held and pki.still_good(held, signer, names, now):
+        return False
+    fresh = pki.leaf(signer, f"system:node:{node.name}", names, now)
+    pki.write_private(SERVING[0], fresh.certificate)
+    pki.write_private(SERVING[1], fresh.key)
+    return True
+
+
+def start(node: Node, version: str, etcd_tag: str) -> str:
+    """Make or update the control plane and wait until it answers; a word on what was done."""
+    policy_changed = write_policy()
+    told = documents(node, version, etcd_tag)
+    digest = sha256(told.encode()).hexdigest()
+    noted = initialised()
+    pki.write_private(CONFIG, told)
+    done = "unchanged"
+    if noted is None:
+        done = "made"
+        first_time(node)
+    elif noted["digest"] != digest or policy_changed:
+        done = "updated"
+        update()
+    renew(datetime.now(UTC))
+    serving_certificate(node, datetime.now(UTC))
+    wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
+    pki.write_private(MARK, json.dumps({"digest": digest, "version": version}))
+    return done
+
+
+def first_time(node: Node) -> None:
+    """kubeadm init: first the authority, so that the kubelet's serving certificate exists before the kubelet starts."""
+    forget_half()
+    program = str(machine.BIN / "kubeadm")
+    run([program, "init", "phase", "certs", "ca", f"--config={CONFIG}"])
+    serving_certificate(node, datetime.now(UTC))
+    run([program, "init", f"--config={CONFIG}"], timeout_s=420)
+
+
+def update() -> None:
+    """Bring a running control plane to the present configuration: manifests, the kubelet's file, the stored copy."""
+    program = str(machine.BIN / "kubeadm")
+    wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
+    run([program, "init", "phase", "upload-config", "all", f"--config={CONFIG}"])
+    run([program, "init", "phase", "kubelet-start", f"--config={CONFIG}"])
+    run([program, "init", "phase", "control-plane", "all", f"--config={CONFIG}"])
+    run([program, "init", "phase", "etcd", "local", f"--config={CONFIG}"])
+
+
+def renew(now: datetime) -> bool:
+    """Renew kubeadm's certificates when they have less than 60 days; whether it did."""
+    held = pki.read_pair(machine.PKI / "apiserver.crt", machine.PKI / "apiserver.key")
+    if held is None or held.parsed.not_valid_after_utc - now > pki.RENEW_BEFORE:
+        return False
+    run([str(machine.BIN / "kubeadm"), "certs", "renew", "all", f"--config={CONFIG}"])
+    return True

@@ -1,0 +1,171 @@
+"""The gateway: Traefik on every node's own network, speaking the Gateway API on ports 80 and 443.
+
+Its file carries the capability to bind these ports, so it runs as nobody; the kernel honours that only where privilege
+escalation is allowed. It reads Secrets of all namespaces because Traefik lists them where routes may be;
+docs/decisions tells.
+"""
+
+from typing import Any, Final
+
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.model.names import TENANT
+from roost.node.machine import Node
+from roost.node.manifests.common import (
+    NODE_CRITICAL,
+    Manifest,
+    binding,
+    container,
+    http_probe,
+    metadata,
+    mount,
+    pod_template,
+    resources,
+    role,
+    rule,
+    selector,
+    service_account,
+)
+
+NAME: Final = "traefik"
+GATEWAY: Final = "roost"
+CLASS: Final = "roost"
+TLS_SECRET: Final = "gateway-tls"
+HEALTH_PORT: Final = 9180
+LONG_S: Final = 3600  # Pushes and streams may last this long.
+
+
+def rights() -> list[Manifest]:
+    """What Traefik's Gateway provider reads, and the status that it writes."""
+    kinds = "gatewayclasses gateways httproutes grpcroutes tcproutes tlsroutes referencegrants backendtlspolicies"
+    status = (
+        "gatewayclasses/status gateways/status httproutes/status grpcroutes/status tcproutes/status tlsroutes/status"
+    )
+    rules = [
+        rule("-", "namespaces nodes", "get list watch"),
+        rule("-", "services secrets configmaps", "get list watch"),
+        rule("discovery.k8s.io", "endpointslices", "list watch"),
+        rule("gateway.networking.k8s.io", kinds, "get list watch"),
+        rule("gateway.networking.k8s.io", f"{status} backendtlspolicies/status", "update"),
+    ]
+    name = "roost-gateway"
+    return [service_account(NAME, HERE), role(name, rules), binding(name, "ClusterRole", (HERE, NAME))]
+
+
+def arguments(node: Node) -> list[str]:
+    """Traefik's static configuration."""
+    values: dict[str, Any] = {
+        "global.checknewversion": "false",
+        "global.sendanonymoususage": "false",
+        "entrypoints.web.address": ":80",
+        "entrypoints.websecure.address": ":443",
+        "entrypoints.health.address": f"127.0.0.1:{HEALTH_PORT}",
+        "ping": "true",
+        "ping.entrypoint": "health",
+        "metrics.prometheus": "true",
+        "metrics.prometheus.entrypoint": "health",
+        "providers.kubernetesgateway": "true",
+        "providers.kubernetesgateway.statusaddress.ip": node.address,
+        "log.level": "INFO",
+        "log.format": "json",
+        "accesslog": "true",
+        "accesslog.format": "json",
+        "accesslog.fields.headers.defaultmode": "drop",
+        "serverstransport.forwardingtimeouts.dialtimeout": "5s",
+    }
+    for entry in ("web", "websecure"):
+        base = f"entrypoints.{entry}.transport"
+        values |= {
+            f"{base}.respondingtimeouts.readtimeout": f"{LONG_S}s",
+            f"{base}.respondingtimeouts.idletimeout": "180s",
+            f"{base}.lifecycle.requestacceptgracetimeout": "2s",
+            f"{base}.lifecycle.gracetimeout": "20s",
+        }
+    return [f"--{key}={value}" for key, value in values.items()]
+
+
+def proxy(node: Node, image: str) -> Manifest:
+    """The DaemonSet."""
+    body = container(
+        NAME,
+        image,
+        args=arguments(node),
+        securityContext={
+            "allowPrivilegeEscalation": True,  # Else the file's capability would not count.
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
+        },
+        ports=[
+            {"name": "web", "containerPort": 80, "hostPort": 80},
+            {"name": "websecure", "containerPort": 443, "hostPort": 443},
+            {"name": "health", "containerPort": HEALTH_PORT, "hostPort": HEALTH_PORT},
+        ],
+        startupProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=1, failureThreshold=60),
+        livenessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=10, timeoutSeconds=3),
+        readinessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=3, timeoutSeconds=3),
+        resources=resources("50m", "96Mi", "512Mi"),
+        volumeMounts=[mount("scratch", "/tmp")],
+    )
+    spec: Manifest = {
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": True,
+        "priorityClassName": NODE_CRITICAL,
+        "hostNetwork": True,
+        "dnsPolicy": "ClusterFirstWithHostNet",
+        "terminationGracePeriodSeconds": 30,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [body],
+        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": metadata(NAME, HERE),
+        "spec": {"selector": {"matchLabels": selector(NAME)}, "template": pod_template(NAME, spec)},
+    }
+
+
+def _listener(name: str, port: int, namespaces: Manifest, hostname: str = "") -> Manifest:
+    found: Manifest = {
+        "name": name,
+        "port": port,
+        "protocol": "HTTPS" if port == 443 else "HTTP",
+        "allowedRoutes": {"namespaces": namespaces},
+    }
+    if hostname:
+        found["hostname"] = hostname
+    if port == 443:
+        found["tls"] = {"mode": "Terminate", "certificateRefs": [{"kind": "Secret", "name": TLS_SECRET}]}
+    return found
+
+
+def entrance(domain: str) -> list[Manifest]:
+    """GatewayClass and Gateway. Tenants' routes meet `http` and `https`; the platform's own have their own listeners."""
+    tenants: Manifest = {"from": "Selector", "selector": {"matchExpressions": [{"key": TENANT, "operator": "Exists"}]}}
+    ours: Manifest = {"from": "Same"}
+    return [
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": metadata(CLASS),
+            "spec": {"controllerName": "traefik.io/gateway-controller"},
+        },
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": metadata(GATEWAY, HERE),
+            "spec": {
+                "gatewayClassName": CLASS,
+                "listeners": [
+                    _listener("http", 80, tenants),
+                    _listener("https", 443, tenants),
+                    _listener("api-http", 80, ours, f"api.{domain}"),
+                    _listener("api-https", 443, ours, f"api.{domain}"),
+                ],
+            },
+        },
+    ]
+
+
+def everything(node: Node, image: str) -> list[Manifest]:
+    """All of it; the Gateway API's kinds must be there."""
+    return [*rights(), *entrance(node.domain), proxy(node, image)]

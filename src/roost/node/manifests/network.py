@@ -1,0 +1,76 @@
+"""Who reaches whom inside `roost-system`: everything is refused that is not named here. Tenants' walls stand with the
+tenant capability.
+"""
+
+from typing import Final
+
+from roost.model.names import ENVIRONMENT, TENANT
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node.manifests import platform, registry
+from roost.node.manifests.common import Manifest, metadata, selector
+
+BUILDS: Final[Manifest] = {
+    "namespaceSelector": {
+        "matchExpressions": [{"key": TENANT, "operator": "Exists"}],
+        "matchLabels": {ENVIRONMENT: "build"},
+    }
+}
+
+
+def _policy(name: str, pods: Manifest, ingress: list[Manifest]) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata(name, HERE),
+        "spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress},
+    }
+
+
+def _ours(name: str) -> Manifest:
+    return {"podSelector": {"matchLabels": selector(name)}}
+
+
+def _ports(*ports: int) -> list[Manifest]:
+    return [{"port": port, "protocol": "TCP"} for port in ports]
+
+
+def _from_nodes(name: str, workload: str, port: int) -> Manifest:
+    """Processes on the nodes' own network (gateway, containerd) reach a port. NetworkPolicy cannot say this."""
+    return {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNetworkPolicy",
+        "metadata": metadata(name, HERE),
+        "spec": {
+            "endpointSelector": {"matchLabels": selector(workload)},
+            "ingress": [
+                {
+                    "fromEntities": ["host", "remote-node"],
+                    "toPorts": [{"ports": [{"port": str(port), "protocol": "TCP"}]}],
+                }
+            ],
+        },
+    }
+
+
+def policies() -> list[Manifest]:
+    """Default deny, and the ways that are needed."""
+    own = [_ours(platform.CONTROLLER), _ours(platform.API)]
+    return [
+        _policy("default-deny", {}, []),
+        _policy(
+            "registry",
+            {"matchLabels": selector(registry.NAME)},
+            [{"from": [BUILDS, *own], "ports": _ports(registry.PORT)}],
+        ),
+        _policy(
+            "git",
+            {"matchLabels": selector(platform.GIT)},
+            [{"from": [BUILDS, *own], "ports": _ports(8080)}],
+        ),
+        # A registry client that is asked for a token comes here.
+        _policy("api", {"matchLabels": selector(platform.API)}, [{"from": [BUILDS], "ports": _ports(8080)}]),
+        _from_nodes("api-from-gateway", platform.API, 8080),
+        _from_nodes("registry-from-nodes", registry.NAME, registry.NODE_PORT),
+        # `up` pushes the offered bases from the node.
+        _from_nodes("registry-from-setup", registry.NAME, registry.PORT),
+    ]

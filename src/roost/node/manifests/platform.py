@@ -1,0 +1,185 @@
+"""Roost itself: controller, API and git server, their accounts, services and the API's route."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from roost.model.names import PEOPLE_NAMESPACE
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node.manifests import gateway, registry
+from roost.node.manifests.common import (
+    CRITICAL,
+    Manifest,
+    container,
+    deployment,
+    disruption_budget,
+    host_path,
+    http_probe,
+    metadata,
+    mount,
+    namespace,
+    pod_template,
+    resources,
+    selector,
+    service,
+    service_account,
+)
+
+CONTROLLER: Final = "roost-controller"
+API: Final = "roost-api"
+GIT: Final = "roost-git"
+GIT_SECRET: Final = "git-shared"
+TRUST: Final = "roost-trust"
+AUTHORITY: Final = "roost-ca"
+METRICS_PORT: Final = 9090
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the platform's processes need to know."""
+
+    domain: str
+    image: str
+    builder_image: str
+    node: str  # Where the repositories' disk is.
+    repositories: str  # Their path there.
+
+
+def namespaces() -> list[Manifest]:
+    """`roost-system` is privileged for the gateway's host network and local volumes; `roost-people` holds no pods."""
+    return [namespace(HERE, "privileged"), namespace(PEOPLE_NAMESPACE, "restricted")]
+
+
+def _environment(platform: Platform) -> list[Manifest]:
+    values = {
+        "ROOST_DOMAIN": platform.domain,
+        "ROOST_REGISTRY": registry.SERVICE,
+        "ROOST_BUILDER_IMAGE": platform.builder_image,
+        "ROOST_PLATFORM_IMAGE": platform.image,
+        "SSL_CERT_FILE": "/etc/roost/trust/bundle.crt",
+        "HOME": "/tmp",
+        "PYTHONUNBUFFERED": "1",
+    }
+    identity: Manifest = {"name": "ROOST_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    return [identity, *({"name": name, "value": value} for name, value in values.items())]
+
+
+_VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
+    "trust": ("/etc/roost/trust", {"configMap": {"name": TRUST}}),
+    "registry-token": ("/etc/roost/registry-token", {"secret": {"secretName": registry.TOKEN_SECRET}}),
+    "git-shared": ("/etc/roost/git-shared", {"secret": {"secretName": GIT_SECRET}}),
+    "scratch": ("/tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
+}
+
+
+def _process(platform: Platform, name: str, volumes: tuple[str, ...], **fields: Any) -> tuple[Manifest, Manifest]:
+    """(container, pod specification) of one of our processes. Secrets can be read by the process's group only."""
+    main = name.removeprefix("roost-")
+    wanted = {key: _VOLUMES[key] for key in ("trust", *volumes, "scratch")}
+    body = container(
+        name,
+        platform.image,
+        command=["python", "-m", f"roost.mains.{main}"],
+        env=_environment(platform),
+        livenessProbe=http_probe("/healthz", METRICS_PORT, periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
+        readinessProbe=http_probe("/readyz", METRICS_PORT, periodSeconds=2, timeoutSeconds=3),
+        startupProbe=http_probe("/healthz", METRICS_PORT, periodSeconds=1, timeoutSeconds=3, failureThreshold=60),
+        volumeMounts=[mount(key, path, readOnly=key != "scratch") for key, (path, _) in wanted.items()],
+        **fields,
+    )
+    listed = []
+    for key, (_, source) in wanted.items():
+        kind, detail = next(iter(source.items()))
+        listed.append({"name": key, kind: {**detail, "defaultMode": 0o440} if kind == "secret" else detail})
+    spec: Manifest = {
+        "serviceAccountName": name,
+        "automountServiceAccountToken": True,
+        "priorityClassName": CRITICAL,
+        "containers": [body],
+        "volumes": listed,
+    }
+    return body, spec
+
+
+def _apart(name: str) -> Manifest:
+    """Replicas on different nodes where there are several."""
+    term = {"labelSelector": {"matchLabels": selector(name)}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
+
+
+def controller(platform: Platform) -> list[Manifest]:
+    """Two replicas, one of which leads."""
+    ports = [{"name": "metrics", "containerPort": METRICS_PORT}]
+    _, spec = _process(
+        platform,
+        CONTROLLER,
+        ("registry-token", "git-shared"),
+        ports=ports,
+        resources=resources("50m", "128Mi", "512Mi"),
+    )
+    spec["affinity"] = _apart(CONTROLLER)
+    return [
+        service_account(CONTROLLER, HERE),
+        deployment(CONTROLLER, HERE, 2, pod_template(CONTROLLER, spec)),
+        disruption_budget(CONTROLLER, HERE),
+    ]
+
+
+def api(platform: Platform) -> list[Manifest]:
+    """Two replicas behind the gateway. TLS ends there; nothing else reaches the port."""
+    ports = [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": METRICS_PORT}]
+    _, spec = _process(
+        platform, API, ("registry-token", "git-shared"), ports=ports, resources=resources("50m", "160Mi", "512Mi")
+    )
+    spec["affinity"] = _apart(API)
+    spec["terminationGracePeriodSeconds"] = 60
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    return [
+        service_account(API, HERE),
+        deployment(API, HERE, 2, pod_template(API, spec), strategy=strategy),
+        service(API, HERE, {"http": (80, 8080)}),
+        disruption_budget(API, HERE),
+        route(platform.domain),
+    ]
+
+
+def route(domain: str) -> Manifest:
+    """`api.<domain>` leads to the API."""
+    parents = [{"name": gateway.GATEWAY, "sectionName": name} for name in ("api-http", "api-https")]
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": metadata(API, HERE),
+        "spec": {
+            "parentRefs": parents,
+            "hostnames": [f"api.{domain}"],
+            "rules": [{"backendRefs": [{"name": API, "port": 80}]}],
+        },
+    }
+
+
+def git(platform: Platform) -> list[Manifest]:
+    """The git server: one, bound to the node that holds the repositories. Only the API and run pods reach it."""
+    ports = [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": METRICS_PORT}]
+    body, spec = _process(platform, GIT, ("git-shared",), ports=ports, resources=resources("50m", "128Mi", "1Gi"))
+    body["volumeMounts"].append(mount("repositories", "/repositories"))
+    spec["volumes"].append(host_path("repositories", platform.repositories, "Directory"))
+    spec["nodeSelector"] = {"kubernetes.io/hostname": platform.node}
+    spec["terminationGracePeriodSeconds"] = 60
+    workload: Manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata(GIT, HERE),
+        "spec": {
+            "replicas": 1,
+            "serviceName": GIT,
+            "selector": {"matchLabels": selector(GIT)},
+            "template": pod_template(GIT, spec),
+        },
+    }
+    return [service_account(GIT, HERE), service(GIT, HERE, {"http": (8080, 8080)}), workload]
+
+
+def everything(platform: Platform) -> list[Manifest]:
+    """All of it; CRDs, roles and Secrets must be there."""
+    return [*controller(platform), *api(platform), *git(platform)]
