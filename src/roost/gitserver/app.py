@@ -1,0 +1,313 @@
+"""The ASGI application of the git server: authentication, fetches, pushes with their long answer.
+
+`roost.mains.git` makes it. One answer is written by one task; a second one feeds the request's body to git. When either
+fails, git is ended, so nothing is left behind by a client that hangs up.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from roost.gitserver import backend, pktline
+from roost.gitserver.backend import Backend, ClientGone, GitFailed
+from roost.gitserver.cluster import Cluster, name_of
+from roost.gitserver.ledger import Ledger
+from roost.gitserver.moves import Move
+from roost.gitserver.progress import Follower, Outcome
+from roost.gitserver.repositories import Repositories
+from roost.gitserver.requests import PUSH, GitRequest, Refused, authenticate, parse
+from roost.kernel.clock import Clock
+from roost.kube.errors import KubeError
+from roost.model.kinds.delivery import Project
+
+log = structlog.get_logger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+AT_ONCE = 32  # git processes at the same time; more wait for a place.
+IDLE_S = 120.0  # A client that sends nothing for so long is given up.
+KEEP_ALIVE_S = 5.0
+MAX_FETCH_BODY = 16 << 20
+SPARE = 1 << 20  # Beside the pack: the list of refs.
+SETTLE_TRIES = 30
+_NO_CACHE = [(b"cache-control", b"no-cache, max-age=0, must-revalidate")]
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._whole = False
+        self.started = False
+
+    async def part(self) -> bytes | None:
+        """The next part of the body; None at its end. ClientGone where the client hung up."""
+        while not self._whole:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone("The client hung up.")
+            self._whole = not message.get("more_body", False)
+            if message.get("body"):
+                return bytes(message["body"])
+        return None
+
+    async def gone(self) -> None:
+        """Returns when the client has hung up; only after the whole body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            continue
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Begin the answer."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes, more: bool = True) -> None:
+        """Go on with the answer, or end it."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def text(self, status: int, message: str) -> None:
+        """A whole answer for a person."""
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), *_NO_CACHE]
+        if status == 401:
+            headers.append((b"www-authenticate", b'Basic realm="roost"'))
+        await self.start(status, headers)
+        await self.write(f"{message}\n".encode(), more=False)
+
+
+class GitServer:
+    """The application. `secret` is what the API and the controller share with it."""
+
+    def __init__(self, repositories: Repositories, ledger: Ledger, cluster: Cluster, secret: str, clock: Clock) -> None:
+        self._repositories = repositories
+        self._ledger = ledger
+        self._cluster = cluster
+        self._secret = secret
+        self._clock = clock
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI scope of type http."""
+        exchange = Exchange(receive, send)
+        if scope["path"] in ("/healthz", "/readyz"):
+            await exchange.text(200, "ok")
+            return
+        try:
+            await self._answer(exchange, scope)
+        except* (ClientGone, TimeoutError):
+            log.info("client gone", path=scope["path"])
+        except* GitFailed as failed:
+            log.warning("git gave no answer", path=scope["path"], error=str(failed.exceptions[0]))
+            if not exchange.started:
+                await exchange.text(500, "git could not serve this request; nothing was changed.")
+
+    async def _answer(self, exchange: Exchange, scope: Scope) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            request = parse(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
+            person = authenticate(request, self._secret, self._clock.now())
+            project = await self._project(request)
+        except Refused as refused:
+            await exchange.text(refused.status, str(refused))
+            return
+        await self._serve(exchange, replace(request, person=person), project)
+
+    async def _project(self, request: GitRequest) -> Project:
+        try:
+            project = await self._cluster.project(request.name)
+        except KubeError as error:
+            raise Refused(503, "Kubernetes does not answer; nothing was changed. Try again.") from error
+        if project is None or project.metadata.deletion_timestamp is not None:
+            raise Refused(404, f"There is no project {request.name}: make it with `roost project create`.")
+        await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
+        return project
+
+    async def _serve(self, exchange: Exchange, request: GitRequest, project: Project) -> None:
+        if request.service == PUSH and request.advertise and await self._repositories.is_full(request.name):
+            await self._advertise_refusal(
+                exchange,
+                f"This repository takes {self._repositories.max_repository_mib} MiB, the most that it may."
+                " Make it smaller, or start a new project.",
+            )
+            return
+        push = secrets.token_hex(8) if request.service == PUSH and not request.advertise else ""
+        variables = request.cgi() | {"GIT_PROJECT_ROOT": str(self._repositories.root)}
+        if push:
+            variables |= {"ROOST_PUSH": push, "ROOST_PERSON": request.person, "ROOST_BRANCH": project.spec.branch}
+        try:
+            async with self._places, backend.run(self._repositories.environment(variables)) as git:
+                answer = Push(exchange, git)
+                if push:
+                    await answer.transfer(self._repositories.max_push_mib << 20)
+                else:
+                    await _pass_on(exchange, git)
+        finally:
+            if push:  # Also where the client hung up: git may have updated the ref before it was ended.
+                self._ledger.touch(request.name)
+        if push:
+            await self._tell(answer, request, project, push)
+
+    async def _advertise_refusal(self, exchange: Exchange, message: str) -> None:
+        kind = f"application/x-{PUSH}-advertisement".encode()
+        await exchange.start(200, [(b"content-type", kind), *_NO_CACHE])
+        service = pktline.packet(f"# service={PUSH}\n".encode()) + pktline.FLUSH
+        await exchange.write(service + pktline.refusal(message), more=False)
+
+    async def _tell(self, answer: "Push", request: GitRequest, project: Project, push: str) -> None:
+        """What a push led to. The refs are updated: the Runs are made even if the client leaves now."""
+        watching = asyncio.create_task(answer.exchange.gone())
+        telling = asyncio.create_task(self._tell_all(answer, request, project, push))
+        try:
+            await asyncio.wait({watching, telling}, return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                await telling
+        finally:
+            for task in (watching, telling):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def _tell_all(self, answer: "Push", request: GitRequest, project: Project, push: str) -> None:
+        moves = await self._settle(answer, request)
+        mine = [move for move in moves if move.push == push]
+        built = f"refs/heads/{project.spec.branch}"
+        failures = {}
+        for move in mine:
+            if move.ref != built:
+                await answer.say(
+                    f"-----> {move.ref.removeprefix('refs/heads/')} is kept. Only {project.spec.branch} is"
+                    " built and deployed."
+                )
+                continue
+            outcome = await self._follow(answer, request, name_of(request.name.project, move))
+            await answer.say(f"-----> {'Live: ' if outcome.ok else 'Failed: '}{outcome.message}")
+            if not outcome.ok:
+                failures[move.ref] = f"kept, but not live: {outcome.message}"
+        await answer.finish(failures)
+
+    async def _settle(self, answer: "Push", request: GitRequest) -> list[Move]:
+        """The repository's moves, once their Runs stand. What is left open when nobody waits, the ledger makes."""
+        for _ in range(SETTLE_TRIES):
+            try:
+                return await self._ledger.settle(request.name)
+            except (KubeError, OSError) as error:
+                await answer.say(f"       The commit is kept; waiting for Kubernetes to take the run ({error}).")
+                await asyncio.sleep(2.0)
+        return []
+
+    async def _follow(self, answer: "Push", request: GitRequest, run: str) -> Outcome:
+        await answer.say(f"-----> Run {run}")
+        items = Follower(self._cluster, request.name.tenant, run).follow()
+        async for item in _with_pauses(items, KEEP_ALIVE_S):
+            if isinstance(item, Outcome):
+                return item
+            await (answer.say(item) if item is not None else answer.keep_alive())
+        return Outcome(False, "nothing more is known of the run")
+
+
+async def _with_pauses(items: AsyncIterator[str | Outcome], pause_s: float) -> AsyncIterator[str | Outcome | None]:
+    """The items, and None whenever none came for `pause_s` seconds."""
+    iterator = aiter(items)
+    waiting: asyncio.Task[str | Outcome] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(iterator))
+            done, _ = await asyncio.wait({waiting}, timeout=pause_s)
+            if not done:
+                yield None
+                continue
+            finished, waiting = waiting, None
+            try:
+                yield finished.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await waiting
+
+
+async def _pass_on(exchange: Exchange, git: Backend) -> None:
+    """A fetch, or the list of refs: both directions as they come. A client that hangs up ends git."""
+
+    async def feed() -> None:
+        await git.feed(exchange.part, MAX_FETCH_BODY, IDLE_S)
+        await exchange.gone()
+        raise ClientGone("The client hung up.")
+
+    async with asyncio.TaskGroup() as group:
+        feeding = group.create_task(feed())
+        head = await git.head()
+        await exchange.start(head.status, [(name.encode(), value.encode()) for name, value in head.headers])
+        async for chunk in git.body():
+            await exchange.write(chunk)
+        feeding.cancel()
+    await exchange.write(b"", more=False)
+
+
+class Push:
+    """The answer to one push: what git says, then what became of it, and last the report of the refs.
+
+    git's progress (side band 2) goes out at once; its report (side band 1) is kept until the end, because a failed run
+    is told in it.
+    """
+
+    def __init__(self, exchange: Exchange, git: Backend) -> None:
+        self.exchange = exchange
+        self._git = git
+        self._report = b""
+        self._plain = False
+
+    async def transfer(self, limit: int) -> None:
+        """Feed the push to git and pass on its progress; returns when git has ended and the body was read."""
+        async with asyncio.TaskGroup() as group:
+            feeding = group.create_task(self._git.feed(self.exchange.part, limit + SPARE, IDLE_S))
+            head = await self._git.head()
+            splitter = pktline.Splitter()
+            await self.exchange.start(head.status, [(name.encode(), value.encode()) for name, value in head.headers])
+            async for chunk in self._git.body():
+                for payload in splitter.feed(chunk):
+                    await self._take(payload)
+            await self._git.ended()
+        if not feeding.result():
+            await self.say(f"This push is larger than {limit >> 20} MiB, which is the most that one push may bring.")
+
+    async def _take(self, payload: bytes | None) -> None:
+        if payload is None:
+            return
+        if payload[:1] == bytes([pktline.DATA]):
+            self._report += payload[1:]
+        elif payload[:1] in (bytes([pktline.PROGRESS]), b"\x03", b""):
+            await self.exchange.write(pktline.packet(payload))
+        else:
+            self._plain = True  # A client without side bands: it gets the report and nothing else.
+            self._report += pktline.packet(payload)
+
+    async def say(self, line: str) -> None:
+        """One line for the pusher; control characters are left out."""
+        text = "".join(char for char in line if char.isprintable() or char == "\t")
+        if not self._plain:
+            await self.exchange.write(pktline.band(pktline.PROGRESS, f"{text}\n".encode()))
+
+    async def keep_alive(self) -> None:
+        """Show the client, and proxies between, that the answer goes on."""
+        if not self._plain:
+            await self.exchange.write(pktline.packet(bytes([pktline.PROGRESS])))
+
+    async def finish(self, failures: dict[str, str]) -> None:
+        """The report of the refs, in which `failures` are told, and the end."""
+        if self._plain:
+            await self.exchange.write(pktline.with_failures(self._report + pktline.FLUSH, failures), more=False)
+            return
+        report = pktline.with_failures(self._report, failures)
+        data = pktline.band(pktline.DATA, report) if report else b""
+        await self.exchange.write(data + pktline.FLUSH, more=False)

@@ -1,0 +1,69 @@
+"""Sees to it that each move of a project's branch has its one Run, whatever dies in between.
+
+The server calls `settle` after each push; `keep` catches up: with everything at start, later with what a push left
+open because kube-apiserver did not answer. Both may do the same work, since a Run's name follows from the move.
+"""
+
+import asyncio
+from collections import defaultdict
+
+import structlog
+
+from roost.gitserver import moves
+from roost.gitserver.cluster import Cluster, name_of, run_for
+from roost.gitserver.moves import Move
+from roost.gitserver.repositories import Name, Repositories
+from roost.kube.errors import KubeError
+
+log = structlog.get_logger(__name__)
+
+PAUSE_S = 2.0
+
+
+class Ledger:
+    """Reads the logs of moves, makes the Runs, marks what is done."""
+
+    def __init__(self, repositories: Repositories, cluster: Cluster) -> None:
+        self._repositories = repositories
+        self._cluster = cluster
+        self._locks: defaultdict[Name, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._open: set[Name] = set()
+
+    def touch(self, name: Name) -> None:
+        """A push to this repository begins: look at it until it is settled."""
+        self._open.add(name)
+
+    async def settle(self, name: Name) -> list[Move]:
+        """Make the Runs that are missing; all moves that came to be, in order. KubeError or OSError: try again."""
+        async with self._locks[name]:
+            path = self._repositories.path(name)
+            lines = moves.read(path)
+            found = moves.came_to_be(lines, await self._repositories.heads(name))
+            done = moves.read_done(path)
+            missing = [move for move in found if move.attempt > done.get(move.ref, 0)]
+            if missing:
+                await self._make(name, missing)
+                moves.write_done(path, done | {move.ref: move.attempt for move in missing})
+            self._open.discard(name)
+            return found
+
+    async def _make(self, name: Name, missing: list[Move]) -> None:
+        project = await self._cluster.project(name)
+        if project is None:
+            return  # Gone meanwhile: nobody waits for these any more.
+        owner = await asyncio.to_thread(self._repositories.owner, name)
+        for move in missing:
+            if move.ref == f"refs/heads/{project.spec.branch}" and owner == project.metadata.uid:
+                await self._cluster.create_run(name.tenant, run_for(project, name.tenant, move))
+                log.info("run made", repository=str(name), run=name_of(name.project, move), push=move.push)
+
+    async def keep(self) -> None:
+        """Catch up, for ever. Every repository is open at start, since nobody knows what was left."""
+        self._open.update(self._repositories.all())
+        while True:
+            for name in sorted(self._open, key=str):
+                try:
+                    await self.settle(name)
+                except (KubeError, OSError) as error:
+                    log.warning("runs not made yet", repository=str(name), error=str(error))
+            await asyncio.sleep(PAUSE_S)

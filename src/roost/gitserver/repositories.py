@@ -1,0 +1,187 @@
+"""The repositories on the disk: where each lies, how it is made, what git is told about it.
+
+    <root>/<tenant>/<project>.git      bare; `roost-project` holds the uid of its Project
+    <root>/.aside/                     repositories of Projects that are gone, until an operator removes them
+    <root>/.hooks/                     the two scripts that git runs, written at start
+
+All configuration reaches git by its environment, so nothing in a repository can weaken it.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from roost.gitserver import hooks
+from roost.model.names import APP_PATTERN, TENANT_PATTERN
+
+OWNER = "roost-project"
+_TIMEOUT_S = 60
+
+# What git must not do, and what it must check, in every repository. Some mistakes of old clients in commits that
+# cannot be changed any more are harmless and only warned of.
+_CONFIG = {
+    "safe.directory": "*",
+    "core.fsync": "all",
+    "core.logAllRefUpdates": "false",
+    "gc.auto": "0",
+    "http.getanyfile": "false",
+    "http.uploadpack": "true",
+    "http.receivepack": "true",
+    "protocol.version": "2",
+    "receive.autogc": "false",
+    "receive.denyDeleteCurrent": "refuse",
+    "receive.denyNonFastForwards": "false",
+    "receive.fsckObjects": "true",
+    "receive.fsck.badTimezone": "warn",
+    "receive.fsck.missingSpaceBeforeDate": "warn",
+    "receive.fsck.zeroPaddedFilemode": "warn",
+    "receive.keepAlive": "5",
+    "receive.updateServerInfo": "false",
+    "transfer.advertiseSID": "false",
+    "uploadpack.allowFilter": "true",
+    "uploadpack.allowAnySHA1InWant": "true",  # A run fetches its commit also after the branch moved on.
+}
+
+
+class NoRepository(Exception):
+    """A path that names no repository."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """Which repository. Both names follow the patterns of tenants and projects, so they are safe in paths."""
+
+    tenant: str
+    project: str
+
+    @classmethod
+    def parse(cls, tenant: str, project: str) -> "Name":
+        """NoRepository where one of the two cannot be a name."""
+        if not re.fullmatch(TENANT_PATTERN, tenant) or not re.fullmatch(APP_PATTERN, project):
+            raise NoRepository(f"{tenant}/{project}")
+        return cls(tenant, project)
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.project}"
+
+
+class Repositories:
+    """All repositories beneath `root`. Sizes in MiB."""
+
+    def __init__(self, root: Path, max_repository_mib: int, max_push_mib: int) -> None:
+        self.root = root
+        self.max_repository_mib = max_repository_mib
+        self.max_push_mib = max_push_mib
+        self._hooks = root / ".hooks"
+
+    def prepare(self) -> None:
+        """Make what must stand before the first request; remove what a killed process left half made."""
+        hooks.install(self._hooks)
+        for left in (*self.root.glob(".new-*"), *self.root.glob("*/*.git/objects/tmp_objdir-*")):
+            shutil.rmtree(left)
+        for repository in self.root.glob("*/*.git"):
+            # No git process runs yet, so whoever held these locks was killed.
+            for lock in (*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")):
+                lock.unlink()
+            for part in (repository / "objects" / "pack").glob("tmp_*"):
+                part.unlink()
+
+    def path(self, name: Name) -> Path:
+        """Where that repository lies or would lie."""
+        return self.root / name.tenant / f"{name.project}.git"
+
+    def all(self) -> Iterator[Name]:
+        """Every repository there is, sorted."""
+        for path in sorted(self.root.glob("*/*.git")):
+            try:
+                yield Name.parse(path.parent.name, path.name.removesuffix(".git"))
+            except NoRepository:
+                continue
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The whole environment of a git process: nothing of this process's own but the search path."""
+        config = _CONFIG | {"core.hooksPath": str(self._hooks), "receive.maxInputSize": f"{self.max_push_mib}m"}
+        result = {
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(self.root),
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_COUNT": str(len(config)),
+            "GIT_TERMINAL_PROMPT": "0",
+            "ROOST_MAX_REPOSITORY_MIB": str(self.max_repository_mib),
+        }
+        for at, (key, value) in enumerate(config.items()):
+            result[f"GIT_CONFIG_KEY_{at}"] = key
+            result[f"GIT_CONFIG_VALUE_{at}"] = value
+        return result | dict(extra or {})
+
+    async def git(self, *arguments: str) -> str:
+        """What a short git command printed; OSError where it failed."""
+        process = await asyncio.create_subprocess_exec(
+            "git",
+            *arguments,
+            env=self.environment(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, error = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        if process.returncode:
+            raise OSError(f"git {arguments[0]} failed: {error.decode(errors='replace').strip()[:500]}")
+        return out.decode(errors="replace")
+
+    def owner(self, name: Name) -> str:
+        """The uid of the Project that the repository was made for; empty where there is none."""
+        try:
+            return (self.path(name) / OWNER).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    async def ensure(self, name: Name, uid: str, branch: str) -> Path:
+        """The repository of the Project with that uid, made when it is not there; HEAD names `branch`."""
+        path = self.path(name)
+        owner = self.owner(name)
+        if path.exists() and owner != uid:
+            aside = self.root / ".aside"
+            aside.mkdir(exist_ok=True)
+            path.rename(aside / f"{name.tenant}.{name.project}.{owner}.{os.urandom(4).hex()}")
+        if not path.exists():
+            await self._make(path, uid, branch)
+        head = f"ref: refs/heads/{branch}\n"
+        if (path / "HEAD").read_text() != head:
+            await self.git(f"--git-dir={path}", "symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        return path
+
+    async def _make(self, path: Path, uid: str, branch: str) -> None:
+        fresh = self.root / f".new-{uid}-{os.urandom(4).hex()}"
+        await self.git("init", "--quiet", "--bare", f"--initial-branch={branch}", "--template=", str(fresh))
+        (fresh / OWNER).write_text(uid)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fresh.rename(path)
+        except OSError:
+            shutil.rmtree(fresh)  # Another request was faster.
+            if not path.exists():
+                raise
+
+    async def heads(self, name: Name) -> dict[str, str]:
+        """What each branch points to."""
+        listing = await self.git(
+            f"--git-dir={self.path(name)}", "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"
+        )
+        pairs = (line.split(" ", 1) for line in listing.splitlines())
+        return {ref: commit for commit, ref in pairs}
+
+    async def is_full(self, name: Name) -> bool:
+        """Whether the repository already takes all that it may."""
+        size = await asyncio.to_thread(hooks.size_of, self.path(name))
+        return size > self.max_repository_mib << 20

@@ -1,0 +1,104 @@
+"""What a request to the git server is: parsed from ASGI's scope, checked before git sees any of it."""
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from roost.gitserver.repositories import Name, NoRepository
+from roost.surface import fetch_token
+
+FETCH, PUSH = "git-upload-pack", "git-receive-pack"
+_PATH = re.compile(r"/([^/]+)/([^/]+)\.git/(info/refs|git-upload-pack|git-receive-pack)")
+_PERSON = re.compile(r"[A-Za-z0-9._-]{1,63}")
+
+
+class Refused(Exception):
+    """A request that is not served: HTTP status and a sentence for the person at the other end."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class GitRequest:
+    """One request that may be served. `service` is FETCH or PUSH; `advertise`: only the refs are asked for."""
+
+    name: Name
+    service: str
+    advertise: bool
+    person: str
+    request_id: str
+    headers: Mapping[str, str]
+
+    def cgi(self) -> dict[str, str]:
+        """The CGI variables that describe this request to `git http-backend`; nothing else of it passes."""
+        path = "info/refs" if self.advertise else self.service
+        return {
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{self.name}.git/{path}",
+            "QUERY_STRING": f"service={self.service}" if self.advertise else "",
+            "REQUEST_METHOD": "GET" if self.advertise else "POST",
+            "CONTENT_TYPE": "" if self.advertise else f"application/x-{self.service}-request",
+            "HTTP_CONTENT_ENCODING": "gzip" if self.headers.get("content-encoding") in ("gzip", "x-gzip") else "",
+            "GIT_PROTOCOL": "version=2" if self.headers.get("git-protocol") == "version=2" else "",
+            "REMOTE_USER": self.person,
+            "REMOTE_ADDR": "roost",
+        }
+
+
+def parse(method: str, path: str, query: str, headers: Mapping[str, str]) -> GitRequest:
+    """The request, not yet authenticated (`person` is empty). `headers` in lower case. Refused where it is none."""
+    found = _PATH.fullmatch(path)
+    if not found:
+        raise Refused(404, "There is no repository here: the address is /<tenant>/<project>.git")
+    try:
+        name = Name.parse(found[1], found[2])
+    except NoRepository as error:
+        raise Refused(404, f"There is no repository {found[1]}/{found[2]}.") from error
+    advertise = found[3] == "info/refs"
+    if method != ("GET" if advertise else "POST"):
+        raise Refused(405, "This address takes another method.")
+    service = query.removeprefix("service=") if advertise else found[3]
+    if service not in (FETCH, PUSH):
+        raise Refused(403, "Only git's smart protocol is spoken here: use git 1.6.6 or later.")
+    if not advertise and headers.get("content-type") != f"application/x-{service}-request":
+        raise Refused(415, "This address takes the requests of a git client.")
+    return GitRequest(name, service, advertise, "", headers.get("x-roost-request-id", "")[:64], headers)
+
+
+def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
+    """Who asks: the person whom the API names, or `run` with a fetch token. Refused for everybody else."""
+    headers = request.headers
+    shared = headers.get("x-roost-shared", "")
+    if shared:
+        if not hmac.compare_digest(shared.encode(), secret.encode()):
+            raise Refused(403, "This is not the API.")
+        named = headers.get("x-roost-tenant"), headers.get("x-roost-project")
+        if named != (request.name.tenant, request.name.project):
+            raise Refused(403, "The API vouches for another repository.")
+        person = headers.get("x-roost-person", "")
+        if not _PERSON.fullmatch(person):
+            raise Refused(403, "The API names no person.")
+        return person
+    token = _token(headers.get("authorization", ""))
+    name = request.name
+    if request.service == FETCH and token and fetch_token.opens(secret, token, name.tenant, name.project, now):
+        return "run"
+    raise Refused(401, "Sign in at the API; run pods bring a token for one repository.")
+
+
+def _token(authorization: str) -> str:
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""

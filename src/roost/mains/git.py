@@ -1,0 +1,60 @@
+"""The git server's process: `python -m roost.mains.git`.
+
+Reads settings and the shared secret, puts the pieces together, serves until it is told to stop.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import uvicorn
+
+from roost.gitserver.app import GitServer
+from roost.gitserver.cluster import KubeCluster
+from roost.gitserver.ledger import Ledger
+from roost.gitserver.repositories import Repositories
+from roost.kernel.clock import SystemClock
+from roost.kube.client import Client
+from roost.settings import Settings
+
+SECRET = Path("/etc/roost/git/token")
+GRACE_S = 20
+
+
+async def serve(settings: Settings, secret: str) -> None:
+    """Serve until SIGTERM."""
+    client = Client.connect(agent="roost-git")
+    repositories = Repositories(Path(settings.repositories), settings.max_repository_mib, settings.max_push_mib)
+    repositories.prepare()
+    cluster = KubeCluster(client)
+    ledger = Ledger(repositories, cluster)
+    host, _, port = settings.listen.rpartition(":")
+    config = uvicorn.Config(
+        GitServer(repositories, ledger, cluster, secret, SystemClock()),
+        host=host,
+        port=int(port),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    keeping = asyncio.create_task(ledger.keep())
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        keeping.cancel()
+        await client.close()
+
+
+def main() -> None:
+    """Read the environment and serve."""
+    settings = Settings.read(os.environ)
+    secret = Path(os.environ.get("ROOST_GIT_SECRET", str(SECRET))).read_text().strip()
+    if len(secret) < 16:
+        raise SystemExit("The shared secret has less than 16 characters: make Secret roost-system/git-shared anew.")
+    asyncio.run(serve(settings, secret))
+
+
+if __name__ == "__main__":
+    main()
