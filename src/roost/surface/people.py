@@ -88,10 +88,11 @@ class People:
         manifest = User.manifest(person_name(person), spec)
         user = await creator.create(manifest, MANAGER, dry_run=dry_run)
         if not dry_run:
-            await self._ensure_account(person)
+            await self.ensure_account(person)
         return user
 
-    async def _ensure_account(self, person: str) -> None:
+    async def ensure_account(self, person: str) -> None:
+        """Make the ServiceAccount where there is none."""
         account = {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
@@ -101,6 +102,19 @@ class People:
         try:
             await self._client.create(account, MANAGER)
         except AlreadyExists:
+            return
+
+    async def remove(self, person: str) -> None:
+        """Remove what is left of a person whose User is gone: ServiceAccount, password, tokens."""
+        for record in await self._client.list("v1", "Secret", PEOPLE_NAMESPACE, f"{PERSON}={person}"):
+            await self._delete("Secret", record["metadata"]["name"])
+        await self._delete("ServiceAccount", person)
+
+    async def _delete(self, kind: str, name: str) -> None:
+        metadata = {"name": name, "namespace": PEOPLE_NAMESPACE}
+        try:
+            await self._client.delete({"apiVersion": "v1", "kind": kind, "metadata": metadata})
+        except NotFound:
             return
 
     # Passwords
@@ -137,8 +151,8 @@ class People:
 
     async def lock(self, person: str, until: datetime) -> None:
         """Refuse the person's password until then; tokens stay good, so that nobody can lock somebody's work out."""
-        target = {"apiVersion": "v1", "kind": "Secret"}
-        target |= {"metadata": {"name": f"password-{person}", "namespace": PEOPLE_NAMESPACE}}  # type: ignore[dict-item]
+        metadata = {"name": f"password-{person}", "namespace": PEOPLE_NAMESPACE}
+        target = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
         try:
             await self._client.patch(target, {"metadata": {"annotations": {LOCKED_UNTIL: timestamp(until)}}}, MANAGER)
         except NotFound:
@@ -187,15 +201,7 @@ class People:
 
     async def revoke(self, id_: str) -> None:
         """End a token; nothing happens where there is none."""
-        target: Mapping[str, Any] = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": f"token-{id_}", "namespace": PEOPLE_NAMESPACE},
-        }
-        try:
-            await self._client.delete(target)
-        except NotFound:
-            return
+        await self._delete("Secret", f"token-{id_}")
 
     async def revoke_all(self, person: str) -> None:
         """End every token of the person."""
@@ -256,7 +262,7 @@ async def ensure_administrator(client: Client, clock: Callable[[], datetime]) ->
     except AlreadyExists:
         if await people.password(ADMINISTRATOR) is not None:
             return None
-        await people._ensure_account(ADMINISTRATOR)
+        await people.ensure_account(ADMINISTRATOR)
     user = await people.user(ADMINISTRATOR)
     if user is None:
         raise RuntimeError("The User admin was made and is gone again; something deletes it.")

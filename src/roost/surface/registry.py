@@ -89,9 +89,7 @@ def _sign(key_pem: bytes, claims: Mapping[str, Any], now: datetime, ttl: timedel
     return jwt.encode({"alg": "ES256", "typ": "JWT", "kid": key.thumbprint()}, body, key)
 
 
-def mint(
-    key_pem: bytes, subject: str, access: Iterable[Access], now: datetime, ttl: timedelta = ACCESS_TTL
-) -> str:
+def mint(key_pem: bytes, subject: str, access: Iterable[Access], now: datetime, ttl: timedelta = ACCESS_TTL) -> str:
     """An access token: what the registry takes as `Authorization: Bearer`."""
     items = [{"type": "repository", "name": item.name, "actions": sorted(item.actions)} for item in access]
     return _sign(key_pem, {"sub": subject, "aud": SERVICE, "access": items}, now, ttl)

@@ -1,0 +1,74 @@
+"""How a command fails: what happened, why, what to do, the request id; and the exit code that scripts read.
+
+Failure (click.ClickException)    every problem of the API, of the network and of the working directory
+└── Unreachable                   the API does not answer; who follows something looks again
+"""
+
+from typing import IO, Any, Final
+
+import click
+
+from roost.surface.terminal.words import tr
+
+ERROR: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+NOT_ALLOWED: Final = 4
+CONFLICT: Final = 5
+TIMED_OUT: Final = 6
+REFUSED: Final = 7
+INTERRUPTED: Final = 130
+
+# HTTP status -> exit code; what is not here is 1.
+BY_STATUS: Final = {
+    400: USAGE,
+    401: NOT_ALLOWED,
+    403: NOT_ALLOWED,
+    404: NOT_FOUND,
+    408: TIMED_OUT,
+    409: CONFLICT,
+    410: NOT_FOUND,
+    412: CONFLICT,
+    422: USAGE,
+    504: TIMED_OUT,
+}
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, so that data of others cannot steer the terminal."""
+    return "".join(
+        char if char in "\n\t" or not (ord(char) < 32 or 127 <= ord(char) < 160) else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )
+
+
+class Failure(click.ClickException):
+    """A command that did not do what was asked. `code` is the exit code."""
+
+    def __init__(self, what: str, why: str = "", hint: str = "", code: int = ERROR, request_id: str = "") -> None:
+        super().__init__(what)
+        self.why = why
+        self.hint = hint
+        self.code = code
+        self.request_id = request_id
+
+    # click reads the exit code from this name; here it belongs to the object, not to the class.
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """The exit code for scripts."""
+        return self.code
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Tell it on stderr: one line what happened, then why, what to do and the request id where there are any."""
+        click.echo(f"{click.style(tr('Error:'), fg='red', bold=True)} {printable(self.message)}", err=True, file=file)
+        for label, text in (
+            (tr("Why:"), self.why),
+            (tr("What to do:"), self.hint),
+            (tr("Request:"), self.request_id),
+        ):
+            if text:
+                click.echo(f"  {click.style(label, bold=True)} {printable(text)}", err=True, file=file)
+
+
+class Unreachable(Failure):
+    """The API does not answer at all, or says that it cannot just now."""

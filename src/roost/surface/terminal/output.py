@@ -1,0 +1,232 @@
+"""Data on stdout: tables for people, JSON, YAML or names for machines; talk on stderr.
+
+rich is loaded only when a table or live text is printed. Cells are plain text: control characters of others' data
+never reach the terminal.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from roost.surface.terminal.failure import printable
+from roost.surface.terminal.words import tr
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Format = Literal["table", "wide", "json", "yaml", "name"]
+FORMATS: Final = ("table", "wide", "json", "yaml", "name")
+Object = Mapping[str, Any]
+
+# Words that stand in a cell, and the colour that they get in a terminal. Everything else is plain.
+GOOD: Final = frozenset(["Ready", "True", "Live", "Succeeded", "Applied", "Running", "yes"])
+BAD: Final = frozenset(
+    ["False", "Failed", "Refused", "CrashLoopBackOff", "Error", "OOMKilled", "ImagePullBackOff", "no"]
+)
+BUSY: Final = frozenset(["Unknown", "Pending", "Building", "Progressing", "Waiting", "Starting"])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its title (translated when printed) and how a row's text is had. wide: only with -o wide."""
+
+    title: str
+    text: Callable[[Any], str]
+    wide: bool = False
+
+
+def at(row: Any, dotted: str, default: Any = None) -> Any:
+    """What stands at `a.b.c` of nested mappings, or the default."""
+    for part in dotted.split("."):
+        if not isinstance(row, Mapping) or part not in row:
+            return default
+        row = row[part]
+    return default if row is None else row
+
+
+def field(title: str, dotted: str, wide: bool = False) -> Column:
+    """A column that shows the value at `a.b.c`; `-` where there is none."""
+
+    def text(row: Any) -> str:
+        value = at(row, dotted)
+        return "-" if value is None or value == "" else str(value)
+
+    return Column(title, text, wide)
+
+
+def since(moment: str | None, now: datetime | None = None) -> str:
+    """How long ago an RFC 3339 time was: `12s`, `5m`, `3h`, `4d`; `-` where there is none."""
+    if not moment:
+        return "-"
+    try:
+        then = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    except ValueError:
+        return moment
+    seconds = max(0, int(((now or datetime.now(UTC)) - then).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def age(dotted: str = "metadata.creationTimestamp", title: str = "AGE", wide: bool = False) -> Column:
+    """A column that shows how old something is."""
+    return Column(title, lambda row: since(at(row, dotted)), wide)
+
+
+def condition(row: Any, type_: str = "Ready") -> Object:
+    """The condition of that type in an object's status; empty where there is none."""
+    return next((item for item in at(row, "status.conditions", ()) if item.get("type") == type_), {})
+
+
+def state(row: Any) -> str:
+    """`Ready`, or the reason why not, of an object."""
+    found = condition(row)
+    if at(row, "metadata.deletionTimestamp"):
+        return "Deleting"
+    if not found:
+        return "Pending"
+    return "Ready" if found.get("status") == "True" else str(found.get("reason") or "NotReady")
+
+
+def style(word: str) -> str:
+    """The colour of a cell's text."""
+    if word in GOOD:
+        return "green"
+    if word in BAD or word.endswith(("Failed", "Error", "BackOff")):
+        return "red"
+    return "yellow" if word in BUSY else ""
+
+
+class _Drawing(StringIO):
+    """A text that is drawn on a terminal later: coloured and wrapped as if it were one."""
+
+    def isatty(self) -> bool:
+        """It stands for the terminal."""
+        return True
+
+
+@contextmanager
+def captured() -> Iterator[Callable[[], str]]:
+    """What is written to stdout inside, with its colours, as the text that the given function returns."""
+    drawing = _Drawing()
+    with redirect_stdout(drawing):
+        yield drawing.getvalue
+
+
+def console(err: bool = False) -> "Console":
+    """A rich console on stdout or stderr. Without a terminal it neither colours nor wraps."""
+    from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    width = None if stream.isatty() else 10_000
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def json_text(data: Any) -> str:
+    """Indented JSON, as the API gave it."""
+    import json
+
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def yaml_text(data: Any) -> str:
+    """YAML in the order of the API."""
+    import yaml
+
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True)).rstrip("\n")
+
+
+def write(text: str) -> None:
+    """One piece of data on stdout, with a line end."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def table(rows: Iterable[Any], columns: Sequence[Column], wide: bool = False) -> None:
+    """A table without lines: titles, then one row each."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = [column for column in columns if wide or not column.wide]
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, column in enumerate(shown):
+        made.add_column(tr(column.title), no_wrap=index < len(shown) - 1, overflow="fold")
+    for row in rows:
+        words = [printable(column.text(row)).replace("\n", " ") for column in shown]
+        made.add_row(*(Text(word, style=style(word)) for word in words))
+    real = console()
+    terminal = real.is_terminal
+    buffer = StringIO()
+    Console(
+        file=buffer,
+        width=real.width,
+        force_terminal=terminal,
+        color_system="auto" if terminal else None,
+        highlight=False,
+        no_color=real.no_color,
+    ).print(made)
+    write("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()))
+
+
+def name_of(row: Any) -> str:
+    """An object's name, for `-o name`."""
+    return str(at(row, "metadata.name") or at(row, "name") or at(row, "id") or "")
+
+
+def show_list(answer: Object, columns: Sequence[Column], form: Format, empty: str = "") -> None:
+    """Print a list as the API gave it. `empty`: what to say (stderr) in place of an empty table."""
+    rows = answer.get("items", ())
+    if form == "json":
+        write(json_text(answer))
+    elif form == "yaml":
+        write(yaml_text(answer))
+    elif form == "name":
+        for row in rows:
+            write(name_of(row))
+    elif not rows:
+        say(empty or tr("There is none."))
+    else:
+        table(rows, columns, wide=form == "wide")
+
+
+def show_one(row: Object, form: Format, people: Callable[[], None]) -> None:
+    """Print one object; `people` prints it for people."""
+    if form == "json":
+        write(json_text(row))
+    elif form == "yaml":
+        write(yaml_text(row))
+    elif form == "name":
+        write(name_of(row))
+    else:
+        people()
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> None:
+    """Lines `Title: value`, aligned; pairs without a value are left out."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    kept = [(tr(title), printable(value)) for title, value in pairs if value]
+    widest = max((cell_len(title) for title, _ in kept), default=0)
+    out = console()
+    for title, value in kept:
+        line = Text(title + ":" + " " * (widest - cell_len(title) + 2), style="bold")
+        line.append(value, style=style(value) or "not bold")
+        out.print(line, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Talk: one line on stderr."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def coloured() -> bool:
+    """Whether stdout shows colours."""
+    return console().color_system is not None and not console().no_color
