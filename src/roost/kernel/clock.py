@@ -1,8 +1,8 @@
-"""Time and chance as arguments: everything in the kernel takes a Clock, so that tests can turn it."""
+"""Time and chance as arguments, so that tests can turn them. Timers are the event loop's (`call_later`, `loop.time`),
+which a test replaces by giving the kernel a loop of its own.
+"""
 
-import asyncio
 import random
-import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,14 +12,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The wall clock, in UTC: for what is written."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that only grow: for what is measured."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds."""
         ...
 
     def chance(self) -> float:
@@ -33,14 +25,6 @@ class SystemClock:
     def now(self) -> datetime:
         """The wall clock, in UTC."""
         return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds that only grow, also while the process is stopped."""
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait that many seconds."""
-        await asyncio.sleep(seconds)
 
     def chance(self) -> float:
         """A number from 0 up to 1."""

@@ -10,7 +10,7 @@ Every method raises `roost.kube.errors`.
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -109,16 +109,12 @@ class Client:
             if not page.rest:
                 return found
 
-    async def page(
-        self, api_version: str, kind: str, selection: Selection, rest: str = "", limit: int = PAGE, version: str = ""
-    ) -> Page:
+    async def page(self, api_version: str, kind: str, selection: Selection, rest: str = "", limit: int = PAGE) -> Page:
         """One part of a list of at most `limit` objects; `rest` of the last Page leads on. Gone when it is too old."""
         served = await self._discovery.find(api_version, kind)
         params = {**selection.params(), "limit": str(limit)}
         if rest:
             params["continue"] = rest
-        elif version:
-            params["resourceVersion"] = version
         answer = await self._json(Request("GET", served.path(selection.namespace), params, self._headers))
         items = answer.get("items") or []
         for item in items:
@@ -132,22 +128,18 @@ class Client:
         kind: str,
         selection: Selection,
         version: str = "",
-        initial: bool = False,
         silence_s: float = SILENCE_S,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """Events from `version` on, until the server ends the stream (it does, after some minutes).
 
-        initial: begin with ADDED for everything that stands, then a BOOKMARK annotated `k8s.io/initial-events-end`.
         Raises Gone when `version` is too old, be it as a status or inside the stream; Unreachable when nothing, not
         even a bookmark, came for `silence_s` seconds.
         """
         served = await self._discovery.find(api_version, kind)
         params = {**selection.params(), "watch": "true", "allowWatchBookmarks": "true"}
         params["timeoutSeconds"] = str(SERVER_TIMEOUT_S)
-        if version or initial:
+        if version:
             params["resourceVersion"] = version
-        if initial:
-            params |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         request = Request("GET", served.path(selection.namespace), params, self._headers)
         async with self._transport.lines(request, silence_s) as lines:
             async for line in lines:
@@ -224,7 +216,7 @@ class Client:
 
     async def lines(
         self, path: str, params: Mapping[str, str] | None = None, silence_s: float | None = None
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str]:
         """The lines of a streamed answer, e.g. of `api/v1/namespaces/x/pods/y/log` with `follow=true`."""
         request = Request("GET", path, params or {}, {**self._headers, "Accept": "*/*"})
         async with self._transport.lines(request, silence_s) as lines:

@@ -44,6 +44,7 @@ class InventoryItem(Model):
     namespace: str | None = Field(None, max_length=63)
     name: str = Field(max_length=253)
     uid: str = Field(max_length=63)
+    identity: str = Field("platform", max_length=60, description="Who applied it, and so who removes it.")
 
 
 class StatusModel(Model):

@@ -1,0 +1,132 @@
+"""Controller: one capability's queue and workers, and which events lead to which object. `runtime` makes them."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from roost.kernel import metrics
+from roost.kernel.capability import Watch
+from roost.kernel.clock import Clock
+from roost.kernel.informer import Handler, Informer
+from roost.kernel.queue import Queue
+from roost.kernel.reconciler import Reconciler
+from roost.kernel.selector import matches
+from roost.kernel.store import Change, Key, key_of, owners_of
+from roost.kube.reader import Object
+from roost.model.names import API_VERSION, REQUEST_ID, TENANT, split_namespace
+from roost.model.resource import Resource
+from roost.settings import Settings
+
+
+class Controller:
+    """Looks after all objects of one kind for one capability."""
+
+    def __init__(self, name: str, resource: type[Resource], primary: Informer, clock: Clock) -> None:
+        self.name = name
+        self._resource = resource
+        self._primary = primary
+        self._clock = clock
+        self._queue: Queue[Key] = Queue(clock.chance)
+
+    def follow(self, informer: Informer, watch: Watch | None, origin: object = None) -> None:
+        """Queue objects on what an informer tells: about the kind itself (None) or about another kind."""
+        if watch is None:
+            informer.subscribe(lambda change: self._queue.add(key_of(change.new or change.old or {})), origin)
+            return
+        informer.subscribe(self._handler(watch))
+
+    async def run(self, reconciler: Reconciler, settings: Settings) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(settings.workers):
+                    group.create_task(self._work(reconciler, settings))
+        finally:
+            self._queue.close()
+
+    async def _work(self, reconciler: Reconciler, settings: Settings) -> None:
+        while True:
+            key = await self._queue.get()
+            metrics.QUEUED.labels(self.name).set(len(self._queue))
+            try:
+                await self._look(reconciler, key, settings.resync_s)
+            finally:
+                self._queue.done(key)
+
+    async def _look(self, reconciler: Reconciler, key: Key, resync_s: float) -> None:
+        item = self._primary.store.get(key)
+        if item is None:
+            self._queue.forget(key)
+            return
+        annotations = item["metadata"].get("annotations") or {}
+        structlog.contextvars.bind_contextvars(
+            capability=self.name, object="/".join(part for part in key if part), request_id=annotations.get(REQUEST_ID)
+        )
+        with metrics.RECONCILE_S.labels(self.name).time():
+            result = await reconciler.reconcile(item, self._queue.failures(key))
+        judgement = result.judgement
+        metrics.RECONCILES.labels(self.name, "error" if judgement else "ok").inc()
+        if judgement is not None and judgement.retry:
+            self._queue.retry(key, judgement.least_s)
+            return
+        self._queue.settle(key)
+        later_s = resync_s * (0.8 + 0.4 * self._clock.chance())
+        self._queue.add_after(key, later_s if result.after_s is None else min(result.after_s, later_s))
+
+    def _handler(self, watch: Watch) -> Handler:
+        find = self._finder(watch.owner)
+
+        def handle(change: Change) -> None:
+            for item in (change.old, change.new):
+                if item is not None and _concerns(watch, item):
+                    for key in find(item):
+                        self._queue.add(key)
+
+        return handle
+
+    def _finder(self, owner: str) -> Callable[[Object], Iterable[Key]]:
+        if owner == "owner":
+            return self._owners
+        if owner == "name":
+            return lambda item: [self._place(item, item["metadata"]["name"])]
+        if owner == "tenant":
+            return _tenant
+        if owner == "all":
+            return lambda item: self._primary.store.keys()
+        label = owner.removeprefix("label:")
+        if label == owner:
+            raise ValueError(f"{owner!r} does not say how the owner is found.")
+        return lambda item: [self._place(item, name)] if (name := _labels(item).get(label)) else []
+
+    def _owners(self, item: Object) -> list[Key]:
+        found = [self._primary.store.by_uid(uid) for uid in owners_of(item)]
+        return [key_of(owner) for owner in found if owner is not None]
+
+    def _place(self, item: Object, name: str) -> Key:
+        return (item["metadata"].get("namespace") or "") if self._resource.NAMESPACED else "", name
+
+
+def scope_of(resource: type[Resource]) -> tuple[str, str]:
+    """apiVersion and kind of a kind of ours."""
+    return API_VERSION, resource.KIND
+
+
+def _concerns(watch: Watch, item: Object) -> bool:
+    """Whether an object is one that the watch asked for (its informer may hold more)."""
+    namespace = item["metadata"].get("namespace")
+    return watch.namespace in (None, namespace) and matches(watch.labels, _labels(item))
+
+
+def _labels(item: Object) -> dict[str, str]:
+    return item["metadata"].get("labels") or {}
+
+
+def _tenant(item: Object) -> list[Key]:
+    """The Tenant of an object: by its label, or by its namespace's name (a Namespace's own name)."""
+    meta = item["metadata"]
+    named = _labels(item).get(TENANT)
+    if named:
+        return [("", named)]
+    split = split_namespace(meta["name"] if item["kind"] == "Namespace" else meta.get("namespace") or "")
+    return [("", split[0])] if split else []

@@ -1,0 +1,133 @@
+"""Informer: keeps a Store like the server's objects of one kind, and tells handlers what changed.
+
+A paged list, then watches from its version. A stream that is silent for longer than bookmarks allow is dead
+(half-open TCP) and is opened anew; 410, as a status or inside the stream, leads to a new list; every other failure is
+tried again with back-off. A kind that the cluster does not serve has no objects: the informer looks again later.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import structlog
+
+from roost.kernel import metrics
+from roost.kernel.clock import Clock
+from roost.kernel.selector import matches
+from roost.kernel.store import Change, Store, key_of, version_of
+from roost.kube.client import SILENCE_S, Client, Event, Selection
+from roost.kube.errors import Gone, KubeError, RetryableError, UnknownKind
+from roost.kube.reader import Object
+
+Handler = Callable[[Change], None]
+LONGEST_PAUSE_S = 30.0
+SHORTEST_STREAM_S = 1.0
+UNSERVED_PAUSE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an informer looks at."""
+
+    api_version: str
+    kind: str
+    selection: Selection = field(default_factory=Selection)
+
+
+class Informer:
+    """One kind, kept up to date while `run` runs."""
+
+    def __init__(self, client: Client, scope: Scope, clock: Clock, silence_s: float = SILENCE_S) -> None:
+        self.scope = scope
+        self.store = Store()
+        self.synced = asyncio.Event()
+        self._client = client
+        self._clock = clock
+        self._silence_s = silence_s
+        self._version = ""
+        self._failures = 0
+        self._handlers: list[tuple[object, Handler]] = []
+        self._log = structlog.get_logger("roost.kernel.informer").bind(kind=scope.kind)
+
+    def subscribe(self, handler: Handler, origin: object = None) -> None:
+        """Tell `handler` of every change, but for those that are noted with the same `origin`."""
+        self._handlers.append((origin, handler))
+
+    def note(self, item: Object, origin: object = None) -> None:
+        """Keep what the server answered to a write of ours, ahead of the watch."""
+        self._tell(self.store.put({**item, "metadata": dict(item["metadata"])}), origin)
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether an object with these labels belongs into this cache."""
+        return matches(self.scope.selection.labels, labels)
+
+    async def run(self) -> None:
+        """List, watch, and begin again, for ever."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except Gone:
+                self._version = ""
+                metrics.RELISTS.labels(self.scope.kind).inc()
+                self._log.info("The version is too old: listing again.")
+                await self._pause()
+            except UnknownKind:
+                self.synced.set()
+                await asyncio.sleep(UNSERVED_PAUSE_S)
+            except RetryableError as error:
+                metrics.WATCH_FAILURES.labels(self.scope.kind).inc()
+                self._log.warning("The stream broke: opening it anew.", error=str(error), failures=self._failures)
+                await self._pause(error.retry_after_s)
+            except KubeError as error:
+                self._version = ""
+                metrics.WATCH_FAILURES.labels(self.scope.kind).inc()
+                self._log.error("The server refuses to list or watch.", error=str(error))
+                await self._pause()
+
+    async def _list(self) -> None:
+        scope = self.scope
+        page = await self._client.page(scope.api_version, scope.kind, scope.selection)
+        items = page.items
+        while page.rest:
+            page = await self._client.page(scope.api_version, scope.kind, scope.selection, page.rest)
+            items += page.items
+        self._version = page.version
+        for change in self.store.replace(items, int(page.version) if page.version.isdigit() else 0):
+            self._tell(change)
+        self.synced.set()
+        metrics.CACHED.labels(scope.kind).set(len(self.store))
+
+    async def _watch(self) -> None:
+        scope = self.scope
+        begun = asyncio.get_running_loop().time()
+        events = self._client.watch(scope.api_version, scope.kind, scope.selection, self._version, self._silence_s)
+        async with aclosing(events):
+            async for event in events:
+                self._failures = 0
+                self._take(event)
+        if asyncio.get_running_loop().time() - begun < SHORTEST_STREAM_S:
+            await self._pause()
+
+    def _take(self, event: Event) -> None:
+        item = event.object
+        self._version = item["metadata"]["resourceVersion"]
+        if event.type == "DELETED":
+            self._tell(self.store.remove(key_of(item), version_of(item)))
+        elif event.type != "BOOKMARK":
+            self._tell(self.store.put(item))
+        metrics.CACHED.labels(self.scope.kind).set(len(self.store))
+
+    def _tell(self, change: Change | None, origin: object = None) -> None:
+        if change is None:
+            return
+        for subscriber, handler in self._handlers:
+            if origin is None or subscriber is not origin:
+                handler(change)
+
+    async def _pause(self, least_s: float = 0.0) -> None:
+        longest = min(LONGEST_PAUSE_S, 0.2 * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        await asyncio.sleep(max(least_s, longest * (0.5 + self._clock.chance() / 2)))
