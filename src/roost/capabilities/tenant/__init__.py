@@ -9,5 +9,7 @@ capability = Capability(
     plan="roost.capabilities.tenant.plan:plan",
     watches="roost.capabilities.tenant.observe:WATCHES",
     actions="roost.capabilities.tenant.certificate:ACTIONS",
+    commands="roost.capabilities.tenant.commands:commands",
     finalizer=True,
+    commands="roost.capabilities.tenant.commands:commands",
 )

@@ -43,4 +43,5 @@ class Observed(Model):
     people: tuple[str, ...] = Field((), description="Ids of people who exist and are not disabled, sorted.")
     certified: tuple[str, ...] = Field((), description="Names in the gateway's certificate, sorted.")
     certified_until: datetime | None = Field(None, description="When that certificate ends.")
+    authority: bool = Field(False, description="The internal authority's key is there.")
     tenants: tuple[str, ...] = Field((), description="Every tenant's name, sorted.")

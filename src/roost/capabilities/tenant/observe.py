@@ -5,7 +5,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from roost.capabilities.tenant.model import GATEWAY_TLS, SETTINGS, Observed, Platform, SeenNamespace
+from roost.capabilities.tenant.model import AUTHORITY, GATEWAY_TLS, SETTINGS, Observed, Platform, SeenNamespace
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
@@ -18,6 +18,7 @@ WATCHES = (
     Watch("v1", "LimitRange", owner="owner", labels=names.PLATFORM),
     Watch("networking.k8s.io/v1", "NetworkPolicy", owner="owner", labels=names.PLATFORM),
     Watch("rbac.authorization.k8s.io/v1", "RoleBinding", owner="owner", labels=names.PLATFORM),
+    Watch("v1", "ServiceAccount", owner="owner", labels=names.PLATFORM),
     Watch(names.API_VERSION, "User", owner="all"),
 )
 
@@ -90,5 +91,6 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
         ),
         certified=certified,
         certified_until=until,
+        authority=await reader.get("v1", "Secret", AUTHORITY, names.SYSTEM_NAMESPACE) is not None,
         tenants=tuple(sorted(item["metadata"]["name"] for item in tenants)),
     )

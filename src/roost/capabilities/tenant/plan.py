@@ -10,7 +10,7 @@ from typing import Any
 from roost.capabilities.tenant import checks
 from roost.capabilities.tenant.manifests import identities, limits, network
 from roost.capabilities.tenant.manifests.namespace import namespace
-from roost.capabilities.tenant.model import Observed
+from roost.capabilities.tenant.model import AUTHORITY, Observed
 from roost.capabilities.tenant.walls import between_tenants
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready
@@ -20,6 +20,11 @@ from roost.model.plan import Action, Apply, Plan
 
 LOOK_AGAIN = timedelta(seconds=15)
 RENEW_BEFORE = timedelta(days=30)
+
+
+def _owner(tenant: Tenant) -> dict[str, Any]:
+    meta = tenant.metadata
+    return {"apiVersion": names.API_VERSION, "kind": Tenant.KIND, "name": meta.name, "uid": meta.uid}
 
 
 def _environment(
@@ -32,13 +37,15 @@ def _environment(
         if environment == BUILD
         else network.environment_policies(name, environment, observed.platform)
     )
-    accounts = [identities.account(name, environment, "default")]
-    if environment != BUILD:
-        accounts.append(identities.account(name, environment, names.DEPLOYER))
+    accounts = [] if environment == BUILD else [identities.account(name, environment, names.DEPLOYER)]
+    # Not owned: on its way out a namespace loses its pods first and these last, so no pod ever runs without its walls.
+    # `default` is made by Kubernetes itself and only changed here.
+    within = [identities.account(name, environment, "default"), *policies]
+    for manifest in within:
+        manifest["metadata"]["ownerReferences"] = [_owner(tenant)]
     walls: list[dict[str, Any]] = [
         limits.quota(name, environment, quota),
         limits.limits(name, environment),
-        *policies,
         *accounts,
         *identities.platform_bindings(name, environment),
         *identities.member_bindings(name, environment, members),
@@ -46,7 +53,11 @@ def _environment(
     seen = {item.name for item in observed.namespaces}
     # Made, not applied, as long as it was not seen: a namespace that somebody makes in between is not adopted.
     made = Apply(namespace(name, environment), create=names.namespace(name, environment) not in seen)
-    return [made, *[Apply(manifest) for manifest in walls]]
+    return [
+        made,
+        *[Apply(manifest, owned=False) for manifest in within],
+        *[Apply(manifest) for manifest in walls],
+    ]
 
 
 def _certificate(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
@@ -54,7 +65,8 @@ def _certificate(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Act
     wildcards = sorted(f"*.{name}.{observed.platform.domain}" for name in {*observed.tenants, tenant.metadata.name})
     until = observed.certified_until
     lasts = until is not None and until - RENEW_BEFORE > now
-    if lasts and f"*.{tenant.metadata.name}.{observed.platform.domain}" in observed.certified:
+    named = f"*.{tenant.metadata.name}.{observed.platform.domain}" in observed.certified
+    if not observed.authority or (lasts and named):
         return ()
     key = names.short_digest(*wildcards, str(until), length=16)
     return (Action("certify", key, {"domain": observed.platform.domain}),)
@@ -71,6 +83,9 @@ def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[
     ):
         if not verdict.ok:
             return (not_ready(verdict.reason, verdict.message), members)
+    if not observed.authority:
+        message = f"HTTPS waits for the internal authority (Secret {names.SYSTEM_NAMESPACE}/{AUTHORITY})."
+        return (ready(message=message), members)
     return (ready(message=f"{len(wanted) - 1} environments and the builds are set up."), members)
 
 
