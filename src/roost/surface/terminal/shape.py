@@ -25,8 +25,7 @@ def _records(params: Iterable[click.Parameter], ctx: click.Context) -> list[tupl
         record = param.get_help_record(ctx)
         if record is None:
             continue
-        text = getattr(param, "help", None)
-        records.append((record[0], record[1].replace(text, tr(text), 1) if text else record[1]))
+        records.append((record[0], tr(getattr(param, "help", None) or "")))
     return records
 
 
@@ -162,9 +161,10 @@ output: Callable[[F], F] = click.option(
     "-o",
     "--output",
     type=click.Choice(FORMATS),
+    metavar="FORMAT",
     expose_value=False,
     callback=_store("output"),
-    help="How data is printed.",
+    help="How data is printed: table, wide, json, yaml or name.",
 )
 
 dry_run: Callable[[F], F] = click.option(

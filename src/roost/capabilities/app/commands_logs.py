@@ -1,0 +1,33 @@
+"""`roost logs [-f]`: what the processes of an application print."""
+
+import click
+
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.shape import command, output, pass_session, target
+from roost.surface.terminal.stream import Query, duration, show
+
+
+@command("logs", examples=("roost logs -f", "roost logs --since 1h --process worker", "roost logs -o json | jq .line"))
+@click.option("-f", "--follow", is_flag=True, help="Keep printing what comes; Ctrl-C ends.")
+@click.option(
+    "--since", default=None, metavar="TIME", help="Only what is younger: 30s, 10m, 2h, 1d.", callback=duration
+)
+@click.option("-p", "--process", default=None, metavar="PROCESS", help="Only this process, e.g. web.")
+@click.option("--instance", default=None, metavar="NAME", help="Only this instance.")
+@click.option("--tail", type=click.IntRange(0, 100_000), default=None, metavar="N", help="Begin with the last N lines.")
+@click.option("--time", "with_time", is_flag=True, help="Print the time of each line.")
+@target("app")
+@output
+@pass_session
+def logs(
+    session: Session,
+    follow: bool,
+    since: int | None,
+    process: str | None,
+    instance: str | None,
+    tail: int | None,
+    with_time: bool,
+) -> None:
+    """Show the log of an application."""
+    query = Query(session.of_app("logs"), follow, since, tail, process=process or "", instance=instance or "")
+    show(session, query, with_time)

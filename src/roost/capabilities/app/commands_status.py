@@ -1,0 +1,204 @@
+"""`roost status [-w]`: how an application is: processes, instances, conditions in words, and what to do next."""
+
+import sys
+from collections.abc import Mapping
+from threading import Event
+from typing import Any, Final
+
+import click
+
+from roost.surface.terminal import output as out
+from roost.surface.terminal.failure import Unreachable
+from roost.surface.terminal.rollout import trouble, version
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.shape import command, output, pass_session, target
+from roost.surface.terminal.words import tr
+
+LOOK_S: Final = 1.0
+INSTANCES = (
+    out.field("INSTANCE", "name"),
+    out.field("PROCESS", "process"),
+    out.Column("VERSION", lambda row: version(row.get("release")) or "-"),
+    out.Column("STATE", lambda row: "Ready" if row.get("ready") else str(row.get("reason") or row.get("state") or "-")),
+    out.field("RESTARTS", "restarts"),
+    out.age("startedAt"),
+    out.field("MESSAGE", "message"),
+)
+
+
+def _processes(app: Any, instances: list[Any]) -> list[dict[str, str]]:
+    rows = []
+    for process in out.at(app, "spec.processes", ()):
+        mine = [item for item in instances if item.get("process") == process["name"]]
+        ready = sum(1 for item in mine if item.get("ready"))
+        resources = process.get("resources") or {}
+        rows.append(
+            {
+                "name": process["name"],
+                "instances": f"{ready}/{process.get('replicas', 1)}",
+                "port": str(process.get("port") or "-"),
+                "resources": f"{resources.get('cpu', '100m')} / {resources.get('memory', '256Mi')}",
+                "command": " ".join(process.get("command") or ()) or tr("as the image says"),
+            }
+        )
+    return rows
+
+
+PROCESSES = (
+    out.field("PROCESS", "name"),
+    out.field("INSTANCES", "instances"),
+    out.field("PORT", "port"),
+    out.field("CPU / MEMORY", "resources"),
+    out.field("COMMAND", "command"),
+)
+
+
+def hint(session: Session, app: Any, instances: list[Any]) -> str:
+    """The command that is most likely wanted next."""
+    if not out.at(app, "spec.artefact"):
+        return tr(
+            "Nothing runs yet: push to its project, or `{command}`.", command=session.command("deploy IMAGE@sha256:...")
+        )
+    if out.at(app, "spec.stopped", False):
+        return tr("It is stopped.")
+    if out.condition(app).get("status") != "True":
+        if any(item.get("restarts") for item in instances):
+            return tr("See why it ends: `{command}`", command=session.command("logs"))
+        if out.at(app, "status.live") and out.at(app, "status.live") != out.at(app, "status.release"):
+            return tr(
+                "See it with `{logs}`, or go back: `{back}`",
+                logs=session.command("logs"),
+                back=session.command("rollback"),
+            )
+        return tr("Watch it: `{command}`", command=session.command("status -w"))
+    if out.at(app, "spec.hold", ""):
+        return tr("Pushes do not reach it since a rollback: `{command}`", command=session.command("resume"))
+    return tr("Open it: `{command}`", command=session.command("open")) if out.at(app, "status.url") else ""
+
+
+def _head(session: Session, app: Any) -> list[tuple[str, str]]:
+    ready = out.condition(app)
+    live, current = out.at(app, "status.live"), out.at(app, "status.release")
+    words = version(live) or tr("none")
+    if current and current != live:
+        words += " " + tr("(on its way: {version})", version=version(current))
+    why = "" if ready.get("status") == "True" else str(ready.get("message", ""))
+    return [
+        ("Application", session.place),
+        ("State", out.state(app)),
+        ("Why", why),
+        ("Version", words),
+        ("URL", str(out.at(app, "status.url", ""))),
+        ("Image", str(out.at(app, "spec.artefact.image", ""))),
+        ("Commit", str(out.at(app, "spec.artefact.commit", ""))[:12]),
+        ("On hold", str(out.at(app, "spec.hold", ""))),
+    ]
+
+
+def _conditions(app: Any) -> list[Any]:
+    others = [item for item in out.at(app, "status.conditions", ()) if item.get("type") != "Ready"]
+    return [item for item in others if item.get("message")]
+
+
+CONDITIONS = (
+    out.field("CONDITION", "type"),
+    out.field("STATUS", "status"),
+    out.age("lastTransitionTime", "SINCE"),
+    out.field("WHY", "message"),
+)
+
+
+def show_app(session: Session, app: Any) -> None:
+    """An App for people, without its instances."""
+    out.facts(_head(session, app))
+    out.write("")
+    out.table(_processes(app, []), tuple(item for item in PROCESSES if item.title != "INSTANCES"))
+
+
+def _picture(session: Session, app: Any, instances: list[Any]) -> None:
+    out.facts(_head(session, app))
+    out.write("")
+    out.table(_processes(app, instances), PROCESSES)
+    if instances:
+        out.write("")
+        out.table(instances, INSTANCES)
+    if _conditions(app):
+        out.write("")
+        out.table(_conditions(app), CONDITIONS)
+
+
+def _look(session: Session) -> tuple[Mapping[str, Any], list[Any]]:
+    return session.api.get(session.of_app()), session.api.get(session.of_app("instances")).get("items", [])
+
+
+@command("status", examples=("roost status", "roost status -w -e prod"))
+@click.option("-w", "--watch", is_flag=True, help="Keep looking; Ctrl-C ends.")
+@target("app")
+@output
+@pass_session
+def status(session: Session, watch: bool) -> None:
+    """Show how an application is: processes, instances, and what to do next."""
+    if watch and not session.machine and sys.stdout.isatty():
+        _watch_live(session)
+    elif watch:
+        _watch_plain(session)
+    else:
+        app, instances = _look(session)
+        out.show_one(
+            {"name": session.app, "app": app, "instances": instances},
+            session.output,
+            lambda: _picture(session, app, instances),
+        )
+        if not session.machine and hint(session, app, instances):
+            out.say("\n" + hint(session, app, instances))
+
+
+def _watch_plain(session: Session) -> None:
+    """One line for each change; machines get one object for each."""
+    before = ""
+    tick = Event()
+    while True:
+        app, instances = _look(session)
+        line = _line(session, app, instances)
+        if line != before:
+            before = line
+            seen = {"name": session.app, "app": app, "instances": instances}
+            out.show_one(seen, session.output, lambda text=line: out.write(text))  # type: ignore[misc]
+        tick.wait(LOOK_S)
+
+
+def _line(session: Session, app: Any, instances: list[Any]) -> str:
+    ready = sum(1 for item in instances if item.get("ready"))
+    words = [session.place, version(out.at(app, "status.release")) or "-", out.state(app)]
+    words.append(tr("{have} of {wanted} ready", have=ready, wanted=out.at(app, "status.wanted", "?")))
+    why = trouble(instances) if out.condition(app).get("status") != "True" else ""
+    return "  ".join([*words, why]).rstrip()
+
+
+def _watch_live(session: Session) -> None:
+    """The picture, drawn anew each second on the terminal's other screen, which is gone afterwards."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    screen = Console(highlight=False, markup=False, emoji=False)
+    tick = Event()
+    with Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            try:
+                text = Text.from_ansi(_drawn(session))
+            except Unreachable as failure:
+                text = Text(f"{failure.message}\n{tr('Trying again ...')}", style="yellow")
+            live.update(text, refresh=True)
+            tick.wait(LOOK_S)
+
+
+def _drawn(session: Session) -> str:
+    from datetime import datetime
+
+    app, instances = _look(session)
+    with out.captured() as read:
+        _picture(session, app, instances)
+    foot = hint(session, app, instances)
+    clock = datetime.now().strftime("%H:%M:%S")
+    return f"{read()}\n{foot}\n{tr('{clock}  Ctrl-C ends.', clock=clock)}"

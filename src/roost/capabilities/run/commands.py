@@ -1,0 +1,145 @@
+"""`roost run`: builds of a project: list, show, logs, cancel."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from roost.surface.terminal import output as out
+from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.shape import group, output, pass_session, target
+from roost.surface.terminal.stream import Query, duration
+from roost.surface.terminal.stream import show as show_stream
+from roost.surface.terminal.words import tr
+
+ENDED: Final = ("Succeeded", "Failed", "Cancelled")
+
+
+def _took(run: Any) -> str:
+    start, end = out.at(run, "status.startedAt"), out.at(run, "status.finishedAt")
+    if not start:
+        return "-"
+    if not end:
+        return out.since(start)
+    return out.since(start, datetime.fromisoformat(str(end).replace("Z", "+00:00")).astimezone(UTC))
+
+
+def _phase(run: Any) -> str:
+    return str(out.at(run, "status.phase", "Pending"))
+
+
+COLUMNS = (
+    out.Column("NAME", out.name_of),
+    out.field("PROJECT", "spec.project"),
+    out.Column("BRANCH", lambda row: str(out.at(row, "spec.ref", "-")).removeprefix("refs/heads/")),
+    out.Column("COMMIT", lambda row: str(out.at(row, "spec.commit", "-"))[:8]),
+    out.Column("STATE", _phase),
+    out.Column("TOOK", _took),
+    out.age(),
+    out.field("AUTHOR", "spec.author"),
+    out.field("IMAGE", "status.artefact.image", wide=True),
+)
+PROJECT = click.option("-p", "--project", default=None, metavar="PROJECT", help="Only runs of this project.")
+
+
+@group("run")
+def commands() -> None:
+    """Builds: list, show, logs, cancel."""
+
+
+def _runs(session: Session, project: str | None) -> list[Any]:
+    found = session.api.items(session.of_tenant("runs"))["items"]
+    mine = [item for item in found if project in (None, out.at(item, "spec.project"))]
+    return sorted(mine, key=lambda item: str(out.at(item, "metadata.creationTimestamp", "")), reverse=True)
+
+
+def _name(session: Session, name: str | None, project: str | None) -> str:
+    """The run that is meant: the named one, else the newest."""
+    if name:
+        return name
+    found = _runs(session, project)
+    if not found:
+        raise Failure(tr("There is no run yet."), hint=tr("A push to a project starts one."), code=NOT_FOUND)
+    return out.name_of(found[0])
+
+
+@commands.command("list")
+@PROJECT
+@target("tenant")
+@output
+@pass_session
+def list_(session: Session, project: str | None) -> None:
+    """List runs, the newest first."""
+    out.show_list({"items": _runs(session, project)}, COLUMNS, session.output, tr("There is no run yet."))
+
+
+@commands.command("show")
+@click.argument("name", required=False)
+@PROJECT
+@target("tenant")
+@output
+@pass_session
+def show(session: Session, name: str | None, project: str | None) -> None:
+    """Show one run; the newest without a name."""
+    run = session.api.get(session.of_tenant("runs", _name(session, name, project)))
+    out.show_one(run, session.output, lambda: _tell(run))
+
+
+def _tell(run: Any) -> None:
+    found = out.condition(run)
+    out.facts(
+        [
+            ("Run", out.name_of(run)),
+            ("Project", out.at(run, "spec.project", "")),
+            ("Ref", out.at(run, "spec.ref", "")),
+            ("Commit", out.at(run, "spec.commit", "")),
+            ("Author", out.at(run, "spec.author", "")),
+            ("State", _phase(run)),
+            ("Step", out.at(run, "status.step", "")),
+            ("Why", str(found.get("message", "")) if _phase(run) != "Succeeded" else ""),
+            ("Took", _took(run)),
+            ("Image", out.at(run, "status.artefact.image", "")),
+            ("Promotion", out.at(run, "status.promotion", "")),
+        ]
+    )
+    if out.at(run, "status.detected"):
+        out.write("\n" + out.at(run, "status.detected"))
+
+
+@commands.command("logs", examples=("roost run logs -f",))
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends; its failure is the exit code 7.")
+@click.option(
+    "--since", default=None, metavar="TIME", help="Only what is younger: 30s, 10m, 2h, 1d.", callback=duration
+)
+@PROJECT
+@target("tenant")
+@output
+@pass_session
+def logs(session: Session, name: str | None, follow: bool, since: int | None, project: str | None) -> None:
+    """Show the log of a run; of the newest without a name."""
+    name = _name(session, name, project)
+    show_stream(session, Query(session.of_tenant("runs", name, "logs"), follow, since))
+    if not follow:
+        return
+    run = session.api.get(session.of_tenant("runs", name))
+    if _phase(run) in ("Failed", "Cancelled"):
+        raise Failure(
+            tr("Run {name} ended: {phase}.", name=name, phase=_phase(run)),
+            why=str(out.condition(run).get("message", "")),
+            code=REFUSED,
+        )
+
+
+@commands.command("cancel")
+@click.argument("name")
+@target("tenant")
+@pass_session
+def cancel(session: Session, name: str) -> None:
+    """Stop a run."""
+    run = session.api.send("POST", session.of_tenant("runs", name, "cancel"))
+    if _phase(run) in ENDED:
+        out.say(tr("Run {name} had ended already: {phase}.", name=name, phase=_phase(run)))
+    else:
+        out.say(tr("Run {name} is being stopped.", name=name))

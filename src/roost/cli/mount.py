@@ -1,0 +1,90 @@
+"""Which commands `roost` has: its own, named here by import string, and those that capabilities and services bring.
+
+Used by the root group. Nothing is imported before it is needed: `roost version` loads one module.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Final
+
+import click
+
+from roost.kernel.capability import Capability, load
+from roost.surface.terminal.shape import Group
+
+# In the order of the help. What capabilities bring stands between the daily ones and these.
+OWN: Final[Mapping[str, str]] = {
+    "login": "roost.cli.account:login",
+    "logout": "roost.cli.account:logout",
+    "whoami": "roost.cli.account:whoami",
+    "password": "roost.cli.account:password",
+    "token": "roost.cli.token:token",
+    "node": "roost.cli.mount:node",
+    "completion": "roost.cli.completion:completion",
+    "version": "roost.cli.version:version",
+}
+NODE: Final = "roost.node.commands:node"
+HOMES: Final = ("roost.capabilities", "roost.services")
+# What people do daily, in this order at the top of the help.
+DAILY: Final = ("deploy", "status", "logs", "open", "rollback")
+
+
+class Lazy(Group):
+    """A group that is loaded when its commands are asked for, not when it is named in a help."""
+
+    def __init__(self, name: str, target: str, help: str) -> None:
+        super().__init__(name, help=help)
+        self.target = target
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those of the real group."""
+        return list(self._real().list_commands(ctx))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """That of the real group."""
+        return self._real().get_command(ctx, cmd_name)
+
+    def _real(self) -> click.Group:
+        group: click.Group = load(self.target)
+        return group
+
+
+node: Final = Lazy("node", NODE, "The cluster on this machine: up, down, status, wipe (root).")
+
+
+def _capabilities() -> Iterator[Capability]:
+    for home in HOMES:
+        for module in iter_modules(import_module(home).__path__):
+            if module.ispkg:
+                capability = getattr(import_module(f"{home}.{module.name}"), "capability", None)
+                if isinstance(capability, Capability):
+                    yield capability
+
+
+@cache
+def brought() -> Mapping[str, click.Command]:
+    """The commands of all capabilities and services by name, as `Capability.commands` names them."""
+    found: dict[str, click.Command] = {}
+    for capability in _capabilities():
+        if capability.commands is None:
+            continue
+        commands = load(capability.commands)
+        for command in (commands,) if isinstance(commands, click.Command) else commands:
+            found[str(command.name)] = command
+    return found
+
+
+def names() -> list[str]:
+    """All names in the order of the help: the daily ones, those that capabilities bring, our own."""
+    others = sorted(name for name in brought() if name not in DAILY)
+    return [name for name in DAILY if name in brought()] + others + list(OWN)
+
+
+def find(name: str) -> click.Command | None:
+    """The command of that name, or None."""
+    if name in OWN:
+        command: click.Command = load(OWN[name])
+        return command
+    return brought().get(name)

@@ -1,0 +1,157 @@
+"""Printing a stream of log lines, of an application or of a run: coloured names, reconnecting, no line twice.
+
+The API's lines are `{time, instance, process, line}`; lines of Roost's own have no instance and are talk.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import ceil
+from threading import Event
+from typing import Any, Final
+
+import click
+
+from roost.surface.terminal import output as out
+from roost.surface.terminal.failure import Unreachable, printable
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.words import tr
+
+COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Colours may reach the terminal; every other sequence could steer it.
+COLOUR_SEQUENCE: Final = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
+RECONNECT_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to read. since_s: seconds; tail: lines to begin with; process, instance: only these."""
+
+    path: str
+    follow: bool = False
+    since_s: int | None = None
+    tail: int | None = None
+    process: str = ""
+    instance: str = ""
+
+
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    """Seconds of `30s`, `10m`, `2h`, `1d`; click.BadParameter for anything else."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", value)
+    if match is None:
+        raise click.BadParameter(tr("It is a number and a unit: 30s, 10m, 2h, 1d."))
+    return int(match[1]) * UNITS[match[2]]
+
+
+def _lines(session: Session, query: Query) -> Iterator[dict[str, Any]]:
+    return session.api.lines(
+        query.path,
+        follow=query.follow,
+        since=f"{query.since_s}s" if query.since_s is not None else None,
+        tail=query.tail,
+        process=query.process,
+        instance=query.instance,
+    )
+
+
+class Once:
+    """Lets each line through once, over reconnections: lines of one instance come in the order of their times."""
+
+    def __init__(self) -> None:
+        self.latest: dict[str, str] = {}
+        self.before: dict[str, str] = {}
+
+    def reconnected(self) -> None:
+        """From now on, what is not younger than what was seen of its instance is a repetition."""
+        self.before = dict(self.latest)
+
+    def new(self, line: dict[str, Any]) -> bool:
+        """Whether the line was not printed yet."""
+        moment, instance = str(line.get("time") or ""), str(line.get("instance") or "")
+        if not moment:
+            return True
+        if moment <= self.before.get(instance, ""):
+            return False
+        self.latest[instance] = max(moment, self.latest.get(instance, ""))
+        return True
+
+    def age_s(self, now: datetime) -> int | None:
+        """Seconds since the youngest line, rounded up; None where there was none."""
+        if not self.latest:
+            return None
+        try:
+            then = datetime.fromisoformat(_microseconds(max(self.latest.values())))
+        except ValueError:
+            return None
+        return max(1, ceil((now - then).total_seconds()) + 1)
+
+
+def _microseconds(moment: str) -> str:
+    # Kubernetes writes nanoseconds, which Python does not read.
+    return re.sub(r"(\.\d{6})\d*", r"\1", moment).replace("Z", "+00:00")
+
+
+def follow(session: Session, query: Query) -> Iterator[dict[str, Any]]:
+    """The lines; with `follow`, over breaks of the connection too, until the API ends the stream in good order."""
+    once, tick, told, started = Once(), Event(), False, datetime.now(UTC)
+    while True:
+        try:
+            for line in _lines(session, query):
+                told = False
+                if once.new(line):
+                    yield line
+            return
+        except Unreachable as failure:
+            if not query.follow:
+                raise
+            if not told:
+                out.say(tr("{what} Connecting again ...", what=failure.message))
+                told = True
+        once.reconnected()
+        now = datetime.now(UTC)
+        since = once.age_s(now) or ceil((now - started).total_seconds()) + 1
+        query = replace(query, since_s=since if once.latest or query.since_s is None else query.since_s, tail=None)
+        tick.wait(RECONNECT_S)
+
+
+def clean(text: str, terminal: bool) -> str:
+    """A line as it may be printed: into a pipe as it is, on a terminal without anything but colours."""
+    if not terminal:
+        return text
+    parts = COLOUR_SEQUENCE.split(text)
+    kept = "".join(part if index % 2 else printable(part).replace("\n", " ") for index, part in enumerate(parts))
+    return kept + ("\x1b[0m" if len(parts) > 1 else "")
+
+
+def show(session: Session, query: Query, with_time: bool = False) -> None:
+    """Print the lines until they end; `-o json` and `-o yaml` print the API's objects."""
+    import json
+
+    terminal = sys.stdout.isatty()
+    colours: dict[str, str] = {}
+    for line in follow(session, query):
+        if session.output in ("json", "yaml"):
+            # One object a line is YAML as well as JSON: a stream has no end at which a list could be closed.
+            out.write(("- " if session.output == "yaml" else "") + json.dumps(line, ensure_ascii=False))
+            continue
+        text, instance = str(line.get("line", "")), str(line.get("instance") or "")
+        if not instance:
+            out.say(f"-- {text}")
+            continue
+        name = _name(str(line.get("process") or ""), instance)
+        if terminal:
+            colour = colours.setdefault(instance, COLOURS[len(colours) % len(COLOURS)])
+            name = click.style(printable(name), fg=colour)
+        moment = f"{line.get('time')} " if with_time else ""
+        out.write(f"{moment}{name} | {clean(text, terminal)}")
+
+
+def _name(process: str, instance: str) -> str:
+    """`web.x7k2p`: the process and the last part of the instance's name."""
+    last = instance.rpartition("-")[2]
+    return f"{process}.{last}" if process and process != instance else process or instance
