@@ -72,7 +72,7 @@ class Parts:
     @cached_property
     def actions(self) -> Mapping[str, Any]:
         """Effects outside, by name."""
-        return load(self.capability.actions) if self.capability.actions else {}  # type: ignore[no-any-return]
+        return load(self.capability.actions) if self.capability.actions else {}
 
     @cached_property
     def finalize(self) -> Any:
