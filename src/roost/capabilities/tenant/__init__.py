@@ -11,5 +11,4 @@ capability = Capability(
     actions="roost.capabilities.tenant.certificate:ACTIONS",
     commands="roost.capabilities.tenant.commands:commands",
     finalizer=True,
-    commands="roost.capabilities.tenant.commands:commands",
 )
