@@ -51,7 +51,11 @@ class Backend:
         """
         total = 0
         wanted = True
-        while (part := await asyncio.wait_for(receive(), idle_s)) is not None:
+        while True:
+            async with asyncio.timeout(idle_s):
+                part = await receive()
+            if part is None:
+                break
             total += len(part)
             if total > limit * 8:
                 raise ClientGone("The body does not end.")
@@ -102,7 +106,8 @@ class Backend:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), _LEFT_S)
+                async with asyncio.timeout(_LEFT_S):
+                    await self._process.wait()
         self._close()
 
 

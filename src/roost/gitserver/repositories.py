@@ -131,7 +131,8 @@ class Repositories:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, error = await asyncio.wait_for(process.communicate(), _TIMEOUT_S)
+            async with asyncio.timeout(_TIMEOUT_S):
+                out, error = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
