@@ -19,7 +19,15 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 )
 ADMISSION = "NodeRestriction,DenyServiceExternalIPs,OwnerReferencesPermissionEnforcement"
-PREFLIGHT = "SystemVerification,NumCPU,Mem,ImagePull,Service-Kubelet,FileExisting-crictl,Hostname,FileContent--proc-sys-net-bridge"
+PREFLIGHT = (
+    "SystemVerification",
+    "NumCPU",
+    "Mem",
+    "ImagePull",
+    "Service-Kubelet",
+    "FileExisting-crictl",
+    "Hostname",
+)
 
 
 def arguments(**values: str) -> list[Document]:

@@ -1,17 +1,14 @@
-"""Keys and certificates of the embedded cluster: authorities, server and client certificates, the registry's token key.
+"""Keys and certificates of the embedded cluster: authorities, server and client certificates.
 
 Used by `control_plane` (kubelet's serving certificate), `trust` (the internal authority, gateway, registry, nodes).
 Everything is P-256; times come as arguments.
 """
 
-import base64
 import ipaddress
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
@@ -137,21 +134,6 @@ def still_good(pair: Pair, signer: Pair, names: Sequence[str], now: datetime) ->
         return True
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return set(found) == {_alternative(name) for name in names}
-
-
-def token_key() -> dict[str, str]:
-    """The registry's token key: `key.pem` (private, PKCS#8), `jwks.json` (public, ES256) and `kid`."""
-    key = new_key()
-    numbers = key.public_key().public_numbers()
-
-    def field(value: int) -> str:
-        return base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode()
-
-    public = {"crv": "P-256", "kty": "EC", "x": field(numbers.x), "y": field(numbers.y)}
-    thumbprint = sha256(json.dumps(public, separators=(",", ":"), sort_keys=True).encode()).digest()
-    kid = base64.urlsafe_b64encode(thumbprint).rstrip(b"=").decode()
-    jwks = {"keys": [{**public, "kid": kid, "alg": "ES256", "use": "sig"}]}
-    return {"key.pem": key_pem(key), "jwks.json": json.dumps(jwks), "kid": kid}
 
 
 def read_pair(certificate: Path, key: Path) -> Pair | None:

@@ -112,3 +112,7 @@ def before() -> dict[str, dict[str, object]]:
         return {"sysctls": {}, "mounts": {}, "directories": {}}
     loaded: dict[str, dict[str, object]] = json.loads(BEFORE.read_text())
     return loaded
+
+
+if __name__ == "__main__":
+    machine_for_pods()

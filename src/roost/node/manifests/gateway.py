@@ -139,7 +139,7 @@ def _listener(name: str, port: int, namespaces: Manifest, hostname: str = "") ->
 
 
 def entrance(domain: str) -> list[Manifest]:
-    """GatewayClass and Gateway. Tenants' routes meet `http` and `https`; the platform's own have their own listeners."""
+    """GatewayClass and Gateway. Tenants' routes meet `http` and `https`, ours have listeners of their own."""
     tenants: Manifest = {"from": "Selector", "selector": {"matchExpressions": [{"key": TENANT, "operator": "Exists"}]}}
     ours: Manifest = {"from": "Same"}
     return [

@@ -9,6 +9,7 @@ from roost.node.manifests import gateway, registry
 from roost.node.manifests.common import (
     CRITICAL,
     Manifest,
+    binding,
     container,
     deployment,
     disruption_budget,
@@ -19,6 +20,8 @@ from roost.node.manifests.common import (
     namespace,
     pod_template,
     resources,
+    role,
+    rule,
     selector,
     service,
     service_account,
@@ -31,6 +34,7 @@ GIT_SECRET: Final = "git-shared"
 TRUST: Final = "roost-trust"
 AUTHORITY: Final = "roost-ca"
 METRICS_PORT: Final = 9090
+HTTP_PORT: Final = 8080
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ def _environment(platform: Platform) -> list[Manifest]:
 
 _VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
     "trust": ("/etc/roost/trust", {"configMap": {"name": TRUST}}),
-    "registry-token": ("/etc/roost/registry-token", {"secret": {"secretName": registry.TOKEN_SECRET}}),
-    "git-shared": ("/etc/roost/git-shared", {"secret": {"secretName": GIT_SECRET}}),
+    "registry-token": ("/etc/roost/registry", {"secret": {"secretName": registry.TOKEN_SECRET}}),
+    "git-shared": ("/etc/roost/git", {"secret": {"secretName": GIT_SECRET}}),
     "scratch": ("/tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
 }
 
@@ -74,15 +78,16 @@ _VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
 def _process(platform: Platform, name: str, volumes: tuple[str, ...], **fields: Any) -> tuple[Manifest, Manifest]:
     """(container, pod specification) of one of our processes. Secrets can be read by the process's group only."""
     main = name.removeprefix("roost-")
+    health = METRICS_PORT if name == CONTROLLER else HTTP_PORT
     wanted = {key: _VOLUMES[key] for key in ("trust", *volumes, "scratch")}
     body = container(
         name,
         platform.image,
         command=["python", "-m", f"roost.mains.{main}"],
         env=_environment(platform),
-        livenessProbe=http_probe("/healthz", METRICS_PORT, periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
-        readinessProbe=http_probe("/readyz", METRICS_PORT, periodSeconds=2, timeoutSeconds=3),
-        startupProbe=http_probe("/healthz", METRICS_PORT, periodSeconds=1, timeoutSeconds=3, failureThreshold=60),
+        livenessProbe=http_probe("/healthz", health, periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
+        readinessProbe=http_probe("/readyz", health, periodSeconds=2, timeoutSeconds=3),
+        startupProbe=http_probe("/healthz", health, periodSeconds=1, timeoutSeconds=3, failureThreshold=60),
         volumeMounts=[mount(key, path, readOnly=key != "scratch") for key, (path, _) in wanted.items()],
         **fields,
     )
@@ -183,3 +188,15 @@ def git(platform: Platform) -> list[Manifest]:
 def everything(platform: Platform) -> list[Manifest]:
     """All of it; CRDs, roles and Secrets must be there."""
     return [*controller(platform), *api(platform), *git(platform)]
+
+
+def rights() -> list[Manifest]:
+    """What the git server may do: see Projects, make their Runs, follow what becomes of them and what they print."""
+    rules = [
+        rule("roost.dev", "projects apps releases promotions", "get"),
+        rule("roost.dev", "runs", "get list watch create"),
+        rule("roost.dev", "projects/finalizers", "update"),
+        rule("-", "pods", "get list"),
+        rule("-", "pods/log", "get"),
+    ]
+    return [role(GIT, rules), binding(GIT, "ClusterRole", (HERE, GIT))]

@@ -22,13 +22,13 @@ from roost.node.manifests.common import (
     service,
     service_account,
 )
+from roost.surface import registry as tokens
 
 NAME: Final = "registry"
 PORT: Final = 5000
 NODE_PORT: Final = 5001
 SERVICE: Final = f"{NAME}.{HERE}.svc:{PORT}"
 NAMES: Final = (f"{NAME}.{HERE}.svc", f"{NAME}.{HERE}.svc.cluster.local", REGISTRY_ADDRESS)
-ISSUER: Final = "roost"
 REALM: Final = f"https://roost-api.{HERE}.svc/registry/token"
 TLS_SECRET: Final = "registry-tls"
 TOKEN_SECRET: Final = "registry-token"
@@ -69,8 +69,8 @@ def configuration(nodes: bool) -> Manifest:
         found["auth"] = {
             "token": {
                 "realm": REALM,
-                "service": SERVICE,
-                "issuer": ISSUER,
+                "service": tokens.SERVICE,
+                "issuer": tokens.ISSUER,
                 "jwks": "/etc/registry/jwks.json",
                 "signingalgorithms": ["ES256"],
             }

@@ -1,0 +1,151 @@
+"""Commands of the embedded cluster: `python -m roost.node.commands up|down|status|wipe|build`, behind `make` too, and
+mounted as `roost node`. Parses and presents; the work is in the modules beside it, loaded when needed.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Errors that we know become one message and exit code 1; anything else is a bug and shows its trace."""
+    from roost.kube.errors import KubeError
+    from roost.node import (
+        engine,
+        engine_compile,
+        engine_components,
+        image_builder,
+        image_recipe,
+        image_roots,
+        image_settings,
+        kubectl,
+        machine,
+        packages,
+        paths,
+        preflight,
+        up,
+    )
+    from roost.node.run import CommandFailed
+
+    known = (
+        CommandFailed,
+        KubeError,
+        engine.EngineIncomplete,
+        engine_compile.MakeFailed,
+        engine_components.DeclarationWrong,
+        image_builder.BuildFailed,
+        image_recipe.RecipeInvalid,
+        image_roots.RootFailed,
+        image_settings.MirrorMissing,
+        kubectl.NotReady,
+        machine.MachineUnfit,
+        packages.PackagesMissing,
+        paths.SourceMissing,
+        preflight.MachineRefused,
+        up.AlreadyAtWork,
+    )
+    try:
+        yield
+    except known as failed:
+        raise click.ClickException(str(failed)) from failed
+    except KeyboardInterrupt:
+        raise click.ClickException("Stopped. What is done stays done; the same command goes on from here.") from None
+
+
+@click.group()
+def node() -> None:
+    """The embedded Kubernetes cluster on this machine."""
+
+
+@node.command()
+@click.option("--domain", default="roost.localhost", show_default=True, help="Applications answer beneath it.")
+@click.option("--until", default="", hidden=True)
+def up(domain: str, until: str) -> None:
+    """Bring up Kubernetes and the platform; safe to repeat and to interrupt."""
+    with explained():
+        from roost.node import machine
+        from roost.node import up as bring
+        from roost.node.steps import Run
+
+        run = Run(node=machine.this_node(domain))
+        bring.up(run, until)
+        if not until:
+            click.echo(closing_words(domain, run.password))
+
+
+def closing_words(domain: str, password: str | None) -> str:
+    """The last lines of `up`: where it answers, how to sign in, three commands to try."""
+    from roost.node import demo
+
+    sign_in = (
+        f"Sign in:   roost login https://api.{domain} --user admin\n"
+        f"           password {password}   (shown only now; change it with `roost passwd`)"
+        if password
+        else f"Sign in:   roost login https://api.{domain} --user admin   (password: as shown at the first start)"
+    )
+    return (
+        f"\nURL:       {demo.url(domain)}\n{sign_in}\n"
+        "Try:       roost status -t demo -e dev -a hello\n"
+        "           roost logs -t demo -e dev -a hello\n"
+        "           export KUBECONFIG=/etc/kubernetes/admin.conf; kubectl get pods -A"
+    )
+
+
+@node.command()
+def build() -> None:
+    """Compile the engine and make the images, without touching the machine otherwise."""
+    with explained():
+        from roost.node import machine
+        from roost.node import up as bring
+        from roost.node.steps import Run
+
+        bring.build(Run(node=machine.this_node()))
+
+
+@node.command()
+def down() -> None:
+    """Stop the cluster and everything in it; data stays, and `up` brings it back."""
+    with explained():
+        from roost.node import runtime, teardown
+        from roost.node import up as bring
+
+        with bring.alone():
+            runtime.stop()
+            teardown.everything()
+        click.echo("Stopped. The data is in /var/lib/roost and /var/lib/etcd; `make up` brings it back.")
+
+
+@node.command()
+def status() -> None:
+    """Tell how the cluster on this machine is."""
+    with explained():
+        from roost.node import status as looking
+
+        lines = looking.look()
+        for line in lines:
+            mark = {True: "ok ", False: "BAD", None: "   "}[line.well]
+            click.echo(f"{mark}  {line.what:<36} {line.words}")
+        if any(line.well is False for line in lines):
+            sys.exit(1)
+
+
+@node.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def wipe(yes: bool) -> None:
+    """Remove the cluster and all its data from this machine. What was compiled stays in the cache."""
+    if not yes:
+        click.confirm("This deletes the cluster with all its applications, repositories and images. Go on?", abort=True)
+    with explained():
+        from roost.node import up as bring
+        from roost.node import wipe as wiping
+
+        with bring.alone():
+            wiping.wipe()
+        click.echo("The machine is as it was before the first `make up`.")
+
+
+if __name__ == "__main__":
+    node()

@@ -1,0 +1,283 @@
+"""The steps of `roost node up`, each idempotent, each returning a few words on what it did. `up` runs them in order."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+from roost.capabilities.tenant import roles, walls
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node import (
+    bases,
+    cgroups,
+    control_plane,
+    daemons,
+    engine,
+    images,
+    install,
+    machine,
+    paths,
+    prepare,
+    runtime,
+    supervisor,
+    teardown,
+    trust,
+)
+from roost.node.engine import Engine
+from roost.node.images import Images
+from roost.node.kubectl import Kubectl, describe_pods, wait_until, workload_ready
+from roost.node.machine import Node
+from roost.node.manifests import cilium, common, dns, gateway, metrics_server, network, platform, registry
+from roost.node.run import succeeds
+from roost.node.trust import Trust
+
+NETWORK = ("cilium", "cilium-operator", "coredns")
+SYSTEM_WORKLOADS = (("daemonset", "cilium"), ("deployment", "cilium-operator"), ("deployment", "coredns"))
+REGISTRY_DATA = machine.STATE / "registry"
+REPOSITORIES = machine.STATE / "git"
+
+
+@dataclass
+class Run:
+    """What one `up` knows; filled step by step."""
+
+    node: Node
+    kubectl: Kubectl = field(default_factory=Kubectl)
+    engine: Engine | None = None
+    images: Images | None = None
+    trust: Trust | None = None
+    password: str | None = None  # Of the administrator, when it was made just now.
+    changed: set[str] = field(default_factory=set)  # Programs that were replaced.
+
+    def image(self, name: str) -> str:
+        """The reference of an image of ours."""
+        assert self.images is not None
+        return self.images.ref(name)
+
+    @property
+    def platform(self) -> platform.Platform:
+        """What the platform's manifests are made from."""
+        return platform.Platform(
+            domain=self.node.domain,
+            image=self.image("platform"),
+            builder_image=self.image("buildkit"),
+            node=self.node.name,
+            repositories=str(REPOSITORIES),
+        )
+
+
+def compile_engine(run: Run) -> str:
+    """The engine's programs, from the cache or compiled."""
+    run.engine = engine.build()
+    return f"Kubernetes {run.engine.version('kubernetes')}"
+
+
+def make_images(run: Run) -> str:
+    """Every image, from the cache or made."""
+    assert run.engine is not None
+    run.images = images.build(run.engine)
+    return f"{len(run.images.images)} images"
+
+
+def prepare_machine(run: Run) -> str:
+    """Control groups, mounts, kernel settings; after a crash first what was left over."""
+    cold = supervisor.running() is None and teardown.leftovers()
+    if cold:
+        runtime.stop()
+        teardown.everything()
+    prepare.machine_for_pods()
+    for path in (REGISTRY_DATA, REPOSITORIES):
+        volume(path)
+    return "cleared what an earlier run left" if cold else ""
+
+
+def volume(path: Path) -> None:
+    """A directory on this node that a pod of the platform owns."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o750)
+    if path.stat().st_uid != machine.PLATFORM_UID:
+        os.chown(path, machine.PLATFORM_UID, machine.PLATFORM_UID)
+
+
+def start_runtime(run: Run) -> str:
+    """containerd under the supervisor."""
+    assert run.engine is not None
+    run.changed = install.programs(run.engine)
+    stale = install.containerd_files(run.image("pause")) or "containerd" in run.changed
+    stale = stale and supervisor.running() is not None
+    runtime.keep((daemons.containerd(), daemons.kubelet(run.node)))
+    if stale:
+        runtime.restart("containerd")
+    wait_until("containerd", runtime.containerd_answers, within_s=60, explain=lambda: tail("containerd"))
+    return f"{len(run.changed)} programs renewed" if run.changed else ""
+
+
+def tail(name: str, lines: int = 8) -> str:
+    """The end of a daemon's log."""
+    path = machine.LOGS / f"{name}.log"
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
+
+
+def preload_images(run: Run) -> str:
+    """Images into containerd."""
+    assert run.images is not None
+    done = install.preload(run.images.images.values())
+    return f"{len(done)} imported" if done else ""
+
+
+def start_control_plane(run: Run) -> str:
+    """kubeadm, then wait for the API."""
+    assert run.engine is not None
+    version = run.engine.version("kubernetes")
+    done = control_plane.start(run.node, version, run.image("etcd").rsplit(":", 1)[1])
+    if "kubelet" in run.changed and done == "unchanged":
+        runtime.restart("kubelet")
+    return done
+
+
+def crds(folder: Path) -> list[dict[str, Any]]:
+    """Every document of the YAML files in a folder."""
+    return [item for path in sorted(folder.glob("*.yaml")) for item in yaml.safe_load_all(path.read_text()) if item]
+
+
+def apply_foundation(run: Run) -> str:
+    """Network, DNS, metrics, namespaces, kinds: all that the rest stands on, in one go."""
+    assert run.engine is not None
+    gateway_kinds = [
+        item
+        for item in crds(run.engine.component_dir("gateway-api") / "crds")
+        if item["kind"] == "CustomResourceDefinition"
+    ]
+    run.kubectl.apply_patiently(
+        [
+            *cilium.everything(run.node, run.image("cilium"), run.image("cilium-operator")),
+            *dns.everything(run.image("coredns")),
+            *platform.namespaces(),
+            *gateway_kinds,
+            *crds(paths.source() / "deploy" / "crds"),
+        ]
+    )
+    run.kubectl.apply_patiently(metrics_server.everything(run.image("metrics-server")))
+    return ""
+
+
+def establish_trust(run: Run) -> str:
+    """Authorities, certificates, shared secrets."""
+    run.trust = trust.establish(run.kubectl, run.node, datetime.now(UTC))
+    return ""
+
+
+def apply_platform(run: Run) -> str:
+    """Registry, gateway, roles, and Roost itself. They start while the network still comes up."""
+    assert run.trust is not None
+    run.kubectl.apply_patiently(
+        [
+            *roles.cluster_roles(),
+            *roles.system_bindings(),
+            *platform.rights(),
+            *registry.everything(run.image("registry"), run.node.name, str(REGISTRY_DATA), run.trust.registry_files),
+            *gateway.everything(run.node, run.image("traefik")),
+            *platform.everything(run.platform),
+        ]
+    )
+    return ""
+
+
+def agent_healthy() -> bool:
+    """Whether Cilium's agent on this node says that it is well."""
+    try:
+        answer = httpx2.get(f"http://127.0.0.1:{cilium.HEALTH_PORT}/healthz", headers={"brief": "true"}, timeout=3)
+    except httpx2.HTTPError:
+        return False
+    return answer.status_code == 200
+
+
+def node_ready(run: Run) -> bool:
+    """Whether the node takes pods."""
+    found = run.kubectl.get("node", run.node.name) or {}
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def nudge_containerd() -> None:
+    """Move the CNI configuration into place again: containerd can miss it when the agent writes it."""
+    path = machine.CNI_CONFIG / cilium.CNI_CONFIG
+    if path.exists():
+        fresh = path.with_name(f".{path.name}.again")
+        fresh.write_bytes(path.read_bytes())
+        fresh.rename(path)
+
+
+def wait_for_network(run: Run) -> str:
+    """The agent is well, the node is ready, cluster DNS answers; then the rules that no tenant can widen."""
+
+    def explain() -> str:
+        return describe_pods(run.kubectl, common.SYSTEM)
+
+    wait_until("Cilium's agent", agent_healthy, within_s=240, explain=explain)
+    nudged = time.monotonic()
+
+    def ready() -> bool:
+        nonlocal nudged
+        if node_ready(run):
+            return True
+        if time.monotonic() - nudged > 4:
+            nudge_containerd()
+            nudged = time.monotonic()
+        return False
+
+    wait_until("The node", ready, within_s=120, explain=explain)
+    for kind, name in SYSTEM_WORKLOADS:
+        wait_for(run, kind, name, common.SYSTEM)
+    run.kubectl.apply_patiently([*walls.cluster_walls(), *network.policies()])
+    return ""
+
+
+def wait_for(run: Run, kind: str, name: str, namespace: str, within_s: float = 180) -> None:
+    """Wait until a workload runs as it should. NotReady says which pods do not, and why."""
+
+    def ready() -> bool:
+        found = run.kubectl.get(kind, name, namespace)
+        return found is not None and workload_ready(found)
+
+    wait_until(f"{kind} {name}", ready, within_s, lambda: describe_pods(run.kubectl, namespace))
+
+
+def wait_for_registry(run: Run) -> str:
+    """The registry serves; the offered bases are in it."""
+    assert run.images is not None and run.trust is not None
+    wait_for(run, "deployment", registry.NAME, HERE)
+    pushed = bases.push(run.images.bases(), run.trust.token_key, cgroups.hierarchies().host)
+    return f"{len(pushed)} bases offered" if pushed else ""
+
+
+def wait_for_platform(run: Run) -> str:
+    """Gateway, controller, API and git server serve."""
+    wait_for(run, "daemonset", gateway.NAME, HERE)
+    for kind, name in (
+        ("deployment", platform.CONTROLLER),
+        ("deployment", platform.API),
+        ("statefulset", platform.GIT),
+    ):
+        wait_for(run, kind, name, HERE)
+    install.forget_old(image.reference for image in (run.images.images.values() if run.images else ()))
+    return ""
+
+
+def reaches(url: str) -> bool:
+    """Whether something answers there below 500."""
+    return succeeds(["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", url])
+
+
+def workloads(run: Run, namespaces: Sequence[str] = (common.SYSTEM, HERE)) -> list[tuple[str, str, str, bool]]:
+    """(namespace, kind, name, whether it is well) of every workload there."""
+    found = []
+    for namespace in namespaces:
+        for item in run.kubectl.list("deployments,statefulsets,daemonsets", namespace):
+            found.append((namespace, item["kind"], item["metadata"]["name"], workload_ready(item)))
+    return found

@@ -1,0 +1,130 @@
+"""Whom the platform trusts: the internal authority, the certificates it signed, shared secrets. Made once, kept in the
+cluster, renewed when they near their end. Called by `up` once the API answers.
+
+    Secret roost-ca          kubernetes.io/tls   the internal authority
+    ConfigMap roost-trust    ca.crt, bundle.crt  the authority; the same and the machine's own bundle
+    Secret registry-tls      kubernetes.io/tls   the registry's certificate
+    Secret gateway-tls       kubernetes.io/tls   the gateway's first certificate; the controller adds tenants' names
+    Secret registry-token    key.pem, http-secret
+    Secret git-shared        token               shared by API and git server
+    Secret roost-node-ca     kubernetes.io/tls   the authority of nodes that pull images
+"""
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node import machine, pki
+from roost.node.kubectl import Kubectl
+from roost.node.manifests import common, gateway, platform, registry
+from roost.node.pki import Pair
+from roost.surface import registry as tokens
+
+BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+NODE_AUTHORITY = "roost-node-ca"
+NODE_FILES = machine.CONFIG / "registry"
+TLS = "kubernetes.io/tls"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What later steps need of it."""
+
+    authority: Pair
+    node_authority: Pair
+    token_key: bytes  # PEM, signs registry tokens.
+
+    @property
+    def registry_files(self) -> dict[str, str]:
+        """Public files that the registry checks callers by."""
+        return {
+            "jwks.json": json.dumps(tokens.jwks(self.token_key)),
+            "node-ca.crt": self.node_authority.certificate,
+        }
+
+
+def _read(kubectl: Kubectl, name: str) -> dict[str, str] | None:
+    """A Secret's texts, or None."""
+    found = kubectl.get("secret", name, HERE)
+    if found is None:
+        return None
+    return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+
+
+def once(kubectl: Kubectl, name: str, make: Callable[[], Mapping[str, str]], kind: str = "Opaque") -> dict[str, str]:
+    """The Secret's texts; made when there is none or when it lacks a key that `make` gives."""
+    held = _read(kubectl, name)
+    if held is not None and held:
+        return held
+    made = dict(make())
+    kubectl.apply([common.secret(name, HERE, made, kind)])
+    return made
+
+
+def _authority(kubectl: Kubectl, name: str, common_name: str, now: datetime) -> Pair:
+    def make() -> dict[str, str]:
+        pair = pki.authority(common_name, now)
+        return {"tls.crt": pair.certificate, "tls.key": pair.key}
+
+    held = once(kubectl, name, make, TLS)
+    return Pair(held["tls.crt"], held["tls.key"])
+
+
+def _registry_certificate(kubectl: Kubectl, signer: Pair, now: datetime) -> None:
+    held = _read(kubectl, registry.TLS_SECRET)
+    if held and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, registry.NAMES, now):
+        return
+    pair = pki.leaf(signer, registry.NAMES[0], registry.NAMES, now)
+    files = {"tls.crt": pair.certificate, "tls.key": pair.key}
+    kubectl.apply([common.secret(registry.TLS_SECRET, HERE, files, TLS)])
+
+
+def _gateway_certificate(kubectl: Kubectl, signer: Pair, domain: str, now: datetime) -> None:
+    """Only when there is none: from then on it is the controller's, which knows the tenants."""
+
+    def make() -> dict[str, str]:
+        pair = pki.leaf(signer, "Roost gateway", (f"*.{domain}", domain), now)
+        return {"tls.crt": pair.certificate, "tls.key": pair.key}
+
+    once(kubectl, gateway.TLS_SECRET, make, TLS)
+
+
+def node_certificate(node: str, authority: Pair, node_authority: Pair, now: datetime) -> None:
+    """Write what containerd shows the registry, and whom it believes to be the registry."""
+    pki.write_private(NODE_FILES / "ca.crt", authority.certificate, mode=0o644)
+    held = pki.read_pair(NODE_FILES / "node.crt", NODE_FILES / "node.key")
+    if held and pki.still_good(held, node_authority, (), now):
+        return
+    pair = pki.leaf(node_authority, f"node:{node}", (), now, client=True)
+    pki.write_private(NODE_FILES / "node.key", pair.key)
+    pki.write_private(NODE_FILES / "node.crt", pair.certificate)
+
+
+def bundle(authority: Pair) -> str:
+    """The authority, and all that the machine trusts."""
+    machine_bundle = BUNDLE.read_text() if BUNDLE.exists() else ""
+    return authority.certificate + machine_bundle
+
+
+def establish(kubectl: Kubectl, node: machine.Node, now: datetime) -> Trust:
+    """Everything above, idempotent."""
+    authority = _authority(kubectl, platform.AUTHORITY, "Roost internal authority", now)
+    node_authority = _authority(kubectl, NODE_AUTHORITY, "Roost nodes", now)
+    _registry_certificate(kubectl, authority, now)
+    _gateway_certificate(kubectl, authority, node.domain, now)
+    key = once(
+        kubectl,
+        registry.TOKEN_SECRET,
+        lambda: {"key.pem": tokens.new_key().decode(), "http-secret": secrets.token_urlsafe(32)},
+    )
+    once(kubectl, platform.GIT_SECRET, lambda: {"token": secrets.token_urlsafe(32)})
+    kubectl.apply(
+        [common.config_map(platform.TRUST, HERE, {"ca.crt": authority.certificate, "bundle.crt": bundle(authority)})]
+    )
+    node_certificate(node.name, authority, node_authority, now)
+    return Trust(authority, node_authority, key["key.pem"].encode())
