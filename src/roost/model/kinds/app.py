@@ -72,7 +72,7 @@ class AppSpec(Model):
     secret_version: str = Field(
         "", max_length=64, description="Digest of the secret configuration (Secret `<app>-config`); set by the API."
     )
-    domains: tuple[str, ...] = Field((), max_length=20, description="More host names that lead here.")
+    domains: tuple[str, ...] = Field((), max_length=15, description="More host names that lead here.")
     stopped: bool = Field(False, description="Keep everything, run nothing.")
     hold: str = Field(
         "", max_length=200, description="Why automatic promotion pauses (set by a rollback); empty: it does not."

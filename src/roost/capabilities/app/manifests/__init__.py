@@ -1,0 +1,1 @@
+"""Builders of what an App becomes, one module per manifest. Pure."""

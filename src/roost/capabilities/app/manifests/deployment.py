@@ -1,0 +1,83 @@
+"""The Deployment of one process, planned from a Release."""
+
+from typing import Any
+
+from roost.capabilities.app.manifests.pod import DRAIN_S, container, labels, pod, runtime
+from roost.capabilities.app.model import RUNTIME
+from roost.model import names
+from roost.model.kinds.app import App, AppSpec, Process
+
+SETTLE_S = 5
+PROGRESS_RESERVE_S = 120  # Beyond the start: pulling the image, finding room.
+
+
+def _probes(process: Process) -> dict[str, Any]:
+    if process.port is None:
+        return {}
+    opens = {"tcpSocket": {"port": "http"}}
+    answers = {"httpGet": {"path": process.health.path, "port": "http"}} if process.health.path else opens
+    return {
+        "startupProbe": {
+            **answers,
+            "periodSeconds": 1,
+            "timeoutSeconds": 3,
+            "failureThreshold": process.health.start_s,
+        },
+        "readinessProbe": {**answers, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 3},
+        # Only what has lost its port is started again; a slow answer takes an instance out of service, no more.
+        "livenessProbe": {**opens, "periodSeconds": 10, "timeoutSeconds": 3, "failureThreshold": 6},
+    }
+
+
+def _container(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
+    made = container(app.metadata.name, where, content, process, process.command)
+    if process.port is None:
+        return made
+    return {
+        **made,
+        "ports": [{"name": "http", "containerPort": process.port, "protocol": "TCP"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_S}}},
+        **_probes(process),
+    }
+
+
+def deployment(app: App, where: str, content: AppSpec, process: Process, release: str) -> dict[str, Any]:
+    """`<app>-<process>`. A new version comes up beside the old one, which goes only as the new one is ready."""
+    assert content.artefact is not None
+    name = app.metadata.name
+    selected = labels(name, process.name)
+    grace_s = process.grace_s + (DRAIN_S if process.port is not None else 0)
+    spec = pod(content.artefact, _container(app, where, content, process), grace_s)
+    spec["topologySpreadConstraints"] = [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selected},
+        }
+    ]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": f"{name}-{process.name}",
+            "namespace": app.metadata.namespace,
+            "labels": {**selected, names.MANAGED_BY: "roost"},
+        },
+        "spec": {
+            "replicas": 0 if app.spec.stopped else process.replicas,
+            "revisionHistoryLimit": 3,
+            # What has no port shows only by going on that it runs.
+            "minReadySeconds": 0 if process.port is not None else SETTLE_S,
+            "progressDeadlineSeconds": process.health.start_s + PROGRESS_RESERVE_S,
+            "selector": {"matchLabels": selected},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {
+                    "labels": {**selected, names.RELEASE: release, names.MANAGED_BY: "roost"},
+                    "annotations": {RUNTIME: runtime(content, process)},
+                },
+                "spec": spec,
+            },
+        },
+    }

@@ -1,0 +1,116 @@
+"""The Release of an App: its content, the digest of that, and in words what was changed."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from roost.capabilities.app.model import SeenRelease
+from roost.model import names
+from roost.model.kinds.app import App, AppSpec, Process, Release, ReleaseSpec
+
+
+def content(spec: AppSpec) -> AppSpec:
+    """What a version is: the intent without what only says how it is handled at the moment."""
+    return spec.model_copy(update={"stopped": False, "hold": ""})
+
+
+def digest(data: Any) -> str:
+    """SHA-256, 64 hex digits, over the canonical JSON of plain data."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def content_digest(spec: AppSpec) -> str:
+    """The digest of a version's content."""
+    return digest(content(spec).wire())
+
+
+def gate_digest(spec: AppSpec) -> str:
+    """The digest of what the release command works on. It does not run again for a change of scale or routes."""
+    image = spec.artefact.image if spec.artefact else ""
+    variables = [variable.wire() for variable in spec.config]
+    return digest([image, list(spec.release_command), variables, spec.secret_version])
+
+
+def owner(app: App) -> dict[str, Any]:
+    """An owner reference to the App: what bears it goes when the App does."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": App.KIND,
+        "name": app.metadata.name,
+        "uid": app.metadata.uid,
+        "controller": False,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _process_changes(old: Sequence[Process], new: Sequence[Process]) -> list[str]:
+    before = {process.name: process for process in old}
+    words = []
+    for process in new:
+        previous = before.pop(process.name, None)
+        if previous is None:
+            words.append(f"process {process.name} added")
+            continue
+        if previous.replicas != process.replicas:
+            words.append(f"{process.name} scaled from {previous.replicas} to {process.replicas}")
+        if previous.model_copy(update={"replicas": process.replicas}) != process:
+            words.append(f"process {process.name} changed")
+    return words + [f"process {name} removed" for name in before]
+
+
+def _config_changes(old: AppSpec, new: AppSpec) -> list[str]:
+    before = {variable.name: variable.value for variable in old.config}
+    after = {variable.name: variable.value for variable in new.config}
+    was_set = sorted(name for name in after if before.get(name) != after[name])
+    words = [f"{', '.join(was_set)} set"] if was_set else []
+    unset = sorted(before.keys() - after.keys())
+    if unset:
+        words.append(f"{', '.join(unset)} unset")
+    if old.secret_version != new.secret_version:
+        words.append("secret configuration changed")
+    return words
+
+
+def cause(spec: AppSpec, releases: Sequence[SeenRelease]) -> str:
+    """What the newest version changes, in words of at most 300 characters. Values of variables never appear."""
+    if not releases:
+        return "First version"
+    wanted = content_digest(spec)
+    for earlier in reversed(releases[:-1]):
+        if earlier.digest == wanted:
+            return f"Back to v{earlier.number}"
+    old, new = releases[-1].content, content(spec)
+    words = []
+    if old.artefact != new.artefact and new.artefact is not None:
+        what = new.artefact.commit[:10] or new.artefact.image.rpartition(":")[2][:12]
+        words.append(f"deploy of {what}")
+    words += _process_changes(old.processes, new.processes) + _config_changes(old, new)
+    if old.release_command != new.release_command:
+        words.append("release command changed")
+    if old.domains != new.domains:
+        words.append("host names changed")
+    text = "; ".join(words) or "changed"
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def release(app: App, releases: Sequence[SeenRelease]) -> dict[str, Any]:
+    """The next Release of an App, numbered after the last."""
+    number = releases[-1].number + 1 if releases else 1
+    name = app.metadata.name
+    spec = ReleaseSpec(
+        app=name,
+        number=number,
+        content=content(app.spec),
+        digest=content_digest(app.spec),
+        author=app.metadata.annotations.get(names.AUTHOR, "")[:100],
+        cause=cause(app.spec, releases),
+        previous=releases[-1].name if releases else None,
+    )
+    return Release.manifest(
+        names.release_name(name, number),
+        spec,
+        app.metadata.namespace,
+        labels={names.APP: name, names.MANAGED_BY: "roost"},
+        ownerReferences=[owner(app)],
+    )

@@ -1,0 +1,81 @@
+"""What the app capability sees of the cluster. Its kinds, App and Release, are in `roost.model.kinds.app`."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from roost.model.kinds.app import AppSpec
+from roost.model.resource import Model
+
+RUNTIME = "roost.dev/runtime"  # Annotation of pods: digest of what makes an instance what it is.
+RELEASE_COMMAND = "release-command"  # Label value; processes have no hyphen, so it is none of them.
+
+
+class SeenRelease(Model):
+    """A Release of this App."""
+
+    number: int
+    name: str
+    uid: str = ""
+    digest: str
+    phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
+    content: AppSpec
+
+
+class SeenDeployment(Model):
+    """The Deployment of a process, as far as its controller has told."""
+
+    process: str
+    release: str = ""  # Of its template.
+    runtime: str = ""
+    settled: bool = True  # The controller has seen the newest spec.
+    wanted: int = 0  # Replicas of the spec.
+    replicas: int = 0
+    updated: int = 0
+    available: int = 0
+    stuck: bool = False  # Past its progress deadline.
+    refusal: str = ""  # Why pods cannot be made (quota, admission).
+
+
+class SeenPod(Model):
+    """An instance."""
+
+    name: str
+    process: str
+    runtime: str = ""
+    phase: str = "Pending"
+    ready: bool = False
+    started: bool = False  # The container passed its start check.
+    terminating: bool = False
+    restarts: int = 0
+    waiting: str = ""  # Why the container waits.
+    waiting_message: str = ""
+    exit_code: int | None = None  # Of the last end.
+    exit_reason: str = ""
+    last_words: str = ""  # The last lines that it logged before it ended.
+    lived_s: int | None = Field(None, description="Seconds from its last start to its last end.")
+    unschedulable: str = ""
+    running_since: datetime | None = None
+
+
+class SeenJob(Model):
+    """The release command of a Release."""
+
+    release: str
+    state: Literal["running", "succeeded", "failed"] = "running"
+    message: str = ""
+
+
+class Observed(Model):
+    """All that a plan for an App needs to know."""
+
+    tenant: str = ""
+    environment: str = ""
+    domain: str = "roost.localhost"
+    releases: tuple[SeenRelease, ...] = Field((), description="By number.")
+    secret: dict[str, str] = Field(default_factory=dict, description="Secret `<app>-config`: base64 values.")
+    copied: bool = Field(False, description="The App's version of secret configuration has its copy.")
+    deployments: tuple[SeenDeployment, ...] = ()
+    pods: tuple[SeenPod, ...] = ()
+    jobs: tuple[SeenJob, ...] = ()

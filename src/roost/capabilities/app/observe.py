@@ -1,0 +1,157 @@
+"""What stands of an App. Reads only, no decisions."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from roost.capabilities.app.manifests.job import job_name
+from roost.capabilities.app.model import (
+    RELEASE_COMMAND,
+    RUNTIME,
+    Observed,
+    SeenDeployment,
+    SeenJob,
+    SeenPod,
+    SeenRelease,
+)
+from roost.kernel.capability import Watch
+from roost.kube.reader import Object, Reader
+from roost.model import names
+from roost.model.configuration import secret_copy_name, secret_name
+from roost.model.kinds.app import App, Release
+from roost.settings import Settings
+
+WATCHES = (
+    Watch(names.API_VERSION, "Release", owner="owner"),
+    Watch("apps/v1", "Deployment", owner="owner", labels=names.APP),
+    Watch("batch/v1", "Job", owner="owner", labels=names.APP),
+    Watch("v1", "Pod", owner=f"label:{names.APP}", labels=names.APP),
+    Watch("v1", "Service", owner="owner", labels=names.APP),
+    Watch("policy/v1", "PodDisruptionBudget", owner="owner", labels=names.APP),
+    Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
+)
+
+
+def _labels(item: Object) -> Mapping[str, str]:
+    return item["metadata"].get("labels") or {}
+
+
+def release(item: Object) -> SeenRelease:
+    """A Release as the plan wants it."""
+    parsed = Release.parse(item)
+    return SeenRelease(
+        number=parsed.spec.number,
+        name=parsed.metadata.name,
+        uid=parsed.metadata.uid,
+        digest=parsed.spec.digest,
+        phase=parsed.status.phase,
+        content=parsed.spec.content,
+    )
+
+
+def _condition(item: Object, type_: str) -> Mapping[str, Any]:
+    conditions = (item.get("status") or {}).get("conditions") or ()
+    return next((condition for condition in conditions if condition["type"] == type_), {})
+
+
+def deployment(item: Object) -> SeenDeployment:
+    """A Deployment as the plan wants it."""
+    status = item.get("status") or {}
+    template = item["spec"]["template"]["metadata"]
+    failure = _condition(item, "ReplicaFailure")
+    return SeenDeployment(
+        process=_labels(item).get(names.PROCESS, ""),
+        release=(template.get("labels") or {}).get(names.RELEASE, ""),
+        runtime=(template.get("annotations") or {}).get(RUNTIME, ""),
+        settled=status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0),
+        wanted=item["spec"].get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        stuck=_condition(item, "Progressing").get("reason") == "ProgressDeadlineExceeded",
+        refusal=failure.get("message", "") if failure.get("status") == "True" else "",
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
+def _last_end(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    ended: Mapping[str, Any] = (status.get("state") or {}).get("terminated") or {}
+    return ended or (status.get("lastState") or {}).get("terminated") or {}
+
+
+def pod(item: Object) -> SeenPod:
+    """A pod as the plan wants it."""
+    status = item.get("status") or {}
+    first: Mapping[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
+    state = first.get("state") or {}
+    waiting = state.get("waiting") or {}
+    ended = _last_end(first)
+    began, over = _moment(ended.get("startedAt")), _moment(ended.get("finishedAt"))
+    scheduled = _condition(item, "PodScheduled")
+    refused = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+    return SeenPod(
+        name=item["metadata"]["name"],
+        process=_labels(item).get(names.PROCESS, ""),
+        runtime=(item["metadata"].get("annotations") or {}).get(RUNTIME, ""),
+        phase=status.get("phase", "Pending"),
+        ready=_condition(item, "Ready").get("status") == "True",
+        started=bool(first.get("started")),
+        terminating="deletionTimestamp" in item["metadata"],
+        restarts=first.get("restartCount", 0),
+        waiting=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        exit_code=ended.get("exitCode"),
+        exit_reason=ended.get("reason", ""),
+        last_words=ended.get("message", ""),
+        lived_s=int((over - began).total_seconds()) if began and over else None,
+        unschedulable=scheduled.get("message", "") if refused else "",
+        running_since=_moment((state.get("running") or {}).get("startedAt")),
+    )
+
+
+def _job(item: Object, pods: list[Object]) -> SeenJob:
+    release_name = _labels(item).get(names.RELEASE, "")
+    if _condition(item, "Complete").get("status") == "True":
+        return SeenJob(release=release_name, state="succeeded")
+    failed = _condition(item, "Failed")
+    if failed.get("status") != "True":
+        return SeenJob(release=release_name)
+    message = failed.get("message", "")
+    for seen in (pod(other) for other in pods if _labels(other).get(names.RELEASE) == release_name):
+        if seen.exit_code is not None:
+            message = f"Exit code {seen.exit_code}. It said last: {seen.last_words.strip()[-600:]}"
+    return SeenJob(release=release_name, state="failed", message=message)
+
+
+async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
+    """Releases, Deployments, pods and release commands of an App, its secret configuration, its environment."""
+    name, space = app.metadata.name, app.metadata.namespace
+    selector = f"{names.APP}={name}"
+    where = await reader.get("v1", "Namespace", space) if space else None
+    place = _labels(where) if where else {}
+    if names.TENANT not in place or place.get(names.ENVIRONMENT) in (None, names.BUILD):
+        return Observed()
+    pods = await reader.list("v1", "Pod", space, selector)
+    jobs = await reader.list("batch/v1", "Job", space, selector)
+    releases = [release(item) for item in await reader.list(names.API_VERSION, "Release", space, selector)]
+    version = app.spec.secret_version
+    copied = bool(version) and await reader.get("v1", "Secret", secret_copy_name(name, version), space) is not None
+    secret = await reader.get("v1", "Secret", secret_name(name), space) if version and not copied else None
+    return Observed(
+        tenant=place[names.TENANT],
+        environment=place[names.ENVIRONMENT],
+        domain=settings.domain,
+        releases=tuple(sorted(releases, key=lambda seen: seen.number)),
+        secret=(secret or {}).get("data") or {},
+        copied=copied,
+        deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
+        pods=tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) != RELEASE_COMMAND),
+        jobs=tuple(
+            _job(item, pods)
+            for item in jobs
+            if item["metadata"]["name"] == job_name(_labels(item).get(names.RELEASE, ""))
+        ),
+    )

@@ -1,0 +1,276 @@
+"""The plan of an App. Pure.
+
+    App.spec -> Release (made first, in a pass of its own) -> release command -> Deployments, Services, route
+
+Deployments are planned from a Release, never from the App: from the newest one whose release command has succeeded,
+and until then from the one that served last. What a tenant's text becomes is applied as the tenant's deployer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from roost.capabilities.app import checks
+from roost.capabilities.app.manifests import network, secret
+from roost.capabilities.app.manifests.deployment import deployment
+from roost.capabilities.app.manifests.job import job
+from roost.capabilities.app.manifests.pod import runtime
+from roost.capabilities.app.manifests.release import content_digest, gate_digest, release
+from roost.capabilities.app.model import Observed, SeenRelease
+from roost.model import names
+from roost.model.conditions import Condition, not_ready, ready, timestamp
+from roost.model.configuration import secret_version
+from roost.model.kinds.app import App, AppSpec
+from roost.model.plan import DEPLOYER, Action, Apply, Plan
+
+KEPT = 50  # Releases that stay; rolling back further is not offered.
+SOON = timedelta(seconds=2)
+WATCHING = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which Release is the newest, and which one the Deployments follow."""
+
+    current: SeenRelease
+    serving: SeenRelease | None
+    gate: bool  # The current one still waits for its release command.
+
+
+def _deploy(*manifests: dict[str, Any]) -> list[Apply]:
+    return [Apply(manifest, DEPLOYER) for manifest in manifests]
+
+
+def _choose(observed: Observed) -> Choice:
+    current = observed.releases[-1]
+    served = [seen for seen in observed.releases[:-1] if seen.phase in ("Live", "Superseded")]
+    before = served[-1] if served else None
+    passed = (
+        not current.content.release_command
+        or current.phase in ("Live", "Superseded")
+        or (before is not None and gate_digest(before.content) == gate_digest(current.content))
+        or any(seen.release == current.name and seen.state == "succeeded" for seen in observed.jobs)
+    )
+    return Choice(current, current if passed else before, not passed)
+
+
+def hostnames(app: App, content: AppSpec, observed: Observed) -> tuple[list[str], list[str]]:
+    """(host names that lead here, host names that are refused). Beneath another environment's or tenant's: refused."""
+    name, environment = app.metadata.name, observed.environment
+    suffix = f"-{environment}.{observed.tenant}.{observed.domain}"
+    own = names.hostname(name, environment, observed.tenant, observed.domain)
+    allowed = [domain for domain in content.domains if domain.endswith(suffix) and "." not in domain[: -len(suffix)]]
+    refused = [domain for domain in content.domains if domain not in allowed]
+    return [own, *sorted(set(allowed) - {own})], refused
+
+
+def _label(seen: SeenRelease, process_runtime: str, process: str, observed: Observed) -> str:
+    """The Release that an instance names: where nothing of the instance changes, it keeps its name and goes on."""
+    for there in observed.deployments:
+        if there.process == process and there.runtime == process_runtime and there.release:
+            return there.release
+    return seen.name
+
+
+def _serve(app: App, serving: SeenRelease, observed: Observed) -> list[Apply]:
+    """Everything that runs a Release."""
+    content = serving.content
+    applied: list[Apply] = []
+    for process in content.processes:
+        label = _label(serving, runtime(content, process), process.name, observed)
+        applied += _deploy(deployment(app, observed.environment, content, process, label))
+        if process.port is not None:
+            applied += _deploy(network.service(app, process))
+        if process.replicas > 1 and not app.spec.stopped:
+            applied += _deploy(network.disruption_budget(app, process))
+    if _has_url(content):
+        applied += _deploy(network.route(app, hostnames(app, content, observed)[0]))
+    return applied
+
+
+def _has_url(content: AppSpec) -> bool:
+    return any(process.name == network.WEB and process.port is not None for process in content.processes)
+
+
+def _secret(app: App, observed: Observed) -> tuple[list[Apply], bool]:
+    """(the copy of the secret configuration to be made, whether the App's secret configuration is there)."""
+    version = app.spec.secret_version
+    if not version or observed.copied:
+        return [], True
+    if secret_version(observed.secret) != version:
+        return [], False
+    made = secret.copy(app, version, observed.secret)
+    return [Apply(made, DEPLOYER, create=True, owned=False)], True
+
+
+def _phases(choice: Choice, phase: str, live: bool, observed: Observed, now: datetime) -> tuple[Action, ...]:
+    """What became of Releases where it is not written down: the current one, and those before it once it is live."""
+    wanted: list[tuple[SeenRelease, str]] = [(choice.current, phase)]
+    wanted += [(seen, "Superseded") for seen in observed.releases[:-1] if live and seen.phase != "Failed"]
+    return tuple(
+        Action(
+            "mark",
+            f"{seen.name}:{to}",
+            {"release": seen.name, "phase": to, "at": timestamp(now)},
+        )
+        for seen, to in wanted
+        if seen.phase != to
+    )
+
+
+def _forget(observed: Observed, keep: Sequence[str]) -> tuple[Action, ...]:
+    """Releases beyond the history, and copies of secret configuration that no kept Release names."""
+    surplus = [seen for seen in observed.releases[:-KEPT] if seen.name not in keep]
+    actions = [Action("forget", seen.name, {"release": seen.name, "uid": seen.uid}) for seen in surplus]
+    named = {seen.content.secret_version for seen in observed.releases if seen not in surplus}
+    unnamed = sorted({seen.content.secret_version for seen in surplus} - named - {""})
+    # First the copies: a Release that is still there says which, should this be cut short.
+    actions = [Action("forget-secret", version, {"version": version}) for version in unnamed] + actions
+    return tuple(actions)
+
+
+def _domains(refused: list[str]) -> tuple[Condition, ...]:
+    if not refused:
+        return ()
+    message = (
+        f"These host names are not granted to this environment and lead nowhere: {', '.join(refused)}. "
+        "A host name must end with the environment, the tenant and the platform's domain."
+    )
+    return (Condition("Domains", "False", "HostnameRefused", message),)
+
+
+def _still(observed: Observed) -> str:
+    """Who serves meanwhile."""
+    before = [seen for seen in observed.releases[:-1] if seen.phase in ("Live", "Superseded")]
+    if not before:
+        return ""
+    return f" (v{before[-1].number} still serves)"
+
+
+def _ready(app: App, choice: Choice, found: Sequence[checks.Rollout], observed: Observed, now: datetime) -> Condition:
+    version = f"v{choice.current.number}"
+    if choice.gate:
+        job = next((seen for seen in observed.jobs if seen.release == choice.current.name), None)
+        verdict = checks.release_command(job, choice.current.content)
+        return not_ready(verdict.reason, f"{version}{_still(observed)}: {verdict.message}")
+    was_live = choice.current.phase == "Live"
+    if all(rollout.handed_over for rollout in found):
+        if app.spec.stopped:
+            return ready("Stopped", f"{version} is stopped, as asked for.")
+        return ready(message=f"{version} serves.")
+    verdict = checks.trouble(found)
+    if not verdict.ok:
+        still = "" if was_live else _still(observed)
+        return not_ready(verdict.reason, f"{version}{still}: {verdict.message}")
+    if all(rollout.updated for rollout in found):
+        return not_ready("HandingOver", f"{version} serves; the old version ends: {checks.progress(found, now)}.")
+    reason = "Stopping" if app.spec.stopped else "Degraded" if was_live else "RollingOut"
+    return not_ready(reason, f"{version}: {checks.progress(found, now)}.")
+
+
+def _before_release(app: App, observed: Observed, waiting: Condition | None) -> Plan:
+    """The App's content is no Release yet: make it, and let run what runs."""
+    applied: list[Apply] = []
+    status: dict[str, Any] = {"url": _url(app, app.spec, observed)}
+    if observed.releases:
+        choice = _choose(observed)
+        status["release"] = choice.current.name
+        if choice.serving is not None:
+            applied += _serve(app, choice.serving, observed)
+        applied += _jobs(app, choice, observed)
+    if waiting is not None:
+        status |= _kept(app, observed)
+        return Plan(tuple(applied), conditions=(waiting,), status=status, next_check=SOON)
+    copies, _ = _secret(app, observed)
+    made = release(app, observed.releases)
+    status |= _kept(app, observed) | {"release": made["metadata"]["name"]}
+    return Plan(
+        (*copies, Apply(made, DEPLOYER, create=True, owned=False), *applied),
+        conditions=(not_ready("RollingOut", f"v{made['spec']['number']} was made and begins."),),
+        status=status,
+        next_check=SOON,
+    )
+
+
+def _kept(app: App, observed: Observed) -> dict[str, Any]:
+    """What of the status holds on while a new version is made."""
+    content = observed.releases[-1].content if observed.releases else app.spec
+    return {
+        "live": app.status.live,
+        "instances": sum(pod.ready and not pod.terminating for pod in observed.pods),
+        "wanted": sum(_wanted(app, content)),
+    }
+
+
+def _wanted(app: App, content: AppSpec) -> list[int]:
+    """Instances that each process should have."""
+    return [0 if app.spec.stopped else process.replicas for process in content.processes]
+
+
+def _jobs(app: App, choice: Choice, observed: Observed) -> list[Apply]:
+    """The release command of the current Release: while it is waited for, and afterwards as long as it is there."""
+    ran = any(seen.release == choice.current.name for seen in observed.jobs)
+    if not choice.gate and not ran:
+        return []
+    made = job(app, observed.environment, choice.current.content, choice.current.name)
+    return [Apply(made, DEPLOYER, create=True)]
+
+
+def _url(app: App, content: AppSpec, observed: Observed) -> str | None:
+    if not _has_url(content):
+        return None
+    own = names.hostname(app.metadata.name, observed.environment, observed.tenant, observed.domain)
+    return f"http://{own}"
+
+
+def plan(app: App, observed: Observed, now: datetime) -> Plan:
+    """What should be of this App."""
+    if not observed.tenant:
+        message = "This namespace is no environment of a tenant, so no application runs in it."
+        return Plan(conditions=(not_ready("NoEnvironment", message),), hold=True)
+    if app.spec.artefact is None and not observed.releases:
+        message = "There is no version yet: push to a project, or deploy an image by digest."
+        return Plan(conditions=(not_ready("NoArtefact", message),), status={"url": _url(app, app.spec, observed)})
+    if app.spec.artefact is None:
+        message = "The application no longer names a version; what served last still does."
+        return _before_release(app, observed, not_ready("NoArtefact", message))
+    copies, complete = _secret(app, observed)
+    if not complete:
+        message = "The secret configuration is being written."
+        return _before_release(app, observed, not_ready("ConfigurationPending", message))
+    if not observed.releases or observed.releases[-1].digest != content_digest(app.spec):
+        return _before_release(app, observed, None)
+
+    choice = _choose(observed)
+    content = choice.current.content
+    applied = [*copies, *_jobs(app, choice, observed)]
+    if choice.serving is not None:
+        applied += _serve(app, choice.serving, observed)
+    found = () if choice.gate else checks.rollouts(content, app.spec.stopped, observed)
+    condition = _ready(app, choice, found, observed, now)
+    live = not choice.gate and bool(found) and all(rollout.handed_over for rollout in found)
+    phase = _phase(choice, condition, live, observed)
+    refused = hostnames(app, content, observed)[1]
+    keep = [seen.name for seen in (choice.current, choice.serving) if seen is not None]
+    status = {
+        "release": choice.current.name,
+        "live": choice.current.name if live else app.status.live,
+        "url": _url(app, content, observed),
+        "instances": sum(pod.ready and not pod.terminating for pod in observed.pods),
+        "wanted": sum(_wanted(app, content)),
+    }
+    return Plan(
+        apply=tuple(applied),
+        actions=(*_phases(choice, phase, live, observed, now), *_forget(observed, keep)),
+        conditions=(condition, *_domains(refused)),
+        status=status,
+        next_check=None if condition.status == "True" else WATCHING,
+    )
+
+
+def _phase(choice: Choice, condition: Condition, live: bool, observed: Observed) -> str:
+    """What the current Release is: once live it stays so until another one is, whatever its instances suffer."""
+    if live or choice.current.phase == "Live":
+        return "Live"
+    return "Failed" if checks.fatal(condition.reason, observed) else "Pending"
