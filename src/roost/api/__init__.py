@@ -1,1 +1,4 @@
-"""The HTTP API: factory, authentication, mounted routes."""
+"""The API: FastAPI factory, authentication, the generic routes of every kind, logs, git and registry tokens.
+
+`app.create_app` is called by `roost.mains.api` and by tests.
+"""

@@ -1,0 +1,119 @@
+"""The factory of the API. Called by `roost.mains.api` and by tests, which give it clients and clocks of their own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from roost.api import apps, errors, git, health, logs, places, registry, session, users
+from roost.api.auth import Authentication
+from roost.api.context import Context
+from roost.api.envelope import Envelope
+from roost.api.limits import Bucket, Slots
+from roost.api.tenants import Tenants
+from roost.kernel.capability import load
+from roost.kernel.discovery import capabilities, kinds
+from roost.kube.client import Client
+from roost.settings import Settings
+from roost.surface.people import People
+
+REQUESTS_BURST: Final = 300
+REQUESTS_PERIOD_S: Final = 3.0
+STREAMS_PER_PERSON: Final = 40
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the API signs and shows itself with; read anew when needed, so that a rotated secret is picked up."""
+
+    git: Callable[[], str]
+    registry_key: Callable[[], bytes]
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, client: Client, secrets: Secrets, clock: Clock = utc_now) -> FastAPI:
+    """The application. `client` has the API's own identity; it is closed when the application ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await client.close()
+
+    app = FastAPI(
+        title="Roost",
+        version=metadata.version("roost"),
+        summary="Applications, from a repository to a URL.",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    people = People(client, clock)
+    app.state.roost = Context(
+        settings=settings,
+        client=client,
+        people=people,
+        authentication=Authentication(people, clock),
+        tenants=Tenants(client, clock),
+        requests=Bucket(REQUESTS_BURST, REQUESTS_PERIOD_S, clock),
+        streams=Slots(STREAMS_PER_PERSON),
+        clock=clock,
+        git_secret=secrets.git,
+        registry_key=secrets.registry_key,
+    )
+    errors.install(app)
+    for router in (health.router, session.router, users.router, apps.router, logs.router):
+        app.include_router(router)
+    for router in places.routers():
+        app.include_router(router)
+    for capability in capabilities():
+        if capability.routes is not None:
+            app.include_router(load(capability.routes))
+    app.include_router(registry.router)
+    # Last: its pattern is the widest.
+    app.router.routes.append(git.route())
+    app.add_middleware(Envelope)
+    _complete_openapi(app)
+    return app
+
+
+def _complete_openapi(app: FastAPI) -> None:
+    """Bodies that routes read themselves refer to schemas that FastAPI does not know of."""
+    plain = app.openapi
+    bodies: list[type[BaseModel]] = [
+        *kinds(),
+        session.SignIn,
+        session.NewPassword,
+        session.NewToken,
+        users.NewUser,
+        users.UserPatch,
+        apps.ConfigChange,
+        apps.Scale,
+        apps.Rollback,
+        apps.Deploy,
+    ]
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            _, extra = models_json_schema(
+                [(model, "validation") for model in bodies], ref_template="#/components/schemas/{model}"
+            )
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            for name, schema in extra.get("$defs", {}).items():
+                schemas.setdefault(name, schema)
+        return app.openapi_schema or {}
+
+    app.openapi = complete  # type: ignore[method-assign]

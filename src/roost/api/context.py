@@ -1,0 +1,81 @@
+"""Context: what every route needs, wired once by the factory; and the caller of a request.
+
+Routes take `Caller` as a dependency: it is authenticated, and its `client` is the person's own identity at
+kube-apiserver. Whatever a route does in a tenant it does with that client.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
+
+from roost.api.auth import Authentication
+from roost.api.limits import Bucket, Slots, refuse_when_spent
+from roost.api.tenants import Tenants
+from roost.kube.client import Client
+from roost.settings import Settings
+from roost.surface.people import People
+from roost.surface.principal import Principal
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that is shared by all requests. `client` is the platform's own identity."""
+
+    settings: Settings
+    client: Client
+    people: People
+    authentication: Authentication
+    tenants: Tenants
+    requests: Bucket
+    streams: Slots
+    clock: Callable[[], datetime]
+    git_secret: Callable[[], str]
+    registry_key: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and with what rights."""
+
+    principal: Principal
+    client: Client
+    request_id: str
+
+    @property
+    def person(self) -> str:
+        """The person's immutable id."""
+        return self.principal.person
+
+
+def context(connection: HTTPConnection) -> Context:
+    """The context that the factory put into the application."""
+    return cast(Context, connection.app.state.roost)
+
+
+async def caller(request: Request) -> Caller:
+    """The authenticated caller; Problem unauthenticated, too-many."""
+    return await authenticate(request)
+
+
+async def authenticate(connection: HTTPConnection) -> Caller:
+    """As `caller`, for WebSockets too."""
+    ctx = context(connection)
+    principal = await ctx.authentication.bearer(connection.headers.get("authorization", ""))
+    connection.scope["roost.person"] = principal.person
+    refuse_when_spent(ctx.requests, principal.person, "You send more requests than one person may. Slow down.")
+    ctx.requests.take(principal.person)
+    client = ctx.client.act_as(f"person:{principal.person}")
+    return Caller(principal, client, str(connection.scope.get("roost.request_id", "")))
+
+
+def address(connection: HTTPConnection) -> str:
+    """Where the request comes from, as the gateway told."""
+    return connection.client.host if connection.client else ""
+
+
+CallerDep = Annotated[Caller, Depends(caller)]
+ContextDep = Annotated[Context, Depends(context)]

@@ -1,0 +1,94 @@
+"""The envelope of every request: an id, a bound on the body, headers that keep browsers careful, one line in the log.
+
+Pure ASGI and outermost, so that streams pass without buffering.
+"""
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from roost.api.errors import problem_response
+from roost.surface.problems import Problem
+
+MAX_BODY = 1_600_000
+_GIT = re.compile(r"^/[^/]+/[^/]+\.git/")
+_LOG = logging.getLogger("roost.api.access")
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class Envelope:
+    """Wraps the application. Git bodies (`*.git/*`) are bounded by the git server, not here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        # Never the caller's: an id that others choose could point an auditor to the wrong line.
+        id_ = secrets.token_hex(8)
+        scope["roost.request_id"] = id_
+        state = {"status": 0}
+        started = time.perf_counter()
+
+        async def send_out(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state["status"] = message["status"]
+                present = {name.lower() for name, _ in message.get("headers", ())}
+                extra = [pair for pair in _HEADERS if pair[0] not in present]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", id_.encode()), *extra]
+            await send(message)
+
+        try:
+            await self._guarded(scope, receive, send_out, id_)
+        finally:
+            if scope["path"] not in ("/healthz", "/readyz"):
+                _log(scope, id_, state["status"], time.perf_counter() - started)
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send, id_: str) -> None:
+        if scope["type"] == "websocket" or _GIT.match(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            await problem_response(_too_large(), id_)(scope, receive, send)
+            return
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > MAX_BODY:
+                raise _too_large()
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _too_large() -> Problem:
+    return Problem("too-large", f"A body has at most {MAX_BODY} bytes.", headers={"Connection": "close"})
+
+
+def _log(scope: Scope, id_: str, status: int, seconds: float) -> None:
+    _LOG.info(
+        "request",
+        extra={
+            "request_id": id_,
+            "method": scope.get("method", "WS"),
+            "path": scope["path"][:300],
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "person": scope.get("roost.person", ""),
+        },
+    )

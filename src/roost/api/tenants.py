@@ -1,0 +1,78 @@
+"""Tenants: who may see which tenant, so that what is another tenant's answers 404 and not 403.
+
+Kubernetes' RBAC decides what a person may do; this decides only between "no" and "there is no such thing". Tenants are
+read with the platform's own identity and kept for some seconds.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from roost.kube.client import Client
+from roost.model.kinds.tenant import Member, Tenant
+from roost.model.names import API_VERSION, BUILD, TENANT_PATTERN, namespace
+from roost.surface.principal import Principal
+from roost.surface.problems import Problem, not_found
+
+KEEP: Final = timedelta(seconds=3)
+
+
+class Tenants:
+    """Looks tenants up for a principal."""
+
+    def __init__(self, client: Client, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+        self._kept: dict[str, tuple[Tenant, datetime]] = {}
+
+    async def all(self) -> list[Tenant]:
+        """Every tenant."""
+        return [Tenant.parse(raw) for raw in await self._client.list(API_VERSION, "Tenant")]
+
+    async def visible(self, principal: Principal, name: str) -> Tenant:
+        """The tenant; Problem not-found where there is none, or the principal is no member of it."""
+        kept = self._kept.get(name)
+        if kept is not None and kept[1] > self._clock() and sees(principal, kept[0]):
+            return kept[0]
+        tenant = await self._read(name)
+        if tenant is None or not sees(principal, tenant):
+            raise not_found(f"tenant {name[:40]!r}")
+        return tenant
+
+    async def environment(self, principal: Principal, tenant: str, environment: str) -> str:
+        """The namespace of an environment that the principal may know of."""
+        found = await self.visible(principal, tenant)
+        known = [item.name for item in found.spec.environments]
+        if environment not in known:
+            raise Problem(
+                "not-found",
+                f"Tenant {tenant} has no environment {environment[:40]!r}. It has: {', '.join(known)}.",
+            )
+        return namespace(tenant, environment)
+
+    async def build(self, principal: Principal, tenant: str) -> str:
+        """The namespace of the tenant's builds."""
+        await self.visible(principal, tenant)
+        return namespace(tenant, BUILD)
+
+    async def _read(self, name: str) -> Tenant | None:
+        if not re.fullmatch(TENANT_PATTERN, name):
+            return None
+        raw = await self._client.get(API_VERSION, "Tenant", name)
+        if raw is None:
+            self._kept.pop(name, None)
+            return None
+        tenant = Tenant.parse(raw)
+        self._kept[name] = (tenant, self._clock() + KEEP)
+        return tenant
+
+
+def memberships(person: str, tenant: Tenant) -> list[Member]:
+    """The person's memberships (more than one where roles differ by environment)."""
+    return [member for member in tenant.spec.members if member.person == person]
+
+
+def sees(principal: Principal, tenant: Tenant) -> bool:
+    """May the principal know that this tenant exists?"""
+    return bool(principal.platform_role) or bool(memberships(principal.person, tenant))
