@@ -24,15 +24,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from roost.node import engine_compile, engine_components, packages, paths, progress
-from roost.node.engine_compile import MakeFailed, Toolchain
+from roost.node import engine_compile, engine_components, engine_toolchain, packages, paths, progress
+from roost.node.engine_compile import MakeFailed
 from roost.node.engine_components import Component, DeclarationWrong
+from roost.node.engine_toolchain import Toolchain, ToolchainMissing
 
 KEEP = 2  # Entries of one component that stay: the current one, and the one of the branch you come from.
 
 
 class EngineIncomplete(LookupError):
     """Something of the engine is asked for that is not built or does not exist; the text says how to get it."""
+
+
+FAILURES = (
+    MakeFailed,
+    DeclarationWrong,
+    EngineIncomplete,
+    ToolchainMissing,
+    packages.PackagesMissing,
+    paths.SourceMissing,
+)  # What `build` and `existing` raise, each with a text for people.
 
 
 @dataclass(frozen=True)
@@ -157,7 +168,7 @@ def _make(store: Store, built: Built, folder: Path, go: Toolchain, shown: progre
 def _survey(names: Sequence[str] | None, store: Store, root: Path) -> tuple[list[Built], Toolchain]:
     components = engine_components.load_all(root)
     wanted = chosen(components, names)
-    go = engine_compile.find_toolchain(root)
+    go = engine_toolchain.find(root)
     result = []
     for name in wanted:
         key = engine_components.key(components[name], root / name, go.version)
@@ -168,7 +179,7 @@ def _survey(names: Sequence[str] | None, store: Store, root: Path) -> tuple[list
 def build(names: Sequence[str] | None = None, shown: progress.Progress | None = None) -> Engine:
     """Make what is missing of the named components, or of all; return the engine made of them.
 
-    DeclarationWrong, EngineIncomplete (an unknown name), MakeFailed, packages.PackagesMissing.
+    One of `FAILURES`; EngineIncomplete for an unknown name.
     """
     root = paths.source() / "engine"
     store = Store(paths.engine(), paths.logs())
@@ -206,7 +217,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         engine = build(arguments or None)
-    except (MakeFailed, DeclarationWrong, EngineIncomplete, packages.PackagesMissing, paths.SourceMissing) as failed:
+    except FAILURES as failed:
         print(failed.args[0], file=sys.stderr)
         return 1
     except KeyboardInterrupt:

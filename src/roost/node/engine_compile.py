@@ -15,10 +15,10 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from roost.node.engine_components import Component
+from roost.node.engine_toolchain import Toolchain
 
 LAST_LINES = 15
 TICK_S = 0.5
@@ -43,35 +43,12 @@ class MakeFailed(RuntimeError):
     """A component could not be made."""
 
 
-@dataclass(frozen=True)
-class Toolchain:
-    """The Go compiler. `version` is such as `go1.26.8 linux/amd64`, part of every key."""
-
-    program: str
-    version: str
-
-
 def failure(component: str, log: Path, text: str) -> MakeFailed:
     """What to tell when a program failed: the end of what it said, where all of it is, and what may help."""
     lines = [line for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\w.\-/~]+", line.strip())]
     hints = [hint for pattern, hint in _HINTS if re.search(pattern, text)]
     parts = [f"{component} could not be built.", *(f"    {line}" for line in lines[-LAST_LINES:]), *hints[:1]]
     return MakeFailed("\n".join([*parts, f"All that was said: {log}"]))
-
-
-def find_toolchain(folder: Path) -> Toolchain:
-    """The compiler that a component folder gets: a newer one is fetched by Go itself when go.mod asks for it."""
-    program = shutil.which("go") or "/usr/local/go/bin/go"
-    if not Path(program).exists():
-        raise MakeFailed(
-            "Go is needed to compile the engine and is not installed. Install Go 1.21 or newer (it fetches the version "
-            "that go.mod asks for by itself) and put it on the PATH."
-        )
-    asked = subprocess.run([program, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=folder, capture_output=True, text=True)
-    told = asked.stdout.split()
-    if asked.returncode != 0 or len(told) != 3:
-        raise MakeFailed(f"`{program} env` fails: {asked.stderr.strip()[-500:]}. Install Go 1.21 or newer.")
-    return Toolchain(program, f"{told[0]} {told[1]}/{told[2]}")
 
 
 def environment(component: Component) -> dict[str, str]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from roost.node import engine, engine_compile, packages, paths
+from roost.node import engine, engine_compile, engine_toolchain, packages, paths
 from roost.node.engine import Built, Engine, EngineIncomplete, Store, build, chosen, existing
-from roost.node.engine_compile import MakeFailed, Toolchain
+from roost.node.engine_compile import MakeFailed
 from roost.node.engine_components import Component
+from roost.node.engine_toolchain import Toolchain
 from roost.node.progress import Lines
 
 KEYS = [f"{n:012x}" for n in range(5)]
@@ -112,7 +113,7 @@ def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compiler:
     monkeypatch.setenv("ROOST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(paths, "source", lambda: tmp_path / "checkout")
     monkeypatch.setattr(packages, "ensure", lambda names: [])
-    monkeypatch.setattr(engine_compile, "find_toolchain", lambda folder: Toolchain("go", "go1 linux/amd64"))
+    monkeypatch.setattr(engine_toolchain, "find", lambda folder: Toolchain("go", "go1 linux/amd64"))
     monkeypatch.setattr(engine_compile, "make", made)
     return made
 
