@@ -1,6 +1,7 @@
 """`roost login`, `logout`, `whoami`, `password`: who calls, and where the API is."""
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,9 +76,9 @@ def login(session: Session, url: str | None, ca: str | None, name: str | None, p
     authority = str(Path(ca).absolute()) if ca else (known.ca if server == known.server else "")
     target = state.Login(server=server, ca=authority)
     _check_server(server)
-    client = _client(target)
-    person = name or _read_name(known)
-    answer = client.send("POST", "/v1/session", {"name": person, "password": _read_password(password_stdin)})
+    with closing(_client(target)) as client:
+        person = name or _read_name(known)
+        answer = client.send("POST", "/v1/session", {"name": person, "password": _read_password(password_stdin)})
     kept = replace(target, token=str(answer["token"]), name=str(answer.get("person") or person))
     file = state.write_login(session.environment, kept)
     out.say(tr("Signed in at {server} as {name}; kept in {file}.", server=server, name=kept.name, file=file))

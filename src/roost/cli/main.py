@@ -26,6 +26,11 @@ class Root(Group):
         """Daily ones first."""
         return mount.names()
 
+    def sections(self, ctx: click.Context) -> list[tuple[str, list[str]]]:
+        """Three kinds of commands."""
+        titles = (words.tr("Every day"), words.tr("Applications and teams"), words.tr("You and this machine"))
+        return list(zip(titles, mount.sections(), strict=True))
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Loaded when asked for."""
         return mount.find(cmd_name)

@@ -76,10 +76,15 @@ def brought() -> Mapping[str, click.Command]:
     return found
 
 
-def names() -> list[str]:
-    """All names in the order of the help: the daily ones, those that capabilities bring, our own."""
+def sections() -> tuple[list[str], list[str], list[str]]:
+    """All names in the order of the help: the daily ones, the others that capabilities bring, our own."""
     others = sorted(name for name in brought() if name not in DAILY)
-    return [name for name in DAILY if name in brought()] + others + list(OWN)
+    return [name for name in DAILY if name in brought()], others, list(OWN)
+
+
+def names() -> list[str]:
+    """All names, in the same order."""
+    return [name for section in sections() for name in section]
 
 
 def find(name: str) -> click.Command | None:

@@ -143,7 +143,7 @@ def start() -> tuple[FakeApi, ThreadingHTTPServer]:
     handler = type("Handler", (_Handler,), {"api": api})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     api.url = f"http://127.0.0.1:{server.server_address[1]}"
     return api, server
 
@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._problem("not-found", f"There is no {url.path.rpartition('/')[2]}, or you may not see it.")
         return self._send(*answer)
 
-    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle  # noqa: N815
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _handle
 
     def _answer(self, method: str, path: str, body: Any) -> tuple[int, Any] | None:
         api = self.api

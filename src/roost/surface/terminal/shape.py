@@ -16,6 +16,7 @@ from roost.surface.terminal.words import tr
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SHORT: Final = 60  # Characters of a first sentence in a list of commands; a longer one ends at its first pause.
 COMMON: Final = ("tenant", "env", "app", "output")
 
 
@@ -47,6 +48,8 @@ class _Speaking(click.Command):
         first = text.split("\n\n")[0].replace("\n", " ")
         for end in (". ", "。"):
             first = first.split(end)[0]
+        for end in (": ", "; ", "：", "；"):
+            first = first.split(end)[0] if len(first) > SHORT else first
         return first.rstrip(".。")
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -86,6 +89,7 @@ class Group(_Speaking, click.Group):
     """A group of commands: a noun with its verbs, in the order in which they were written."""
 
     command_class = Command
+    group_class = type
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("subcommand_metavar", "COMMAND ...")
@@ -100,16 +104,22 @@ class Group(_Speaking, click.Group):
         self.format_commands(ctx, formatter)
         _Speaking.format_options(self, ctx, formatter)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Names and first sentences."""
-        rows = [(name, command.get_short_help_str()) for name, command in self._visible(ctx)]
-        if rows:
-            with formatter.section(tr("Commands")):
-                formatter.write_dl(rows)
+    def sections(self, ctx: click.Context) -> list[tuple[str, list[str]]]:
+        """Titles, with the names of the commands beneath them."""
+        return [(tr("Commands"), self.list_commands(ctx))]
 
-    def _visible(self, ctx: click.Context) -> list[tuple[str, click.Command]]:
-        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        return [(name, command) for name, command in found if command is not None and not command.hidden]
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and first sentences, all in one column."""
+        sections = [(title, self._visible(ctx, names)) for title, names in self.sections(ctx)]
+        widest = max((len(name) for _, rows in sections for name, _ in rows), default=0)
+        for title, rows in sections:
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(widest), text) for name, text in rows])
+
+    def _visible(self, ctx: click.Context, names: list[str]) -> list[tuple[str, str]]:
+        found = ((name, self.get_command(ctx, name)) for name in names)
+        return [(name, item.get_short_help_str()) for name, item in found if item is not None and not item.hidden]
 
 
 def command(name: str, examples: tuple[str, ...] = (), **attributes: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -16,7 +16,7 @@ def use(table: Mapping[str, str]) -> None:
     _table.update(table)
 
 
-def tr(text: str, **values: Any) -> str:
+def tr(text: str, /, **values: Any) -> str:
     """`text` in the chosen language, with `{name}` replaced by the values."""
     translated = _table.get(text, text)
     return translated.format(**values) if values else translated

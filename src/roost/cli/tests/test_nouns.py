@@ -1,0 +1,139 @@
+"""Nouns and their verbs: versions and the way back, runs, projects, tenants, people."""
+
+import json
+
+from roost.cli.tests.conftest import Roost
+from roost.cli.tests.fake_api import APP, ENV, IMAGE, MOMENT, meta, release
+
+
+def test_releases_come_newest_first(roost: Roost) -> None:
+    said = roost("releases")
+    lines = said.out.splitlines()
+    assert lines[1].startswith("v2")
+    assert lines[2].startswith("v1")
+
+
+def test_the_difference_of_two_versions_is_told_by_field(roost: Roost) -> None:
+    said = roost("releases", "diff", "v1", "v2")
+    assert "artefact.image" in said.out
+    assert f"  - {IMAGE}" in said.out
+    assert "processes[web].replicas" in said.out
+    assert "  + 2" in said.out
+
+
+def test_a_difference_for_machines_is_json(roost: Roost) -> None:
+    read = json.loads(roost("releases", "diff", "1", "2", "-o", "json").out)
+    assert {item["name"] for item in read["items"]} == {"artefact.image", "processes[web].replicas"}
+
+
+def test_rollback_shows_difference_and_verdict_and_wants_a_yes(roost: Roost) -> None:
+    said = roost("rollback")
+    assert said.code == 2
+    assert "Looks safe." in said.err
+    assert "artefact.image" in said.err
+    assert roost.api.asked("POST", f"{APP}/rollback") == []
+
+
+def test_rollback_goes_to_the_version_before_and_says_that_pushes_pause(roost: Roost) -> None:
+    said = roost("rollback", "--yes")
+    assert said.code == 0, said.err
+    assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 1}]
+    assert "roost resume" in said.err
+
+
+def test_rollback_without_a_version_passes_over_one_that_failed(roost: Roost) -> None:
+    objects = roost.api.objects
+    objects[f"{ENV}/releases/shop-v2"]["status"] = {"phase": "Failed"}
+    objects[f"{ENV}/releases/shop-v3"] = release(3, IMAGE)
+    objects[APP]["status"] |= {"release": "shop-v3", "live": "shop-v3"}
+    assert roost("rollback", "--yes").code == 0
+    assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 1}]
+
+
+def test_rollback_of_a_version_that_does_not_come_up_goes_to_what_serves(roost: Roost) -> None:
+    objects = roost.api.objects
+    objects[f"{ENV}/releases/shop-v3"] = release(3, IMAGE)
+    objects[APP]["status"] |= {"release": "shop-v3", "live": "shop-v2"}
+    assert roost("rollback", "--yes").code == 0
+    assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 2}]
+
+
+def test_rollback_warns_of_a_release_command_and_changed_secrets(roost: Roost) -> None:
+    old = release(1, IMAGE, releaseCommand=["migrate"], secretVersion="0123456789abcdef")
+    roost.api.objects[f"{ENV}/releases/shop-v1"] = old
+    said = roost("rollback", "v1")
+    assert "Take care." in said.err
+    assert "not undone" in said.err
+    assert "0123456789abcdef" not in said.err
+
+
+def test_rollback_to_a_version_that_is_not_there(roost: Roost) -> None:
+    assert roost("rollback", "v9", "--yes").code == 3
+    assert roost("rollback", "nine").code == 2
+
+
+def test_rollback_to_what_runs_changes_nothing(roost: Roost) -> None:
+    said = roost("rollback", "v2", "--yes")
+    assert said.code == 5
+    assert roost.api.asked("POST", f"{APP}/rollback") == []
+
+
+def test_a_run_shows_how_long_it_took_and_why_it_failed(roost: Roost) -> None:
+    said = roost("run", "show")
+    assert "90s" in said.out
+    assert "The build ended with 1." in said.out
+
+
+def test_following_a_run_that_fails_exits_with_7(roost: Roost) -> None:
+    roost.api.lines = [{"time": MOMENT, "instance": "shop-1-abc", "process": "build", "line": "RUN make"}]
+    said = roost("run", "logs", "-f")
+    assert said.code == 7
+    assert said.out == "build.abc | RUN make\n"
+    assert "The build ended with 1." in said.err
+
+
+def test_a_project_tells_how_to_push(roost: Roost) -> None:
+    said = roost("project", "create", "wiki", "--start", "gunicorn wiki:app", "--port", "8000")
+    assert said.code == 0, said.err
+    body = roost.api.asked("POST", "/v1/tenants/acme/projects")[0]
+    build = {"strategy": "auto", "start": "gunicorn wiki:app", "port": 8000}
+    assert body == {"metadata": {"name": "wiki"}, "spec": {"branch": "main", "build": build}}
+    assert f"git remote add roost {roost.api.url}/acme/wiki.git" in said.err
+
+
+def test_a_tenant_is_made_with_environments_quota_and_owner(roost: Roost) -> None:
+    said = roost("tenant", "create", "beta", "--env", "dev", "--env", "prod", "--owner", "mei", "--cpu", "2")
+    assert said.code == 0, said.err
+    spec = roost.api.asked("POST", "/v1/tenants")[0]["spec"]
+    assert spec["environments"] == [{"name": "dev", "quota": {"cpu": "2"}}, {"name": "prod", "quota": {"cpu": "2"}}]
+    assert spec["members"] == [{"person": "mei", "role": "owner"}]
+
+
+def test_adding_a_member_keeps_the_others_and_never_writes_over_somebody_elses_change(roost: Roost) -> None:
+    roost.api.fail("/v1/tenants/acme", "conflict", times=0)
+    assert roost("tenant", "member", "add", "acme", "lin", "--role", "viewer", "--env", "dev").code == 0
+    assert roost.api.objects["/v1/tenants/acme"]["spec"]["members"] == [
+        {"person": "mei", "role": "owner"},
+        {"person": "lin", "role": "viewer", "environments": ["dev"]},
+    ]
+    assert roost("tenant", "member", "remove", "acme", "mei").code == 0
+    assert roost("tenant", "member", "remove", "acme", "nobody").code == 3
+
+
+def test_a_tenant_shows_environments_quota_and_members(roost: Roost) -> None:
+    said = roost("tenant", "show")
+    assert "dev" in said.out
+    assert "mei" in said.out
+    assert said.code == 0
+
+
+def test_a_person_gets_a_first_password_on_stdout(roost: Roost) -> None:
+    roost.api.objects["/v1/users/lin"] = {"metadata": meta("lin"), "spec": {"title": "Lin"}}
+    assert roost("user", "list", "-o", "name").out == "lin\n"
+    assert roost("user", "disable", "lin").code == 2
+
+
+def test_deleting_a_tenant_says_what_goes_and_wants_the_name(roost: Roost) -> None:
+    assert roost("tenant", "delete", "acme", "--confirm", "acm").code == 2
+    assert roost("tenant", "delete", "acme", "--confirm", "acme").code == 0
+    assert "/v1/tenants/acme" not in roost.api.objects
