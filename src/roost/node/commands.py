@@ -78,13 +78,13 @@ def up(domain: str, until: str) -> None:
 
 def closing_words(domain: str, password: str | None) -> str:
     """The last lines of `up`: where it answers, how to sign in, three commands to try."""
-    from roost.node import demo
+    from roost.node import demo, trust
 
+    told = f"password {password}   (shown only now; change it with `roost password`)"
+    lost = "password: as shown at the first start; `roost node password` gives a new one"
     sign_in = (
-        f"Sign in:   roost login https://api.{domain} --user admin\n"
-        f"           password {password}   (shown only now; change it with `roost passwd`)"
-        if password
-        else f"Sign in:   roost login https://api.{domain} --user admin   (password: as shown at the first start)"
+        f"Sign in:   .venv/bin/roost login https://api.{domain} --name admin --ca {trust.NODE_FILES / 'ca.crt'}\n"
+        f"           {told if password else lost}"
     )
     return (
         f"\nURL:       {demo.url(domain)}\n{sign_in}\n"
@@ -130,6 +130,15 @@ def status() -> None:
             click.echo(f"{mark}  {line.what:<36} {line.words}")
         if any(line.well is False for line in lines):
             sys.exit(1)
+
+
+@node.command()
+def password() -> None:
+    """Give the local administrator a new password and print it; all tokens of the administrator end."""
+    with explained():
+        from roost.node import demo
+
+        click.echo(demo.new_password())
 
 
 @node.command()

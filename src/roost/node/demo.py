@@ -15,7 +15,7 @@ from roost.node import machine
 from roost.node.kubectl import describe_pods, wait_until
 from roost.node.pki import write_private
 from roost.node.steps import Run, reaches
-from roost.surface.people import ADMINISTRATOR, ensure_administrator
+from roost.surface.people import ADMINISTRATOR, People, ensure_administrator
 
 TENANT = "demo"
 ENVIRONMENT = "dev"
@@ -62,6 +62,25 @@ def administrator(run: Run) -> str:
 
     run.password = asyncio.run(ensure())
     return "made" if run.password else ""
+
+
+def new_password() -> str:
+    """A new password for the administrator, for whoever is root here and has lost it; their tokens end."""
+
+    async def renew() -> str:
+        client = Client.connect(str(machine.ADMIN), agent="roost-node")
+        try:
+            await ensure_administrator(client, lambda: datetime.now(UTC))
+            people = People(client, lambda: datetime.now(UTC))
+            user = await people.user(ADMINISTRATOR)
+            if user is None:
+                raise RuntimeError("The User admin is gone; something deletes it.")
+            await people.revoke_all(ADMINISTRATOR)
+            return await people.new_password(ADMINISTRATOR, user.metadata.uid)
+        finally:
+            await client.close()
+
+    return asyncio.run(renew())
 
 
 def tenant_spec() -> TenantSpec:
