@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
 
 import click
 
@@ -17,6 +19,8 @@ from roost.surface.terminal import words
 from roost.surface.terminal.failure import INTERRUPTED, USAGE, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import CONTEXT, Group, output, target
+
+GRACE_S: Final = 1.5  # Seconds that an interrupted command has to put things back before the process ends.
 
 
 class Root(Group):
@@ -94,32 +98,51 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], directory: Pat
     except (click.Abort, KeyboardInterrupt):
         click.echo(words.tr("Interrupted."), err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        return _broken_pipe()
     except OSError as error:
         Failure(words.tr("This machine did not do what was needed."), why=str(error)).show()
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _broken_pipe() -> int:
-    # The reader of our stdout left (`roost logs | head`): no error, and nothing may be flushed into it at exit.
-    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    return 0
+def _heed_interrupts() -> None:
+    """Make Ctrl-C end the process at once, also where the caller had it ignored and while C code is waiting.
+
+    Python runs a signal's handler only between two of its own steps: a resolver that does not answer would hold it up
+    for half a minute. A thread is woken by the signal itself and ends the process if that did not.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    Thread(target=_end_late, args=(woken, _terminal_state()), daemon=True).start()
+
+
+def _terminal_state() -> list[Any] | None:
+    if not sys.stdin.isatty():
+        return None
+    import termios
+
+    return termios.tcgetattr(sys.stdin)
+
+
+def _end_late(woken: int, terminal: list[Any] | None) -> None:
+    while signal.SIGINT not in os.read(woken, 1):
+        continue
+    Event().wait(GRACE_S)
+    if terminal is not None:
+        import termios
+
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
+    os._exit(INTERRUPTED)
 
 
 def main() -> None:
-    """The process: Ctrl-C always interrupts, also where the caller had it ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """The process."""
+    _heed_interrupts()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    code = run(sys.argv[1:], dict(os.environ), Path.cwd())
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _broken_pipe()
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:], dict(os.environ), Path.cwd()))
 
 
 if __name__ == "__main__":

@@ -71,6 +71,8 @@ def hint(session: Session, app: Any, instances: list[Any]) -> str:
                 back=session.command("rollback"),
             )
         return tr("Watch it: `{command}`", command=session.command("status -w"))
+    if any(item.get("restarts") and not item.get("ready") for item in instances):
+        return tr("An instance does not stay up; see why: `{command}`", command=session.command("logs"))
     if out.at(app, "spec.hold", ""):
         return tr("Pushes do not reach it since a rollback: `{command}`", command=session.command("resume"))
     return tr("Open it: `{command}`", command=session.command("open")) if out.at(app, "status.url") else ""

@@ -132,8 +132,9 @@ class Session:
         return f"{self.tenant}/{self.env}/{self.app}"
 
     def command(self, verb: str) -> str:
-        """A command for this application that one can paste."""
-        return f"roost {verb} -t {self.tenant} -e {self.env} -a {self.app}"
+        """A command for this application that one can paste here; what roost.yaml says is left out."""
+        meant = (("-t", self.tenant, self.here.tenant), ("-e", self.env, self.here.env), ("-a", self.app, self.here.app))
+        return " ".join([f"roost {verb}", *(f"{option} {name}" for option, name, known in meant if name != known)])
 
     def ask(self, question: str, yes: bool) -> None:
         """Go on only if the person says yes; without a terminal only with --yes."""
