@@ -7,7 +7,7 @@ from pydantic import Field
 from roost.model.names import TENANT
 from roost.model.resource import Model
 
-SETTINGS = "roost-settings"  # ConfigMap in roost-system, written at installation.
+SETTINGS = "roost-settings"  # ConfigMap in roost-system; `podNetworks` and `serviceNetworks` where they differ.
 AUTHORITY = "roost-ca"  # Secret in roost-system: the internal authority, made at installation.
 GATEWAY_TLS = "gateway-tls"  # Secret in roost-system: the gateway's certificate.
 

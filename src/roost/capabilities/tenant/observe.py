@@ -6,7 +6,9 @@ from datetime import datetime
 from cryptography import x509
 
 from roost.capabilities.tenant.model import AUTHORITY, GATEWAY_TLS, SETTINGS, Observed, Platform, SeenNamespace
+from roost.capabilities.tenant.walls import FIRST_WALL
 from roost.kernel.capability import Watch
+from roost.kube.errors import UnknownKind
 from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.kinds.tenant import Tenant
@@ -23,7 +25,15 @@ WATCHES = (
 )
 
 
-def _platform(raw: Object | None, settings: Settings) -> Platform:
+async def _has_walls(reader: Reader) -> bool:
+    """Whether the cluster has rules that outrank a tenant's own: those that were installed with the platform."""
+    try:
+        return await reader.get("cilium.io/v2", "CiliumClusterwideNetworkPolicy", FIRST_WALL) is not None
+    except UnknownKind:
+        return False
+
+
+def _platform(raw: Object | None, settings: Settings, cilium: bool) -> Platform:
     data = (raw or {}).get("data") or {}
     defaults = Platform()
     return Platform(
@@ -32,7 +42,7 @@ def _platform(raw: Object | None, settings: Settings) -> Platform:
         service_networks=(
             tuple(data["serviceNetworks"].split()) if "serviceNetworks" in data else defaults.service_networks
         ),
-        cilium=data.get("network") == "cilium",
+        cilium=cilium,
     )
 
 
@@ -80,7 +90,9 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
     tenants = await reader.list(names.API_VERSION, "Tenant")
     certified, until = read_certificate(await reader.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE))
     return Observed(
-        platform=_platform(await reader.get("v1", "ConfigMap", SETTINGS, names.SYSTEM_NAMESPACE), settings),
+        platform=_platform(
+            await reader.get("v1", "ConfigMap", SETTINGS, names.SYSTEM_NAMESPACE), settings, await _has_walls(reader)
+        ),
         namespaces=await _namespaces(reader, tenant),
         people=tuple(
             sorted(

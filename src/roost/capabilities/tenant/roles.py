@@ -110,6 +110,7 @@ _WALLS = (
 )
 _CONTROLLER = (
     _rule(names.GROUP, ["*"], [*READ, "update", "patch"]),
+    _rule("", ["configmaps"], ["get"], resourceNames=["roost-settings"]),
     _rule(names.GROUP, ["runs", "promotions"], ["create", "delete"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
@@ -179,6 +180,7 @@ def cluster_roles() -> list[dict[str, Any]]:
         GIT: [
             _rule(names.GROUP, ["projects", "runs", "promotions", "releases", "apps"], READ),
             _rule(names.GROUP, ["runs"], ["create"]),
+            _rule(names.GROUP, ["projects/finalizers"], ["update"]),
         ],
         API: [
             _rule(names.GROUP, ["tenants", "users"], READ),

@@ -12,6 +12,7 @@ from roost.model import names
 _NAMESPACE: Final = "k8s:io.cilium.k8s.namespace.labels."
 _TENANT: Final = f"{_NAMESPACE}{names.TENANT}"
 _ENVIRONMENT: Final = f"{_NAMESPACE}{names.ENVIRONMENT}"
+FIRST_WALL: Final = "roost-tenants-to-nodes"
 METADATA: Final = ("169.254.0.0/16", "100.100.100.200/32")  # Metadata services of clouds, Alibaba's among them.
 
 
@@ -38,7 +39,7 @@ def cluster_walls() -> list[dict[str, Any]]:
     tenants = {"matchExpressions": [_exists(_TENANT)]}
     return [
         _wall(
-            "roost-tenants-to-nodes",
+            FIRST_WALL,
             "Pods of tenants reach no node, no kubelet, no etcd and no kube-apiserver.",
             {"endpointSelector": tenants, "egressDeny": [{"toEntities": ["host", "remote-node", "kube-apiserver"]}]},
         ),

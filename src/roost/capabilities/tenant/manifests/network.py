@@ -37,6 +37,11 @@ def _pods(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def _platform(name: str) -> dict[str, Any]:
+    """A workload of the platform, by the label that all of them carry."""
+    return _pods(names.SYSTEM_NAMESPACE, {"app.kubernetes.io/name": name})
+
+
 def common(tenant: str, environment: str, platform: Platform) -> list[dict[str, Any]]:
     """Default deny, then names and the world outside. The world is what is neither the cluster nor link-local."""
     inside = [*platform.pod_networks, *platform.service_networks, LINK_LOCAL]
@@ -66,15 +71,10 @@ def build_policies(tenant: str, platform: Platform) -> list[dict[str, Any]]:
     ports = [{"protocol": "TCP", "port": BUILDER_PORT}]
     return [
         *common(tenant, names.BUILD, platform),
-        _policy(
-            tenant, names.BUILD, "git", _egress([_pods(names.SYSTEM_NAMESPACE, {"app": "roost-git"})], [("TCP", 8080)])
-        ),
-        _policy(
-            tenant,
-            names.BUILD,
-            "registry",
-            _egress([_pods(names.SYSTEM_NAMESPACE, {"app": "registry"})], [("TCP", 5000)]),
-        ),
+        _policy(tenant, names.BUILD, "git", _egress([_platform("roost-git")], [("TCP", 8080)])),
+        _policy(tenant, names.BUILD, "registry", _egress([_platform("registry")], [("TCP", 5000)])),
+        # A registry client that is asked for a token goes to the API.
+        _policy(tenant, names.BUILD, "api", _egress([_platform("roost-api")], [("TCP", 8080)])),
         _policy(
             tenant,
             names.BUILD,

@@ -1,0 +1,238 @@
+"""Admission of everything but pods in tenants' namespaces: services, routes, secrets, volumes, the walls. Pure."""
+
+from typing import Any, Final
+
+from roost.capabilities.tenant.admission import words
+from roost.capabilities.tenant.admission.words import check, literal
+from roost.model import names
+
+ALL: Final = ("CREATE", "UPDATE", "DELETE")
+_LABELS: Final = "(has({0}.metadata) && has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
+_FINALIZERS: Final = "(has({0}.metadata) && has({0}.metadata.finalizers) ? dyn({0}.metadata.finalizers) : dyn([]))"
+
+
+def services() -> list[dict[str, Any]]:
+    """Only ways inside the cluster."""
+    return words.policy(
+        "roost-services",
+        [words.rule([""], ["services"])],
+        [
+            check(
+                "!has(object.spec.type) || object.spec.type == 'ClusterIP'",
+                "Services are of type ClusterIP: a route leads to your application from outside.",
+            ),
+            check(
+                "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0",
+                "Services have no externalIPs.",
+            ),
+            check(
+                "!has(object.spec.externalName) || object.spec.externalName == ''",
+                "Services name no host outside (externalName).",
+            ),
+        ],
+        words.IN_TENANTS,
+    )
+
+
+def routes(domain: str) -> list[dict[str, Any]]:
+    """Host names of the own tenant and environment, the platform's gateway, services of the same namespace."""
+    host = (
+        f"h.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?-' + variables.environment + '[.]' + variables.tenant"
+        f" + '[.]{literal(domain)}$')"
+    )
+    parent = (
+        f"p.name == 'roost' && has(p.namespace) && p.namespace == '{names.SYSTEM_NAMESPACE}'"
+        " && (!has(p.kind) || p.kind == 'Gateway')"
+        " && (!has(p.group) || p.group == 'gateway.networking.k8s.io')"
+        " && (!has(p.sectionName) || p.sectionName in ['http', 'https'])"
+    )
+    backend = (
+        "(!has(b.namespace) || b.namespace == object.metadata.namespace)"
+        " && (!has(b.kind) || b.kind == 'Service') && (!has(b.group) || b.group == '')"
+    )
+    plain = "f.type in ['RequestHeaderModifier', 'ResponseHeaderModifier', 'RequestRedirect', 'URLRewrite']"
+    return words.policy(
+        "roost-routes",
+        [words.rule(["gateway.networking.k8s.io"], ["httproutes"])],
+        [
+            check(
+                "has(object.spec.hostnames) && object.spec.hostnames.size() > 0"
+                f" && object.spec.hostnames.all(h, {host})",
+                f"Host names are <name>-<environment>.<tenant>.{domain}, with your own environment and tenant.",
+            ),
+            check(
+                f"has(object.spec.parentRefs) && object.spec.parentRefs.all(p, {parent})",
+                f"Routes lead from the gateway {names.SYSTEM_NAMESPACE}/roost.",
+            ),
+            check(
+                "!has(object.spec.rules) || object.spec.rules.all(r, !has(r.backendRefs) || r.backendRefs.all(b,"
+                f" {backend} && (!has(b.filters) || b.filters.all(f, {plain}))))",
+                "Routes lead to services of the same namespace.",
+            ),
+            check(
+                f"!has(object.spec.rules) || object.spec.rules.all(r, !has(r.filters) || r.filters.all(f, {plain}))",
+                "Routes may change headers, paths and redirect; nothing else.",
+            ),
+        ],
+        words.IN_TENANTS,
+        {"tenant": words.TENANT_OF, "environment": words.ENVIRONMENT_OF},
+    )
+
+
+def secrets() -> list[dict[str, Any]]:
+    """No Secret that Kubernetes fills with a token."""
+    return words.policy(
+        "roost-secrets",
+        [words.rule([""], ["secrets"])],
+        [
+            check(
+                "!has(object.type) || !(object.type in"
+                " ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token'])",
+                "Secrets of this type hold tokens for Kubernetes, which tenants do not have.",
+            )
+        ],
+        words.IN_TENANTS,
+    )
+
+
+def volumes() -> list[dict[str, Any]]:
+    """Claims get a fresh volume, or a copy of something in the same namespace."""
+    return words.policy(
+        "roost-volumes",
+        [words.rule([""], ["persistentvolumeclaims"], ["CREATE"])],
+        [
+            check(
+                "!has(object.spec.volumeName) || object.spec.volumeName == ''",
+                "A claim names no volume: it might be somebody else's.",
+            ),
+            check("!has(object.spec.selector)", "A claim selects no volume: it might be somebody else's."),
+            check(
+                "!has(object.spec.dataSourceRef) || !has(object.spec.dataSourceRef.namespace)"
+                " || object.spec.dataSourceRef.namespace == object.metadata.namespace",
+                "A claim copies only what is in the same namespace.",
+            ),
+        ],
+        words.IN_TENANTS,
+    )
+
+
+def platform_kinds() -> list[dict[str, Any]]:
+    """Kinds that only the platform writes in tenants' namespaces: the walls, identities, and what could lead around."""
+    message = "Objects of this kind are the platform's in a tenant's namespace."
+    return words.policy(
+        "roost-platform-kinds",
+        [
+            words.rule(
+                [""],
+                [
+                    "resourcequotas",
+                    "limitranges",
+                    "serviceaccounts",
+                    "serviceaccounts/token",
+                    "endpoints",
+                    "podtemplates",
+                    "replicationcontrollers",
+                ],
+                ALL,
+            ),
+            words.rule(["rbac.authorization.k8s.io"], ["roles", "rolebindings"], ALL),
+            words.rule(["networking.k8s.io"], ["networkpolicies", "ingresses"], ALL),
+            words.rule(["cilium.io"], ["*"], ALL),
+            words.rule(["discovery.k8s.io"], ["endpointslices"], ALL),
+            words.rule(["apps"], ["daemonsets"], ALL),
+            words.rule(
+                ["gateway.networking.k8s.io", "gateway.networking.x-k8s.io"],
+                [
+                    "gateways",
+                    "referencegrants",
+                    "listenersets",
+                    "xlistenersets",
+                    "grpcroutes",
+                    "tcproutes",
+                    "tlsroutes",
+                    "udproutes",
+                    "backendtlspolicies",
+                ],
+                ALL,
+            ),
+            words.rule(["traefik.io", "traefik.containo.us"], ["*"], ALL),
+        ],
+        [check(words.TRUSTED, message)],
+        words.IN_TENANTS,
+    )
+
+
+def labelled() -> list[dict[str, Any]]:
+    """Whatever bears the platform's label is the platform's; and nobody jams a deletion with a finalizer."""
+    old, new = _LABELS.format("oldObject"), _LABELS.format("object")
+    return words.policy(
+        "roost-platform-objects",
+        [words.rule(["*"], ["*/*"], ALL)],
+        [
+            check(
+                f"(!('{names.PLATFORM}' in variables.old) && !('{names.PLATFORM}' in variables.new))"
+                " || variables.trusted",
+                f"Objects with the label {names.PLATFORM} are the platform's.",
+            ),
+            check(
+                "object == null || variables.finalizers.all(f, f in variables.before) || variables.trusted",
+                "Finalizers are set by controllers only: they could keep a namespace from ever going.",
+            ),
+        ],
+        words.IN_TENANTS,
+        {
+            "old": f"oldObject == null ? dyn({{}}) : {old}",
+            "new": f"object == null ? dyn({{}}) : {new}",
+            "finalizers": f"object == null ? dyn([]) : {_FINALIZERS.format('object')}",
+            "before": f"oldObject == null ? dyn([]) : {_FINALIZERS.format('oldObject')}",
+            "trusted": words.TRUSTED,
+        },
+    )
+
+
+def namespaces() -> list[dict[str, Any]]:
+    """Tenants' namespaces, the platform's and all their labels are written by the platform alone."""
+    labels = "(has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
+    ours = f"['{names.SYSTEM_NAMESPACE}', '{names.PEOPLE_NAMESPACE}']"
+    tenants = " || ".join(
+        f"({item} != null && '{names.TENANT}' in {labels.format(item)})" for item in ("object", "oldObject")
+    )
+    return words.policy(
+        "roost-namespaces",
+        [words.rule([""], ["namespaces", "namespaces/finalize", "namespaces/status"], ALL)],
+        [
+            check(
+                f"!variables.ours || ({words.TRUSTED})",
+                "Namespaces of tenants and of the platform are made, labelled and removed by the platform.",
+            )
+        ],
+        variables={"ours": f"request.name in {ours} || {tenants}"},
+    )
+
+
+def tenants() -> list[dict[str, Any]]:
+    """An owner of a tenant changes its title and members; what a tenant is given is an administrator's to say."""
+    administrator = f"authorizer.group('{names.GROUP}').resource('tenants').check('create').allowed()"
+    same = (
+        "object.spec.environments == oldObject.spec.environments"
+        " && has(object.spec.buildQuota) == has(oldObject.spec.buildQuota)"
+        " && (!has(object.spec.buildQuota) || object.spec.buildQuota == oldObject.spec.buildQuota)"
+    )
+    labels = "(has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
+    finalizers = "(has({0}.metadata.finalizers) ? dyn({0}.metadata.finalizers) : dyn([]))"
+    return words.policy(
+        "roost-tenants",
+        [words.rule([names.GROUP], ["tenants", "tenants/status"], ["UPDATE"])],
+        [
+            check(
+                f"({same}) || variables.trusted",
+                "An owner changes the title and the members; environments and quota are an administrator's to change.",
+            ),
+            check(
+                f"({labels.format('object')} == {labels.format('oldObject')}"
+                f" && {finalizers.format('object')} == {finalizers.format('oldObject')}) || variables.trusted",
+                "Labels and finalizers of a tenant are the platform's.",
+            ),
+        ],
+        variables={"trusted": f"{words.TRUSTED} || {administrator}"},
+    )
