@@ -108,7 +108,7 @@ class ApiServer:
             self.processes[name].wait(30)
 
     def start(self, name: str) -> None:
-        """Start `etcd` or `kube-apiserver` (again)."""
+        """Start `etcd` or `kube-apiserver` (again). From the main thread: the program dies with the thread."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self.commands[name], stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent

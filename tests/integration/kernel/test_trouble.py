@@ -97,7 +97,7 @@ async def test_the_server_may_die_and_come_back(mortal: ApiServer, eventually: E
     await eventually(informer.synced.is_set)
     await asyncio.to_thread(mortal.kill, "kube-apiserver")
     await asyncio.sleep(0.5)
-    await asyncio.to_thread(mortal.start, "kube-apiserver")
+    mortal.start("kube-apiserver")
     await asyncio.to_thread(mortal.wait)
     await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named("after", "default")})
     await eventually(lambda: informer.store.get(("default", "after")), 40)
