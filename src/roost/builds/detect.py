@@ -1,0 +1,174 @@
+"""What a repository is and how its image is made: files and the project's build in, a Containerfile out (pure).
+
+The step of a run and `roost project eject` call `detect`. The order: a Containerfile where there is one, then Python,
+then a static site. What cannot be built gets a message that says what is missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from roost.builds import containerfile as text_of
+from roost.builds import procfile, python, versions
+from roost.builds.errors import Unbuildable
+from roost.builds.files import Files
+from roost.model.kinds.app import Process
+from roost.model.kinds.delivery import Build
+
+CONTAINERFILES = ("Containerfile", "Dockerfile")
+# What is recognised and not built yet, with the file that shows it.
+_OTHERS = {
+    "package.json": "Node.js",
+    "go.mod": "Go",
+    "pom.xml": "Java (Maven)",
+    "build.gradle": "Java (Gradle)",
+    "Gemfile": "Ruby",
+    "composer.json": "PHP",
+    "Cargo.toml": "Rust",
+    "mix.exs": "Elixir",
+}
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What was found.
+
+    containerfile: its text. path: where it stands in the context; empty: it was written here. processes: what runs,
+    empty: web with the image's own command. lines: what was detected and why, for people.
+    """
+
+    containerfile: str
+    path: str
+    processes: tuple[Process, ...]
+    release_command: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def detect(files: Files, build: Build, offered: Sequence[str]) -> Detected:
+    """How to build `files` (the context already entered). `offered`: images such as base/python:3.13."""
+    commands = procfile.parse(files.read("Procfile") or "")
+    path = _containerfile(files, build)
+    if build.strategy == "containerfile" or (build.strategy == "auto" and path):
+        return _from_containerfile(files, build, path, commands)
+    names = set(files.names())
+    if build.strategy == "python" or names & set(python.MARKERS):
+        return _from_python(files, build, commands, offered)
+    if not names:
+        raise Unbuildable("Empty", "There are no files in this commit.")
+    if "index.html" in names:
+        return _from_static(build, offered)
+    if any(name.endswith(".py") for name in names) and (commands.processes or build.start):
+        return _from_python(files, build, commands, offered)
+    raise Unbuildable("NothingDetected", _nothing(files, names))
+
+
+def _nothing(files: Files, names: set[str]) -> str:
+    for name, language in _OTHERS.items():
+        if name in names:
+            return (
+                f"This is a {language} repository ({name}), and this platform does not build {language} by itself yet:"
+                " add a Containerfile that builds FROM base/debian."
+            )
+    marks = {*CONTAINERFILES, *python.MARKERS}
+    inside = [folder for folder in sorted(names) if folder.endswith("/") and marks & set(files.names(folder))]
+    if inside:
+        folder = inside[0].rstrip("/")
+        return f"Nothing to build at the top; there is something in {folder}: set it as the project's context."
+    return (
+        "Nothing says how to build this: add a Containerfile, or a requirements.txt or pyproject.toml for Python,"
+        " or an index.html for a static site."
+    )
+
+
+def _containerfile(files: Files, build: Build) -> str:
+    if build.containerfile:
+        if files.read(build.containerfile) is None:
+            raise Unbuildable("ContainerfileMissing", f"There is no {build.containerfile} in the repository.")
+        return build.containerfile
+    return next((name for name in CONTAINERFILES if files.read(name) is not None), "")
+
+
+def _processes(commands: Mapping[str, str], port: int) -> tuple[Process, ...]:
+    return tuple(
+        Process(name=name, command=procfile.shell(command), port=port if name == "web" else None)
+        for name, command in commands.items()
+    )
+
+
+def _from_containerfile(files: Files, build: Build, path: str, commands: procfile.Commands) -> Detected:
+    if not path:
+        raise Unbuildable("ContainerfileMissing", "The project is built by its Containerfile, and there is none.")
+    found = dict(commands.processes)
+    why = "the image's own command starts web"
+    if build.start:
+        found["web"] = build.start
+        why = "the project's start command starts web"
+    elif found:
+        why = f"the Procfile names {', '.join(found)}"
+    return Detected(
+        containerfile=files.read(path) or "",
+        path=path,
+        processes=_processes(found, build.port),
+        release_command=procfile.shell(commands.release) if commands.release else (),
+        lines=(f"Detected {path}; {why}",),
+    )
+
+
+def _from_python(files: Files, build: Build, commands: procfile.Commands, offered: Sequence[str]) -> Detected:
+    choice = versions.choose(files, [name.rpartition(":")[2] for name in offered if name.startswith("base/python:")])
+    tool = python.installer(files)
+    found = dict(commands.processes)
+    extra: tuple[str, ...] = ()
+    why = f"the Procfile names {', '.join(found)}"
+    if build.start:
+        found = {"web": build.start, **{name: command for name, command in found.items() if name != "web"}}
+        why = "the project's start command starts web"
+    elif not found:
+        guess = python.start(files)
+        if guess is None:
+            raise Unbuildable(
+                "NoStartCommand",
+                "Nothing says how to start it: add a Procfile with a line such as"
+                " `web: gunicorn --bind 0.0.0.0:$PORT app:app`, or set the project's start command.",
+            )
+        found = {"web": guess.command}
+        extra = guess.extra
+        why = f"{guess.why}: {guess.command}" + (f" ({', '.join(extra)} is added)" if extra else "")
+    processes = _processes(found, build.port)
+    command = next((item.command for item in processes if item.name == "web"), processes[0].command)
+    body = python.lines(choice, tool, extra, python.collects_static(files))
+    return Detected(
+        containerfile=_written(body, build.port, command),
+        path="",
+        processes=processes,
+        release_command=procfile.shell(commands.release) if commands.release else (),
+        lines=(
+            f"Detected Python {choice.version}: {choice.why}",
+            f"Dependencies by {tool.name}: {tool.why}",
+            f"Start: {why}",
+        ),
+    )
+
+
+def _from_static(build: Build, offered: Sequence[str]) -> Detected:
+    newest = max((name for name in offered if name.startswith("base/python:")), default="", key=lambda name: len(name))
+    if not newest:
+        raise Unbuildable("BaseNotOffered", "A static site is served by Python here, and no Python image is offered.")
+    command = procfile.shell("python -m http.server --bind 0.0.0.0 --directory /app $PORT")
+    body = [f"FROM {newest}", "WORKDIR /app", "COPY --chown=1000:1000 . .", "USER 1000:1000"]
+    return Detected(
+        containerfile=_written(body, build.port, command),
+        path="",
+        processes=(Process(name="web", command=command, port=build.port),),
+        release_command=(),
+        lines=("Detected a static site: there is an index.html",),
+    )
+
+
+def _written(body: Sequence[str], port: int, command: Sequence[str]) -> str:
+    head = "# Written by Roost; `roost project eject` puts it into your repository, where it is yours to change."
+    return "\n".join([head, *body, f"ENV PORT={port}", f"EXPOSE {port}", f"CMD {text_of.argv(command)}", ""])
+
+
+def containerfile(files: Files, build: Build, offered: Sequence[str]) -> str:
+    """The Containerfile that Roost would build from."""
+    return detect(files, build, offered).containerfile

@@ -1,0 +1,106 @@
+"""Which Python a repository asks for, and which of the offered ones that is (pure)."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from roost.builds.errors import Unbuildable
+from roost.builds.files import Files
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A version and why: for the log of the run."""
+
+    version: str
+    why: str
+
+
+def load_toml(files: Files, path: str) -> dict[str, Any]:
+    """The file's content; empty where there is none. Unbuildable where it cannot be read."""
+    text = files.read(path)
+    if text is None:
+        return {}
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Unbuildable("BadFile", f"{path} cannot be read: {error}.") from error
+
+
+def section(data: Any, *path: str) -> Any:
+    """What stands at that path of nested tables, or an empty table."""
+    for step in path:
+        data = data.get(step, {}) if isinstance(data, dict) else {}
+    return data
+
+
+def _poetry(text: str) -> str:
+    """A constraint of Poetry as a PEP 440 specifier."""
+    parts = []
+    for part in text.split(","):
+        part = part.strip()
+        numbers = [int(number) for number in re.findall(r"\d+", part)]
+        if part.startswith("^") and numbers:
+            parts.append(f">={part[1:].strip()},<{numbers[0] + 1}")
+        elif part.startswith("~") and not part.startswith("~=") and numbers:
+            upper = f"{numbers[0]}.{numbers[1] + 1}" if len(numbers) > 1 else str(numbers[0] + 1)
+            parts.append(f">={part[1:].strip()},<{upper}")
+        elif part == "*" or not part:
+            continue
+        elif part[0].isdigit():
+            parts.append(f"=={part}" if part.endswith("*") else f"=={part}.*")
+        else:
+            parts.append(part)
+    return ",".join(parts)
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _exact(text: str) -> str:
+    """`3.13` out of `python-3.13.2`, `3.13` or `cpython@3.13`; empty where it is none of these."""
+    found = re.fullmatch(r"(?:c?python[-@]?)?(\d+\.\d+)(?:\.\d+)?", text.strip())
+    return found[1] if found else ""
+
+
+def choose(files: Files, offered: Sequence[str]) -> Choice:
+    """The version to build on. `offered`: minor versions such as 3.13. Unbuildable where none fits."""
+    if not offered:
+        raise Unbuildable("BaseNotOffered", "This is a Python repository, and this platform offers no Python image.")
+    ordered = sorted(offered, key=_minor)
+    words = " and ".join(ordered)
+    for path in (".python-version", "runtime.txt"):
+        lines = [line for line in (files.read(path) or "").splitlines() if line.strip() and not line.startswith("#")]
+        if not lines:
+            continue
+        wanted = _exact(lines[0])
+        if not wanted:
+            raise Unbuildable(
+                "BadVersion", f"{path} says {lines[0].strip()[:40]!r}; a version such as 3.13 is understood."
+            )
+        if wanted not in ordered:
+            raise Unbuildable("VersionNotOffered", f"{path} asks for Python {wanted}; offered are {words}.")
+        return Choice(wanted, f"{path} asks for it")
+    project = load_toml(files, "pyproject.toml")
+    constraint = section(project, "project", "requires-python")
+    source = "requires-python"
+    if not isinstance(constraint, str) or not constraint:
+        constraint = _poetry(str(section(project, "tool", "poetry", "dependencies", "python") or ""))
+        source = "Poetry's python"
+    if not constraint:
+        return Choice(ordered[-1], "the newest offered; a .python-version would choose another")
+    try:
+        specifier = SpecifierSet(constraint)
+    except InvalidSpecifier as error:
+        raise Unbuildable(
+            "BadVersion", f"pyproject.toml: {source} {constraint[:60]!r} is no version constraint."
+        ) from error
+    for version in reversed(ordered):
+        if any(specifier.contains(f"{version}.{patch}") for patch in (0, 1, 5, 10, 20)):
+            return Choice(version, f"{source} is {constraint}")
+    raise Unbuildable("VersionNotOffered", f"pyproject.toml asks for Python {constraint}; offered are {words}.")

@@ -1,0 +1,48 @@
+"""What the pod of a run reports when it ends: its termination message, at most 4096 bytes of JSON.
+
+Written by `roost.builds` in the pod, read by the run capability. A pod that ends without one died; it is tried again.
+"""
+
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+from roost.model.kinds.app import Process
+from roost.model.resource import Model
+
+LIMIT: Final = 4096  # Bytes that Kubernetes keeps of a termination message.
+
+
+class BuildReport(Model):
+    """How a build ended."""
+
+    ok: bool
+    reason: str = Field("", max_length=60, description="One CamelCase word where it failed.")
+    message: str = Field("", max_length=1500, description="Why it failed, for a person.")
+    image: str = Field("", max_length=300, description="Repository of the image, without tag and digest.")
+    digest: str = Field("", max_length=71, pattern=r"^(sha256:[a-f0-9]{64})?$")
+    runs_as_root: bool = False
+    processes: tuple[Process, ...] = Field((), max_length=10)
+    release_command: tuple[str, ...] = Field((), max_length=50)
+    detected: str = Field("", max_length=1500)
+
+    def text(self) -> str:
+        """The termination message. What is longer than Kubernetes keeps is shortened: words first, never commands."""
+        report = self
+        for length in (1500, 600, 200, 0):
+            report = report.model_copy(
+                update={"message": report.message[: length + 200], "detected": report.detected[:length]}
+            )
+            text = report.model_dump_json(by_alias=True, exclude_defaults=True)
+            if len(text.encode()) <= LIMIT:
+                return text
+        message = "The commands of the Procfile are too long together: put them into scripts of the repository."
+        return BuildReport(ok=False, reason="TooLong", message=message).model_dump_json(exclude_defaults=True)
+
+
+def read(text: str) -> BuildReport | None:
+    """The report in a termination message; None where it is none."""
+    try:
+        return BuildReport.model_validate_json(text)
+    except ValidationError:
+        return None
