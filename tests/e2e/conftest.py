@@ -7,7 +7,6 @@ removed at the end; what a killed run left is removed at the start.
 import contextlib
 import json
 import os
-import secrets
 import socket
 import ssl
 import subprocess
@@ -169,37 +168,50 @@ def administrator(tmp_path_factory: pytest.TempPathFactory, ca: str) -> Person:
         timeout=120,
     )
     person = Person("admin", done.stdout.strip(), tmp_path_factory.mktemp("admin"), ca)
-    person.roost("login", SERVER, "--ca", ca, "--user", "admin", "--password-stdin", stdin=person.password + "\n")
+    person.roost("login", SERVER, "--ca", ca, "--name", "admin", "--password-stdin", stdin=person.password + "\n")
     return person
 
 
 @contextlib.contextmanager
-def made_tenant(admin: Person, name: str, environments: str = "dev,prod") -> Iterator[str]:
-    """A tenant that is ready, and gone afterwards."""
-    admin.roost("tenant", "delete", name, "--confirm", name, ok=False)
-    admin.roost("tenant", "create", name, "--environments", environments)
+def made_tenant(admin: Person, name: str, environments: tuple[str, ...] = ("dev", "prod")) -> Iterator[str]:
+    """A tenant that is ready, and gone afterwards; one that a killed run left goes first."""
+
+    def remove() -> None:
+        kubectl("delete", "tenants.roost.dev", name, "--ignore-not-found", "--wait=true", "--timeout=180s")
+
+    remove()
+    admin.roost("tenant", "create", name, *(word for item in environments for word in ("--env", item)))
     try:
         yield name
     finally:
-        admin.roost("tenant", "delete", name, "--confirm", name, ok=False)
+        remove()
+
+
+@contextlib.contextmanager
+def made_person(admin: Person, name: str, tenant: str, role: str, home: Path) -> Iterator[Person]:
+    """A member of the tenant, signed in, and gone afterwards."""
+    admin.roost("user", "delete", name, "--confirm", name, ok=False)
+    password = admin.roost("user", "create", name).out.strip()
+    admin.roost("tenant", "member", "add", tenant, name, "--role", role)
+    person = Person(name, password, home, admin.ca, tenant, extra={"ROOST_TENANT": tenant, "ROOST_ENV": "dev"})
+    person.roost("login", SERVER, "--ca", person.ca, "--name", name, "--password-stdin", stdin=password + "\n")
+    try:
+        yield person
+    finally:
+        admin.roost("user", "delete", name, "--confirm", name, ok=False)
 
 
 @pytest.fixture(scope="module")
-def member(request: pytest.FixtureRequest, administrator: Person, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def member(
+    request: pytest.FixtureRequest, administrator: Person, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Person]:
     """A developer of a tenant of the module's own, signed in."""
-    module = request.module.__name__.rpartition("test_")[2].replace("_", "")
-    tenant = f"{PREFIX}{module}"[:20]
-    name = f"{tenant}-dev"
-    with made_tenant(administrator, tenant):
-        administrator.roost("user", "delete", name, "--confirm", name, ok=False)
-        password = secrets.token_urlsafe(18)
-        administrator.roost("user", "create", name, "--password-stdin", stdin=password + "\n")
-        administrator.roost("tenant", "member", "add", name, "--role", "developer", "-t", tenant)
-        home = tmp_path_factory.mktemp("member")
-        person = Person(name, password, home, administrator.ca, tenant, extra={"ROOST_TENANT": tenant})
-        person.roost("login", SERVER, "--ca", person.ca, "--user", name, "--password-stdin", stdin=password + "\n")
+    tenant = f"{PREFIX}{request.module.__name__.rpartition('test_')[2].replace('_', '')}"[:20]
+    with (
+        made_tenant(administrator, tenant),
+        made_person(administrator, f"{tenant}-dev", tenant, "developer", tmp_path_factory.mktemp("home")) as person,
+    ):
         yield person
-        administrator.roost("user", "delete", name, "--confirm", name, ok=False)
 
 
 def repository(person: Person, path: Path, files: dict[str, str]) -> Path:
