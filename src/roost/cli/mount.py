@@ -26,6 +26,8 @@ OWN: Final[Mapping[str, str]] = {
     "version": "roost.cli.version:version",
 }
 NODE: Final = "roost.node.commands:node"
+# Verbs of a capability's noun that need what only the CLI may import: noun -> import string.
+GRAFTED: Final[Mapping[str, str]] = {"project": "roost.cli.eject:eject"}
 HOMES: Final = ("roost.capabilities", "roost.services")
 # What people do daily, in this order at the top of the help.
 DAILY: Final = ("deploy", "status", "logs", "open", "rollback")
@@ -73,6 +75,10 @@ def brought() -> Mapping[str, click.Command]:
         commands = load(capability.commands)
         for command in (commands,) if isinstance(commands, click.Command) else commands:
             found[str(command.name)] = command
+    for noun, reference in GRAFTED.items():
+        group = found.get(noun)
+        if isinstance(group, click.Group):
+            group.add_command(load(reference))
     return found
 
 

@@ -25,7 +25,7 @@ COLUMNS = (
 
 @group("project")
 def commands() -> None:
-    """Repositories that build into applications: create, list, show, delete."""
+    """Repositories that build into applications: create, list, show, eject, delete."""
 
 
 def _repository(session: Session, project: Mapping[str, Any]) -> str:

@@ -137,3 +137,35 @@ def test_deleting_a_tenant_says_what_goes_and_wants_the_name(roost: Roost) -> No
     assert roost("tenant", "delete", "acme", "--confirm", "acm").code == 2
     assert roost("tenant", "delete", "acme", "--confirm", "acme").code == 0
     assert "/v1/tenants/acme" not in roost.api.objects
+
+
+def python_repository(roost: Roost) -> None:
+    (roost.directory / "requirements.txt").write_text("flask\n")
+    (roost.directory / "Procfile").write_text("web: flask run --port $PORT\n")
+
+
+def test_eject_writes_the_containerfile_once(roost: Roost) -> None:
+    python_repository(roost)
+    said = roost("project", "eject")
+    assert said.code == 0, said.err
+    text = (roost.directory / "Containerfile").read_text()
+    assert "FROM" in text
+    assert "flask run" in text
+    (roost.directory / "Containerfile").write_text("FROM mine\n")
+    assert "its own" in roost("project", "eject").err
+    assert (roost.directory / "Containerfile").read_text() == "FROM mine\n"
+
+
+def test_eject_prints_with_the_settings_of_the_project(roost: Roost) -> None:
+    (roost.directory / "requirements.txt").write_text("flask\n")
+    spec = {"build": {"start": "flask run --port 9000", "port": 9000}}
+    roost.api.objects["/v1/tenants/acme/projects/wiki"] = {"metadata": meta("wiki"), "spec": spec}
+    said = roost("project", "eject", "wiki", "--print")
+    assert "EXPOSE 9000" in said.out
+    assert not (roost.directory / "Containerfile").exists()
+
+
+def test_eject_of_what_cannot_be_built_says_what_is_missing(roost: Roost) -> None:
+    said = roost("project", "eject")
+    assert said.code == 7
+    assert "Why:" in said.err
