@@ -1,7 +1,7 @@
 """What the tests on the embedded cluster share: the command line as a person has it, kubectl, HTTP at the gateway.
 
-The cluster is brought up by `make up` (the runner's part `cluster`). Every test module works in tenants of its own, made here and
-removed at the end; what a killed run left is removed at the start.
+The cluster is brought up by `make up` (the runner's part `cluster`). Every test module works in tenants of its own,
+made here and removed at the end; what a killed run left is removed at the start.
 """
 
 import contextlib

@@ -4,8 +4,7 @@ import subprocess
 import sys
 
 import pytest
-
-from tests.e2e.conftest import ROOT, get, kubectl, kubectl_json, until
+from tests.e2e.conftest import ROOT, get, kubectl_json, until
 
 pytestmark = pytest.mark.e2e
 DEMO = "hello-dev.demo.roost.localhost"

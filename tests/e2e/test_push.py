@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.conftest import Person, commit, get, kubectl_json, repository, until
 
 pytestmark = pytest.mark.e2e

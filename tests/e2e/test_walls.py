@@ -1,10 +1,9 @@
-"""The walls between tenants, seen from inside an application: what an attacker in a pod reaches, and its harmless twin."""
+"""The walls between tenants, seen from inside an application: what an attacker reaches, and the harmless twin."""
 
 import json
 from collections.abc import Iterator
 
 import pytest
-
 from tests.e2e.conftest import PREFIX, Person, kubectl, kubectl_json, made_tenant, until
 
 pytestmark = pytest.mark.e2e
