@@ -106,7 +106,7 @@ def test_translations_keep_the_places_for_values() -> None:
 def test_chinese_is_spoken_and_machines_are_not_translated(roost: Roost) -> None:
     english, chinese = roost("whoami", "-o", "json"), roost("whoami", "-o", "json", ROOST_LANG="zh")
     assert english.out == chinese.out
-    assert roost("status", "--bogus", ROOST_LANG="zh").err.startswith("错误:")
+    assert roost("status", "--bogus", ROOST_LANG="zh").err.startswith("错误：")
     assert "命令" in roost("--help", LANG="zh_CN.UTF-8").out
     words.use({})
 
