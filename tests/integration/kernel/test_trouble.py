@@ -1,14 +1,15 @@
 """When things go wrong: one bad object, a lost stream, a version that is too old, a server that dies."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from roost.kernel.clock import SystemClock
 from roost.kernel.informer import Informer, Scope
-from roost.kube.client import Client, Selection
+from roost.kube.client import Client, Event, Selection
 from roost.kube.errors import Gone
 from roost.model.conditions import READY, find
 from tests.integration import apiserver as servers
@@ -113,9 +114,11 @@ async def test_an_informer_lists_anew_after_410(mortal: ApiServer, eventually: E
 
         watches = 0
 
-        def watch(self, api_version: str, kind: str, selection: Selection, version: str = "", silence_s: float = 90.0):  # type: ignore[no-untyped-def]
+        def watch(self, *arguments: Any, **named: Any) -> AsyncGenerator[Event, None]:
             self.watches += 1
-            return super().watch(api_version, kind, selection, "1" if self.watches == 1 else version, silence_s)
+            if self.watches == 1:
+                return super().watch(*arguments[:3], version="1")
+            return super().watch(*arguments, **named)
 
     client = Late.connect(str(mortal.kubeconfig), "late")
     gone = client.watch("v1", "ConfigMap", Selection("default"))
