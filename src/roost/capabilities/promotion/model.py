@@ -1,0 +1,32 @@
+"""What the promotion capability sees of the cluster. Its kind is in `roost.model.kinds.delivery`."""
+
+from pydantic import Field
+
+from roost.model.kinds.app import AppSpec, Artefact
+from roost.model.resource import Model
+
+
+class SeenPromotion(Model):
+    """Another Promotion of the same App."""
+
+    name: str
+    sequence: int
+
+
+class SeenRelease(Model):
+    """A Release of the App."""
+
+    name: str
+    number: int
+    artefact: Artefact | None = None
+
+
+class Observed(Model):
+    """All that a plan for a Promotion needs to know."""
+
+    tenant: str = Field("", description="Whose environment this is; empty: nobody's.")
+    registry: str = "registry.roost-system.svc:5000"
+    app: AppSpec | None = Field(None, description="The App as it is; None: there is none yet.")
+    deleting: bool = Field(False, description="The App is on its way out.")
+    others: tuple[SeenPromotion, ...] = ()
+    releases: tuple[SeenRelease, ...] = ()

@@ -1,0 +1,139 @@
+"""The plan of a Promotion: once, it writes a build's artefact and processes into the App, as the deployer. Pure.
+
+    Pending -> Applied (then the Release it led to is looked for) | Superseded | Refused
+
+Applied, Superseded and Refused are final: what people do to the App later is never undone by an old Promotion.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from roost.capabilities.promotion.model import Observed
+from roost.model import names
+from roost.model.conditions import Condition, not_ready, ready
+from roost.model.kinds.app import App, AppSpec, Process
+from roost.model.kinds.delivery import Promotion
+from roost.model.plan import DEPLOYER, Apply, Plan, Verdict
+
+HELD = timedelta(seconds=10)
+FOLLOWING = timedelta(milliseconds=500)
+
+
+def processes(promotion: Promotion, app: AppSpec | None) -> tuple[Process, ...]:
+    """What the build says runs, with the scale, resources, health and grace that the App gives.
+
+    A build that names no process leaves the App's as they are.
+    """
+    there = app.processes if app is not None else AppSpec().processes
+    if not promotion.spec.processes:
+        return there
+    kept = {process.name: process for process in there} if app is not None else {}
+    merged = []
+    for built in promotion.spec.processes:
+        own = kept.get(built.name)
+        if own is not None:
+            own = own.model_copy(update={"command": built.command, "port": built.port})
+        merged.append(own or built)
+    return tuple(merged)
+
+
+def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
+    """Only the fields that a build decides: applying them leaves all others to who set them."""
+    spec: dict[str, Any] = {
+        "artefact": promotion.spec.artefact.wire(),
+        "processes": [process.wire() for process in processes(promotion, observed.app)],
+        "releaseCommand": list(promotion.spec.release_command),
+    }
+    annotations = {names.AUTHOR: promotion.spec.author} if promotion.spec.author else {}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": App.KIND,
+        "metadata": {
+            "name": promotion.spec.app,
+            "namespace": promotion.metadata.namespace,
+            "annotations": annotations,
+        },
+        "spec": spec,
+    }
+
+
+def admissible(promotion: Promotion, observed: Observed) -> Verdict:
+    """The environment takes this artefact at all."""
+    if not observed.tenant:
+        return Verdict(False, "NoEnvironment", "This namespace is no environment of a tenant.")
+    image = promotion.spec.artefact.image
+    if not image.startswith(f"{observed.registry}/{observed.tenant}/"):
+        return Verdict(
+            False,
+            "ForeignImage",
+            f"The image is not one of the tenant's own: it must stand beneath {observed.registry}/{observed.tenant}/.",
+        )
+    if observed.deleting:
+        return Verdict(False, "AppDeleting", f"The application {promotion.spec.app} is being deleted.")
+    return Verdict(True)
+
+
+def _newest(promotion: Promotion, observed: Observed) -> Verdict:
+    """No later move of the branch is there or on its way. Sequence 0 is a person's own choice and always counts."""
+    sequence = promotion.spec.sequence
+    newer = [other for other in observed.others if other.sequence > sequence]
+    if sequence == 0 or not newer:
+        return Verdict(True)
+    latest = max(newer, key=lambda other: (other.sequence, other.name))
+    return Verdict(False, "Superseded", f"{latest.name} brings something newer.")
+
+
+def _followed(promotion: Promotion, observed: Observed) -> Plan:
+    """Applied: which Release it became."""
+    made = [seen for seen in observed.releases if seen.artefact == promotion.spec.artefact]
+    if not made:
+        return Plan(
+            conditions=(ready("Applied", "The application has it; its version is being made."),),
+            status={"phase": "Applied"},
+            next_check=FOLLOWING,
+        )
+    release = max(made, key=lambda seen: seen.number)
+    return Plan(
+        conditions=(ready("Applied", f"It became {release.name}."),),
+        status={"phase": "Applied", "release": promotion.status.release or release.name},
+    )
+
+
+def _final(phase: str, condition: Condition) -> Plan:
+    return Plan(conditions=(condition,), status={"phase": phase})
+
+
+def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
+    """What should be of this Promotion. Nothing here depends on time."""
+    phase = promotion.status.phase
+    if phase in ("Superseded", "Refused"):
+        said = [item for item in promotion.status.conditions if item.type == "Ready"]
+        kept = tuple(Condition(item.type, item.status, item.reason, item.message) for item in said)
+        return Plan(conditions=kept, status={"phase": phase})
+    if phase == "Applied":
+        if promotion.status.release or not observed.tenant:
+            return _kept(promotion)
+        return _followed(promotion, observed)
+    verdict = admissible(promotion, observed)
+    if not verdict.ok:
+        return _final("Refused", not_ready(verdict.reason, verdict.message))
+    verdict = _newest(promotion, observed)
+    if not verdict.ok:
+        return _final("Superseded", not_ready(verdict.reason, verdict.message))
+    hold = observed.app.hold if observed.app is not None else ""
+    if hold and promotion.spec.sequence > 0:
+        message = f"Automatic promotion pauses: {hold} Take it up again with `roost app resume {promotion.spec.app}`."
+        return Plan(conditions=(not_ready("Held", message),), status={"phase": "Pending"}, next_check=HELD)
+    return Plan(
+        apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),
+        conditions=(ready("Applied", "The application has it; its version is being made."),),
+        status={"phase": "Applied"},
+        next_check=FOLLOWING,
+    )
+
+
+def _kept(promotion: Promotion) -> Plan:
+    """Final: nothing changes any more."""
+    release = promotion.status.release
+    message = f"It became {release}." if release else "The application has it; its version is being made."
+    return Plan(conditions=(ready("Applied", message),), status={"phase": "Applied", "release": release})
