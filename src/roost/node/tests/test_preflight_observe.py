@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from roost.node.preflight_observe import foreign_traces, is_ours, kernel_options, listening, needs
+from roost.node.preflight_observe import foreign_traces, is_ours, kernel_options, listening, looks_compiled, needs
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1
@@ -38,5 +38,17 @@ def test_traces_of_other_clusters_are_found(tmp_path: Path) -> None:
 
 
 def test_a_warm_machine_needs_less() -> None:
-    assert needs(compiled=True, installed=True)[0] == 0
+    assert needs(compiled=True, installed=True)[0] < needs(compiled=False, installed=True)[0]
     assert needs(compiled=True, installed=True)[1] < needs(compiled=True, installed=False)[1]
+
+
+def test_a_cache_with_every_component_looks_compiled(tmp_path: Path) -> None:
+    for name in ("cni", "etcd"):
+        (tmp_path / "engine" / name).mkdir(parents=True)
+        (tmp_path / "engine" / name / "component.toml").touch()
+    cache = tmp_path / "cache"
+    (cache / "etcd-0123456789ab").mkdir(parents=True)
+    (cache / ".making-cni-4711").mkdir()
+    assert not looks_compiled(tmp_path / "engine", cache)
+    (cache / "cni-0123456789ab").mkdir()
+    assert looks_compiled(tmp_path / "engine", cache)
