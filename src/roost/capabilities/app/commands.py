@@ -122,15 +122,17 @@ def _by_digest(image: str) -> str:
 
 @command("deploy", examples=("roost deploy registry.example.com/acme/shop@sha256:... -e prod",))
 @click.argument("image")
-@click.option("--commit", default="", help="The commit that it was built from.")
+@click.option("--commit", default="", metavar="COMMIT", help="The commit that it was built from.")
+@click.option("--runs-as-root", is_flag=True, help="The image runs as root; its instances get a user namespace.")
 @dry_run
 @waits(WAIT_S)
 @target("app")
 @output
 @pass_session
-def deploy(session: Session, image: str, commit: str, dry_run: bool, detach: bool, timeout: int) -> None:
+def deploy(session: Session, image: str, dry_run: bool, detach: bool, timeout: int, **given: Any) -> None:
     """Run an image (by digest) and follow until it serves."""
-    body = {"image": _by_digest(image), **({"commit": commit} if commit else {})}
+    wire = {"commit": given["commit"], "runsAsRoot": given["runs_as_root"]}
+    body = {"image": _by_digest(image), **{key: value for key, value in wire.items() if value}}
     changed = session.api.send("POST", session.of_app("deploy"), body, params={"dryRun": dry_run})
     conclude(session, changed, dry_run=dry_run, detach=detach, timeout=timeout)
 

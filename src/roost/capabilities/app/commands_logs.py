@@ -22,7 +22,7 @@ from roost.surface.terminal.stream import Query, duration, show
 def logs(
     session: Session,
     follow: bool,
-    since: int | None,
+    since: str | None,
     process: str | None,
     instance: str | None,
     tail: int | None,

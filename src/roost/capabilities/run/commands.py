@@ -117,7 +117,7 @@ def _tell(run: Any) -> None:
 @target("tenant")
 @output
 @pass_session
-def logs(session: Session, name: str | None, follow: bool, since: int | None, project: str | None) -> None:
+def logs(session: Session, name: str | None, follow: bool, since: str | None, project: str | None) -> None:
     """Show the log of a run; of the newest without a name."""
     name = _name(session, name, project)
     show_stream(session, Query(session.of_tenant("runs", name, "logs"), follow, since))

@@ -90,6 +90,8 @@ class FakeApi:
     failures: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     settles: bool = True  # Whether a change of the App serves at once.
     hold: bool = False
+    breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
+    later: list[dict[str, str]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
@@ -232,16 +234,23 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, api.change(**changes)
 
     def _stream(self) -> None:
+        broken = self.api.breaks > 0
+        lines = self.api.lines if broken or not self.api.later else self.api.later
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for line in self.api.lines:
-            self.wfile.write(json.dumps(line).encode() + b"\n")
+        for line in lines:
+            data = json.dumps(line).encode() + b"\n"
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
         if self.api.hold and "follow=true" in self.path:
             self.api.released.wait(60)
-        self.close_connection = True
+        if broken:
+            self.api.breaks -= 1
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _problem(self, kind: str, detail: str) -> None:
         status, title, _ = TYPES[kind]

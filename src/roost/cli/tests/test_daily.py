@@ -140,7 +140,18 @@ def test_logs_name_the_instance_before_each_line(roost: Roost) -> None:
     said = roost("logs", "--since", "10m", "--process", "web", "--tail", "5")
     assert said.out == "web.x7k2p | hello\n"
     assert "web.x7k2p came" in said.err
-    assert roost.api.calls[-1][2] == {"since": ["600s"], "process": ["web"], "tail": ["5"]}
+    assert roost.api.calls[-1][2] == {"since": ["10m"], "process": ["web"], "tail": ["5"]}
+
+
+def test_a_log_that_breaks_off_goes_on_without_saying_a_line_twice(roost: Roost) -> None:
+    first = {"time": "2026-11-28T20:00:00.000000001Z", "instance": "shop-web-x7k2p", "process": "web", "line": "one"}
+    roost.api.lines = [first]
+    roost.api.breaks = 1
+    roost.api.later = [first, first | {"time": "2026-11-28T20:00:00.000000002Z", "line": "two"}]
+    said = roost("logs", "-f", "--tail", "1")
+    assert said.out == "web.x7k2p | one\nweb.x7k2p | two\n"
+    assert "Connecting again" in said.err
+    assert roost.api.calls[-1][2] == {"follow": ["true"], "since": ["2026-11-28T19:59:55Z"]}
 
 
 def test_logs_for_machines_are_one_object_a_line(roost: Roost) -> None:

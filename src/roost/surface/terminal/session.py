@@ -133,7 +133,11 @@ class Session:
 
     def command(self, verb: str) -> str:
         """A command for this application that one can paste here; what roost.yaml says is left out."""
-        meant = (("-t", self.tenant, self.here.tenant), ("-e", self.env, self.here.env), ("-a", self.app, self.here.app))
+        meant = (
+            ("-t", self.tenant, self.here.tenant),
+            ("-e", self.env, self.here.env),
+            ("-a", self.app, self.here.app),
+        )
         return " ".join([f"roost {verb}", *(f"{option} {name}" for option, name, known in meant if name != known)])
 
     def ask(self, question: str, yes: bool) -> None:

@@ -119,7 +119,7 @@ class Group(_Speaking, click.Group):
 
     def _visible(self, ctx: click.Context, names: list[str]) -> list[tuple[str, str]]:
         found = ((name, self.get_command(ctx, name)) for name in names)
-        return [(name, item.get_short_help_str()) for name, item in found if item is not None and not item.hidden]
+        return [(name, item.get_short_help_str(80)) for name, item in found if item is not None and not item.hidden]
 
 
 def command(name: str, examples: tuple[str, ...] = (), **attributes: Any) -> Callable[[Callable[..., Any]], Command]:

@@ -5,9 +5,10 @@ The API's lines are `{time, instance, process, line}`; lines of Roost's own have
 
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from math import ceil
 from threading import Event
 from typing import Any, Final
@@ -20,39 +21,36 @@ from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
 
 COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Colours may reach the terminal; every other sequence could steer it.
 COLOUR_SEQUENCE: Final = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
 RECONNECT_S: Final = 1.0
+OVERLAP: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
 class Query:
-    """What to read. since_s: seconds; tail: lines to begin with; process, instance: only these."""
+    """What to read. since: `600s`, or an RFC 3339 time; tail: lines to begin with; process, instance: only these."""
 
     path: str
     follow: bool = False
-    since_s: int | None = None
+    since: str | None = None
     tail: int | None = None
     process: str = ""
     instance: str = ""
 
 
-def duration(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """Seconds of `30s`, `10m`, `2h`, `1d`; click.BadParameter for anything else."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", value)
-    if match is None:
+def duration(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """`30s`, `10m`, `2h`, `1d`; click.BadParameter for anything else."""
+    if value is not None and re.fullmatch(r"[0-9]{1,6}[smhd]", value) is None:
         raise click.BadParameter(tr("It is a number and a unit: 30s, 10m, 2h, 1d."))
-    return int(match[1]) * UNITS[match[2]]
+    return value
 
 
 def _lines(session: Session, query: Query) -> Iterator[dict[str, Any]]:
     return session.api.lines(
         query.path,
         follow=query.follow,
-        since=f"{query.since_s}s" if query.since_s is not None else None,
+        since=query.since,
         tail=query.tail,
         process=query.process,
         instance=query.instance,
@@ -80,25 +78,20 @@ class Once:
         self.latest[instance] = max(moment, self.latest.get(instance, ""))
         return True
 
-    def age_s(self, now: datetime) -> int | None:
-        """Seconds since the youngest line, rounded up; None where there was none."""
-        if not self.latest:
-            return None
+    def since(self) -> str:
+        """From when to read again: a little before the youngest line, as instances are read side by side; or empty."""
+        youngest = max(self.latest.values(), default="")
+        # Kubernetes writes nanoseconds; lines that come twice are not let through.
+        moment = re.sub(r"(\.\d{6})\d*", r"\1", youngest).replace("Z", "+00:00")
         try:
-            then = datetime.fromisoformat(_microseconds(max(self.latest.values())))
+            return (datetime.fromisoformat(moment) - OVERLAP).strftime("%Y-%m-%dT%H:%M:%SZ")
         except ValueError:
-            return None
-        return max(1, ceil((now - then).total_seconds()) + 1)
-
-
-def _microseconds(moment: str) -> str:
-    # Kubernetes writes nanoseconds, which Python does not read.
-    return re.sub(r"(\.\d{6})\d*", r"\1", moment).replace("Z", "+00:00")
+            return ""
 
 
 def follow(session: Session, query: Query) -> Iterator[dict[str, Any]]:
     """The lines; with `follow`, over breaks of the connection too, until the API ends the stream in good order."""
-    once, tick, told, started = Once(), Event(), False, datetime.now(UTC)
+    once, tick, told, started = Once(), Event(), False, time.monotonic()
     while True:
         try:
             for line in _lines(session, query):
@@ -113,9 +106,8 @@ def follow(session: Session, query: Query) -> Iterator[dict[str, Any]]:
                 out.say(tr("{what} Connecting again ...", what=failure.message))
                 told = True
         once.reconnected()
-        now = datetime.now(UTC)
-        since = once.age_s(now) or ceil((now - started).total_seconds()) + 1
-        query = replace(query, since_s=since if once.latest or query.since_s is None else query.since_s, tail=None)
+        passed = f"{ceil(time.monotonic() - started) + 1}s"
+        query = replace(query, since=once.since() or query.since or passed, tail=None)
         tick.wait(RECONNECT_S)
 
 
