@@ -15,8 +15,6 @@ def explained() -> Iterator[None]:
     from roost.kube.errors import KubeError
     from roost.node import (
         engine,
-        engine_compile,
-        engine_components,
         image_builder,
         image_recipe,
         image_roots,
@@ -33,9 +31,7 @@ def explained() -> Iterator[None]:
     known = (
         CommandFailed,
         KubeError,
-        engine.EngineIncomplete,
-        engine_compile.MakeFailed,
-        engine_components.DeclarationWrong,
+        *engine.FAILURES,
         image_builder.BuildFailed,
         image_recipe.RecipeInvalid,
         image_roots.RootFailed,
