@@ -35,6 +35,13 @@ class User(Resource):
         ("Role", ".spec.platformRole", "string"),
         ("Age", ".metadata.creationTimestamp", "date"),
     )
+    # A ServiceAccount carries the name; `default` is the one that Kubernetes makes in every namespace.
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "self.metadata.name.matches('^[a-z][-a-z0-9]{0,38}[a-z0-9]$') && self.metadata.name != 'default'",
+            "A person's name has 2 to 40 lower-case letters, digits and hyphens, a letter first; not 'default'.",
+        ),
+    )
 
     spec: UserSpec = UserSpec()
     status: UserStatus = UserStatus()

@@ -4,8 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN
+from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN, RESERVED, TENANT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
+
+_RESERVED = ", ".join(f"'{name}'" for name in sorted(RESERVED))
 
 Role = Literal["owner", "developer", "viewer", "approver"]
 
@@ -68,6 +70,14 @@ class Tenant(Resource):
         (
             "self.spec.environments.all(a, self.spec.environments.exists_one(b, b.name == a.name))",
             "Two environments have the same name.",
+        ),
+        (
+            f"self.metadata.name.matches('{TENANT_PATTERN}') && !(self.metadata.name in [{_RESERVED}])",
+            "A tenant's name has 2 to 20 lower-case letters and digits, a letter first, and is not a reserved word.",
+        ),
+        (
+            f"self.spec.environments.all(e, !(e.name in [{_RESERVED}]))",
+            "An environment's name is a reserved word: take another.",
         ),
     )
 
