@@ -106,7 +106,7 @@ class Builder:
             except subprocess.TimeoutExpired as late:
                 raise BuildFailed(f"{solve.folder.name}: not built within {BUILD_TIMEOUT_S} s.") from late
             if done.returncode != 0:
-                raise BuildFailed(f"{solve.folder.name}: the Containerfile could not be built:\n{done.stderr[-6000:]}")
+                raise BuildFailed(f"{solve.folder.name}: the Containerfile could not be built:\n{_why(done.stderr)}")
             said = json.loads(metadata.read_text()) if metadata.exists() else {}
             return str(said.get("containerimage.digest", ""))
 
@@ -174,6 +174,12 @@ def remove_cgroups(mounts: str) -> None:
                     os.rmdir(directory)
                 except OSError:
                     continue  # A step of another run is in it; that run removes it.
+
+
+def _why(said: str) -> str:
+    """The part of buildctl's output that tells what failed, without the steps that went well."""
+    start = said.find("\n------\n")
+    return said[start + 1 if start >= 0 else 0 :][-4000:].strip()
 
 
 def _wait(buildctl: Path, socket: Path, log: Path) -> None:

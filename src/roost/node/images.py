@@ -325,7 +325,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _components(names: Sequence[str]) -> list[str]:
+def components(names: Sequence[str]) -> list[str]:
     """The engine's components that these images are made of or made with."""
     every = load_recipes()
     items = {item for name in (names or every) if name in every for item in every[name].engine}
@@ -339,7 +339,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make the named images, or all; `--fresh` with today's packages. 0 when they are there, 1 with the reason."""
     names = [argument for argument in arguments if argument != "--fresh"]
     try:
-        built = build(engines.build(_components(names)), names or None, fresh="--fresh" in arguments)
+        built = build(engines.build(components(names)), names or None, fresh="--fresh" in arguments)
     except (BuildFailed, RootFailed, RecipeInvalid, MirrorMissing, packages.PackagesMissing, *ENGINE_ERRORS) as failed:
         print(failed, file=sys.stderr)
         return 1

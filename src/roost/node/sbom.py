@@ -70,7 +70,7 @@ def parts_of_go(text: str) -> Iterator[Part]:
             yield Part("golang", "stdlib", toolchain[1])
         elif len(fields) >= 3 and fields[1] in ("dep", "mod", "=>"):
             if fields[1] == "=>":
-                module = Part("golang", fields[2], fields[3]) if len(fields) > 3 and fields[3] else module
+                module = Part("golang", fields[2], fields[3]) if fields[3:4] not in ([], [""], ["(devel)"]) else module
                 continue
             if module is not None:
                 yield module
