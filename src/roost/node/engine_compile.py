@@ -31,10 +31,12 @@ _HINTS = (
         "The wheel is not the pinned one. Don't go on with that index.",
     ),
     (
-        r"403 Forbidden|404 Not Found|dial tcp|no such host|i/o timeout|TLS handshake|refused|x509:|Max retries",
+        r"403 Forbidden|404 Not Found|dial tcp|lookup disabled|no such host|i/o timeout|TLS handshake|refused|x509:|Max retries",
         "Something could not be fetched: see that GOPROXY, the pip index and the machine's CA bundle are right.",
     ),
 )
+
+_NO_ERROR = re.compile(r"[\w.\-/~]*|go: downloading .*")  # Names of compiled packages, and what is fetched.
 
 Tick = Callable[[str], None]
 
@@ -45,7 +47,7 @@ class MakeFailed(RuntimeError):
 
 def failure(component: str, log: Path, text: str) -> MakeFailed:
     """What to tell when a program failed: the end of what it said, where all of it is, and what may help."""
-    lines = [line for line in text.splitlines() if line.strip() and not re.fullmatch(r"[\w.\-/~]+", line.strip())]
+    lines = [line for line in text.splitlines() if not _NO_ERROR.fullmatch(line.strip())]
     hints = [hint for pattern, hint in _HINTS if re.search(pattern, text)]
     parts = [f"{component} could not be built.", *(f"    {line}" for line in lines[-LAST_LINES:]), *hints[:1]]
     return MakeFailed("\n".join([*parts, f"All that was said: {log}"]))
@@ -99,12 +101,14 @@ def make_go(component: Component, folder: Path, go: Toolchain, into: Path, log: 
     for program in component.programs:
 
         def compiled(lines: int, program: str = program) -> None:
-            tick(f"{program}, {lines} packages compiled" if lines else program)
+            several = program if len(component.programs) > 1 else ""
+            tick(", ".join(word for word in (several, f"{lines} packages compiled" if lines else "") if word))
 
         try:
             run_logged(go_command(go.program, component, program, into / "bin" / program), folder, env, log, compiled)
         except subprocess.CalledProcessError as failed:
-            raise failure(f"{component.name} ({program})", log, failed.output) from failed
+            name = component.name if program == component.name else f"{component.name} ({program})"
+            raise failure(name, log, failed.output) from failed
     take_folders(component, folder, go, into, log)
 
 
