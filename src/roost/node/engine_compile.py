@@ -31,7 +31,8 @@ _HINTS = (
         "The wheel is not the pinned one. Don't go on with that index.",
     ),
     (
-        r"403 Forbidden|404 Not Found|dial tcp|lookup disabled|no such host|i/o timeout|TLS handshake|refused|x509:|Max retries",
+        r"403 Forbidden|404 Not Found|dial tcp|lookup disabled|no such host|i/o timeout|TLS handshake"
+        r"|refused|x509:|Max retries",
         "Something could not be fetched: see that GOPROXY, the pip index and the machine's CA bundle are right.",
     ),
 )
