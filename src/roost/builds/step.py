@@ -1,0 +1,262 @@
+"""The steps of a run in its pod: fetch, detect, build, push, report. `roost.mains.step` calls `carry_out`.
+
+The pod has no Kubernetes token and nobody else's secrets. Every program is started by argv without a shell and with an
+environment of its own; what the repository brings is only read, or handed to the builder.
+
+    StepFailed      a step ended in a way that its owner must see; `reason` is CamelCase
+    BuilderLost     the builder went away: the pod ends without a report and is tried again
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from roost.builds import containerfile as text_of
+from roost.builds import registry as registries
+from roost.builds import site as sites
+from roost.builds.detect import Detected, detect
+from roost.builds.errors import Unbuildable
+from roost.builds.files import Checkout
+from roost.builds.narrate import INDENT, Narrator
+from roost.builds.registry import Registry, RegistryFailed
+from roost.builds.task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
+from roost.model.build_report import BuildReport
+from roost.model.kinds.app import Process
+
+BUILDER_TRIES = 20  # A builder that died is started anew within some seconds.
+PAUSE_S = 2.0
+Say = Callable[[str], None]
+
+
+class StepFailed(Exception):
+    """The text is for the pusher."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BuilderLost(Exception):
+    """The builder cannot be reached."""
+
+
+@dataclass
+class Bench:
+    """Where a step works: folders, how it speaks, and when it must stop.
+
+    credentials, trust, work: folders. stop: set when the time is over or the run was cancelled; `why` says which.
+    """
+
+    credentials: Path
+    trust: Path
+    work: Path
+    say: Say
+    stop: threading.Event = field(default_factory=threading.Event)
+    why: str = ""
+
+    def secret(self, name: str) -> str:
+        """One of the run's own secrets."""
+        return (self.credentials / name).read_text().strip()
+
+    def halt(self, why: str) -> None:
+        """Stop what runs."""
+        self.why = self.why or why
+        self.stop.set()
+
+
+def carry_out(task: Task, bench: Bench) -> BuildReport:
+    """The whole run; a report in every case but BuilderLost."""
+    detected = ""
+    try:
+        root = fetch(task, bench)
+        context = enter(root, task.build.context)
+        registry = Registry(task.registry, bench.secret(REGISTRY_TOKEN), str(bench.trust / "ca.crt"))
+        offered = registry.offered(BASES)
+        found = detect(Checkout(context), task.build, offered)
+        detected = "\n".join(found.lines)
+        for line in found.lines:
+            bench.say(f"-----> {line}")
+        digest = build(task, bench, context, found, offered)
+        config = registry.config(f"{task.tenant}/{task.project}", digest)
+        processes = settle_processes(found.processes, config, task.build.port)
+        bench.say(f"-----> Built {task.repository.partition('/')[2]}@{digest[:19]}")
+        return BuildReport(
+            ok=True,
+            image=task.repository,
+            digest=digest,
+            runs_as_root=registries.runs_as_root(config),
+            processes=processes,
+            release_command=found.release_command,
+            detected=detected[:1500],
+        )
+    except (StepFailed, Unbuildable) as error:
+        return BuildReport(ok=False, reason=error.reason, message=str(error)[:1500], detected=detected[:1500])
+    except RegistryFailed as error:
+        raise BuilderLost(str(error)) from error
+
+
+def settle_processes(found: tuple[Process, ...], config: Mapping[str, Any], port: int) -> tuple[Process, ...]:
+    """The processes; where the repository names none, web with the image's own command at the port that it exposes."""
+    if found:
+        return found
+    exposed = registries.only_port(dict(config))
+    return (Process(name="web", port=exposed or port),)
+
+
+def enter(root: Path, context: str) -> Path:
+    """The folder to build in. StepFailed where there is none; links are not followed."""
+    path = root
+    for part in filter(None, context.split("/")):
+        path = path / part
+        if part in (".", "..") or path.is_symlink() or not path.is_dir():
+            folders = ", ".join(name for name in Checkout(root).names() if name.endswith("/")) or "none"
+            raise StepFailed("ContextMissing", f"There is no folder {context} in this commit. Folders: {folders}.")
+    return path
+
+
+def _run(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> subprocess.Popen[str]:
+    """A program in a process group of its own, which ends when the bench stops."""
+    process = subprocess.Popen(
+        command,
+        env={
+            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+            "HOME": str(bench.work),
+            "LC_ALL": "C.UTF-8",
+            **environment,
+        },
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+    def watch() -> None:
+        bench.stop.wait()
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+
+    threading.Thread(target=watch, daemon=True).start()
+    return process
+
+
+def _check_time(bench: Bench, task: Task) -> None:
+    if not bench.stop.is_set():
+        return
+    if bench.why == "Cancelled":
+        raise StepFailed("Cancelled", "The run was cancelled.")
+    raise StepFailed(
+        "TimedOut", f"The build took longer than {task.timeout_s} s, which is the project's limit (timeoutS)."
+    )
+
+
+def fetch(task: Task, bench: Bench) -> Path:
+    """The commit's files in a new folder. No hook, filter or configuration of the repository is run."""
+    root = bench.work / "source"
+    if root.exists():
+        shutil.rmtree(root)
+    root.mkdir(parents=True)
+    config = {
+        "http.extraHeader": f"Authorization: Bearer {bench.secret(FETCH_TOKEN)}",
+        "core.hooksPath": os.devnull,
+        "core.fsmonitor": "false",
+        "protocol.allow": "never",
+        "protocol.http.allow": "always",
+        "protocol.https.allow": "always",
+        "fetch.fsckObjects": "true",
+        "submodule.recurse": "false",
+        "advice.detachedHead": "false",
+    }
+    environment = {
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_COUNT": str(len(config)),
+        "GIT_SSL_CAINFO": str(bench.trust / "ca.crt"),
+    }
+    for at, (key, value) in enumerate(config.items()):
+        environment |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
+    url = f"{task.git_url}/{task.tenant}/{task.project}.git"
+    bench.say(f"-----> Fetching {task.commit[:12]}")
+    for command in (
+        ["git", "init", "--quiet", "--template=", "."],
+        ["git", "fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", url, task.commit],
+        ["git", "checkout", "--quiet", "--force", "--detach", task.commit],
+    ):
+        process = _run(bench, command, environment, root)
+        error = process.stderr.read()[-1000:] if process.stderr else ""
+        if process.wait():
+            _check_time(bench, task)
+            raise BuilderLost(f"git {command[1]} failed: {error.strip()}")
+    shutil.rmtree(root / ".git")
+    return root
+
+
+def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tuple[str, ...]) -> str:
+    """The digest of the image, built and pushed. StepFailed, Unbuildable, BuilderLost."""
+    contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered)
+    command = _command(task, bench, context, found, contexts)
+    for attempt in range(BUILDER_TRIES):
+        narrator = Narrator(command.hidden)
+        metadata = bench.work / "metadata.json"
+        metadata.unlink(missing_ok=True)
+        environment = {"DOCKER_CONFIG": str(bench.credentials), "BUILDKIT_HOST": task.builder}
+        process = _run(bench, [*command.argv, f"--metadata-file={metadata}"], environment, bench.work)
+        for line in process.stderr or ():
+            for told in narrator.feed(line):
+                bench.say(told)
+        if process.wait() == 0:
+            return str(json.loads(metadata.read_text())["containerimage.digest"])
+        _check_time(bench, task)
+        if not narrator.lost:
+            raise StepFailed("BuildFailed", narrator.failure(own=bool(found.path)))
+        if not attempt:
+            bench.say(f"{INDENT}Waiting for the builder")
+        bench.stop.wait(PAUSE_S)
+    raise BuilderLost(narrator.failure(own=bool(found.path)))
+
+
+@dataclass(frozen=True)
+class Command:
+    """buildctl's argv, and what of it is not shown to people."""
+
+    argv: list[str]
+    hidden: str
+
+
+def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts: Mapping[str, str]) -> Command:
+    bundle = bench.trust / "bundle.crt"
+    secrets = {name: str(bench.credentials.parent / "secrets" / name) for name in task.build.secrets}
+    site = sites.site(str(bundle) if bundle.exists() else "", task.mirrors, task.proxy, secrets)
+    recipe = bench.work / "recipe"
+    recipe.mkdir(exist_ok=True)
+    (recipe / "Containerfile").write_text(text_of.with_site(found.containerfile, site.flags))
+    argv = [
+        "buildctl",
+        "build",
+        "--progress=rawjson",
+        "--frontend=dockerfile.v0",
+        f"--local=context={context}",
+        f"--local=dockerfile={recipe}",
+        "--opt=filename=Containerfile",
+        f"--output=type=image,name={task.repository}:{task.tag},push=true,oci-mediatypes=true",
+    ]
+    argv += [f"--opt=context:{name}=docker-image://{image}" for name, image in contexts.items()]
+    for name, text in site.texts.items():
+        path = bench.work / "secrets" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        argv.append(f"--secret=id={name},src={path}")
+    argv += [f"--secret=id={name},src={path}" for name, path in site.files.items()]
+    return Command(argv, f"{site.flags} " if site.flags else "")

@@ -1,0 +1,48 @@
+"""What a run pod is told: one JSON text in the variable ROOST_TASK, and files that only this pod has.
+
+Made by the run capability, read by `roost.mains.step`. Nothing secret stands in it: the token for git and the
+registry's are files of the Secret of the run.
+"""
+
+from typing import Final
+
+from pydantic import Field
+
+from roost.model.kinds.delivery import Build
+from roost.model.names import APP_PATTERN, TENANT_PATTERN
+from roost.model.resource import Model
+
+VARIABLE: Final = "ROOST_TASK"
+CREDENTIALS: Final = "/run/roost/credentials"  # The Secret of the run.
+FETCH_TOKEN: Final = "fetch"  # Key: the token for the git server.
+REGISTRY_TOKEN: Final = "registry"  # Key: the access token for the registry.
+DOCKER_CONFIG: Final = "config.json"  # Key: the same, as buildctl reads it.
+TRUST: Final = "/etc/roost/trust"  # ConfigMap: ca.crt (the platform's own authority), bundle.crt (the site's as well).
+WORK: Final = "/work"
+BASES: Final = ("base/debian", "base/python")  # Repositories of the registry in which offered bases may be.
+
+
+class Task(Model):
+    """One build."""
+
+    tenant: str = Field(pattern=TENANT_PATTERN, max_length=20)
+    project: str = Field(pattern=APP_PATTERN, max_length=30)
+    commit: str = Field(pattern=r"^[0-9a-f]{40,64}$", max_length=64)
+    attempt: int = Field(ge=1)
+    build: Build = Build()
+    git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
+    registry: str = Field(max_length=200, description="Host and port.")
+    builder: str = Field(max_length=200, description="The builder's address, tcp://host:port.")
+    timeout_s: int = Field(ge=1, le=7200, description="Seconds from the start of the pod.")
+    mirrors: str = Field("", max_length=2000, description="`pip=URL`, divided by spaces.")
+    proxy: str = Field("", max_length=300)
+
+    @property
+    def repository(self) -> str:
+        """Where the image goes, without tag."""
+        return f"{self.registry}/{self.tenant}/{self.project}"
+
+    @property
+    def tag(self) -> str:
+        """A tag that people can read; what runs is named by digest."""
+        return f"run-{self.attempt}-{self.commit[:12]}"
