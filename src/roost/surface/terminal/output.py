@@ -176,7 +176,7 @@ def table(rows: Iterable[Any], columns: Sequence[Column], wide: bool = False) ->
 
 def name_of(row: Any) -> str:
     """An object's name, for `-o name`."""
-    return str(at(row, "metadata.name") or at(row, "name") or at(row, "id") or "")
+    return str(at(row, "metadata.name") or at(row, "id") or at(row, "name") or "")
 
 
 def show_list(answer: Object, columns: Sequence[Column], form: Format, empty: str = "") -> None:
