@@ -5,5 +5,8 @@ from roost.kernel.capability import Capability
 capability = Capability(
     name="project",
     resource="roost.model.kinds.delivery:Project",
+    observe="roost.capabilities.project.observe:observe",
+    plan="roost.capabilities.project.plan:plan",
+    watches="roost.capabilities.project.observe:WATCHES",
     commands="roost.capabilities.project.commands:commands",
 )

@@ -1,0 +1,13 @@
+"""What the project capability sees of the cluster. Its kind is `roost.model.kinds.delivery.Project`."""
+
+from pydantic import Field
+
+from roost.model.resource import Model
+
+
+class Observed(Model):
+    """All that a plan for a Project needs to know."""
+
+    domain: str = "roost.localhost"
+    environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
+    last_run: str = Field("", description="The newest Run; empty: there is none.")

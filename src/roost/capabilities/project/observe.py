@@ -1,0 +1,29 @@
+"""What stands of a Project. Reads only, no decisions."""
+
+from roost.capabilities.project.model import Observed
+from roost.kernel.capability import Watch
+from roost.kube.reader import Reader
+from roost.model.kinds.delivery import Project, Run
+from roost.model.kinds.tenant import Tenant
+from roost.model.names import API_VERSION, PROJECT, split_namespace
+from roost.settings import Settings
+
+WATCHES = (Watch(API_VERSION, Run.KIND, owner=f"label:{PROJECT}"),)
+
+
+async def observe(reader: Reader, project: Project, settings: Settings) -> Observed:
+    """The tenant's environments and the project's newest run."""
+    space = project.metadata.namespace or ""
+    names = split_namespace(space)
+    raw = await reader.get(API_VERSION, Tenant.KIND, names[0]) if names else None
+    runs = await reader.list(API_VERSION, Run.KIND, space, f"{PROJECT}={project.metadata.name}")
+    newest = max(
+        runs,
+        default=None,
+        key=lambda run: (run["metadata"].get("creationTimestamp") or "", run["spec"]["attempt"]),
+    )
+    return Observed(
+        domain=settings.domain,
+        environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
+        last_run=newest["metadata"]["name"] if newest else "",
+    )

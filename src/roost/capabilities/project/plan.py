@@ -1,0 +1,36 @@
+"""The plan of a Project: where to push to, and what came of the last push. Pure.
+
+The repository itself is made by the git server at the first request for it, and belongs to the Project's uid.
+"""
+
+from datetime import datetime
+
+from roost.capabilities.project.model import Observed
+from roost.model.conditions import Condition, not_ready, ready
+from roost.model.kinds.delivery import Project
+from roost.model.names import BUILD, split_namespace
+from roost.model.plan import Plan
+
+
+def plan(project: Project, observed: Observed, now: datetime) -> Plan:
+    """What should be of this Project. Nothing depends on time."""
+    names = split_namespace(project.metadata.namespace or "")
+    if names is None or names[1] != BUILD:
+        return Plan(
+            conditions=(not_ready("WrongNamespace", "A project belongs into the build namespace of a tenant."),)
+        )
+    repository = f"https://api.{observed.domain}/{names[0]}/{project.metadata.name}.git"
+    return Plan(
+        conditions=(_condition(project, names[0], observed, repository),),
+        status={"repository": repository, "lastRun": observed.last_run or None},
+    )
+
+
+def _condition(project: Project, tenant: str, observed: Observed, repository: str) -> Condition:
+    wanted = project.spec.environment
+    if wanted and wanted not in observed.environments:
+        words = ", ".join(observed.environments) or "none"
+        return not_ready(
+            "EnvironmentMissing", f"It deploys to {wanted}, which {tenant} does not have. Environments: {words}."
+        )
+    return ready("Ready", f"Push to {repository}, branch {project.spec.branch}.")

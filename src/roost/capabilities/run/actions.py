@@ -1,0 +1,116 @@
+"""Effects of runs beside what is applied: the run's own secret, the certificates that builds trust, deletions by uid.
+
+The keys are files of the controller's pod; no tenant and no other process of a tenant sees them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from roost.builds.task import BASES, DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
+from roost.capabilities.run.manifests.job import TRUST_MAP
+from roost.kernel.action import ActionContext
+from roost.kube.errors import AlreadyExists, Conflict, NotFound
+from roost.model.errors import Waiting
+from roost.model.kinds.delivery import Project
+from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, SYSTEM_NAMESPACE, TENANT, namespace
+from roost.model.plan import Action
+from roost.surface import fetch_token
+from roost.surface.registry import Access, mint
+
+GIT_SECRET: Final = Path("/etc/roost/git/token")
+REGISTRY_KEY: Final = Path("/etc/roost/registry/key.pem")
+SPARE: Final = timedelta(minutes=15)
+DIGEST: Final = "roost.dev/trust-digest"
+
+
+async def prepare(action: Action, context: ActionContext) -> None:
+    """The certificates and the run's Secret stand before its pod starts; both are made once."""
+    tenant = str(action.arguments["tenant"])
+    await _trust(tenant, context)
+    meta = context.object["metadata"]
+    space = namespace(tenant, BUILD)
+    if await context.client.get("v1", "Secret", meta["name"], space) is not None:
+        return
+    projects = await context.reader.list(API_VERSION, Project.KIND, space)
+    others = sorted(item["metadata"]["name"] for item in projects)
+    ttl = timedelta(seconds=int(action.arguments["timeoutS"]) * 2) + SPARE
+    data = secret_data(context.object, context.settings.registry, (tenant, others), datetime.now(UTC), ttl)
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": meta["name"],
+            "namespace": space,
+            "labels": {TENANT: tenant, RUN: meta["name"], MANAGED_BY: "roost"},
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "Run", "name": meta["name"], "uid": meta["uid"], "controller": True}
+            ],
+        },
+        "type": "Opaque",
+        "immutable": True,
+        "stringData": data,
+    }
+    try:
+        await context.client.create(manifest, "roost-run")
+    except AlreadyExists:
+        return
+
+
+def secret_data(
+    run: Mapping[str, Any], registry: str, who: tuple[str, list[str]], now: datetime, ttl: timedelta
+) -> dict[str, str]:
+    """What a run may do: read its repository, pull bases and the tenant's images, push to its project's repository.
+
+    `who`: the tenant and the names of its projects.
+    """
+    tenant, others = who
+    project = run["spec"]["project"]
+    access = [Access(name, ("pull",)) for name in BASES]
+    access += [Access(f"{tenant}/{name}", ("pull",)) for name in others if name != project]
+    access.append(Access(f"{tenant}/{project}", ("pull", "push")))
+    token = mint(REGISTRY_KEY.read_bytes(), f"run:{tenant}/{run['metadata']['name']}", access, now, ttl)
+    return {
+        FETCH_TOKEN: fetch_token.mint(GIT_SECRET.read_text().strip(), tenant, project, now, ttl),
+        REGISTRY_TOKEN: token,
+        DOCKER_CONFIG: json.dumps({"auths": {registry: {"registrytoken": token}}}),
+    }
+
+
+async def _trust(tenant: str, context: ActionContext) -> None:
+    """The platform's certificates, copied to where builds mount them; written when they changed."""
+    source = await context.reader.get("v1", "ConfigMap", TRUST_MAP, SYSTEM_NAMESPACE)
+    if source is None:
+        raise Waiting("TrustMissing", f"ConfigMap {SYSTEM_NAMESPACE}/{TRUST_MAP} is not there yet.", after_s=3.0)
+    data = source.get("data") or {}
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    space = namespace(tenant, BUILD)
+    copy = await context.client.get("v1", "ConfigMap", TRUST_MAP, space)
+    if copy is not None and (copy["metadata"].get("annotations") or {}).get(DIGEST) == digest:
+        return
+    meta = {"name": TRUST_MAP, "namespace": space, "annotations": {DIGEST: digest}, "labels": {MANAGED_BY: "roost"}}
+    await context.client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}, "roost-run")
+
+
+async def remove(action: Action, context: ActionContext) -> None:
+    """Delete one object, if it is still the one that was seen."""
+    where = action.arguments
+    version = "batch/v1" if where["kind"] == "Job" else "v1"
+    meta = {"name": where["name"], "namespace": where["namespace"]}
+    try:
+        await context.client.delete({"apiVersion": version, "kind": where["kind"], "metadata": meta}, where["uid"])
+    except (NotFound, Conflict):
+        return
+
+
+async def stop(action: Action, context: ActionContext) -> None:
+    """End the run's Job. Its pods go with it: what they said so far is in the log of who listens."""
+    meta = context.object["metadata"]
+    target = {"kind": "Job", "name": meta["name"], "uid": action.key, "namespace": meta["namespace"]}
+    await remove(Action("remove", action.key, target), context)
+
+
+ACTIONS = {"prepare": prepare, "remove": remove, "stop": stop}

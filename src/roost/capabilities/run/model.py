@@ -1,0 +1,68 @@
+"""What the run capability sees of the cluster. Its kind is `roost.model.kinds.delivery.Run`."""
+
+from pydantic import Field
+
+from roost.model.resource import Model
+
+
+class Platform(Model):
+    """What the installation decided, as far as builds depend on it."""
+
+    registry: str = "registry.roost-system.svc:5000"
+    git_url: str = "http://roost-git.roost-system.svc:8080"
+    builder_image: str = "roost.internal/buildkit:dev"
+    platform_image: str = "roost.internal/platform:dev"
+    mirrors: str = ""
+    proxy: str = ""
+    max_build_s: int = 1800
+    builder_idle_s: int = 1800
+
+
+class SeenRun(Model):
+    """A Run of the same tenant that has not ended, this one among them."""
+
+    name: str
+    created: str
+
+
+class SeenBuilder(Model):
+    """The tenant's builder."""
+
+    uid: str
+    image: str
+    ended: bool = Field(False, description="It will not come back: failed, evicted.")
+    deleting: bool = False
+
+
+class SeenPod(Model):
+    """The newest pod of the run."""
+
+    started: bool = False
+    ended: bool = False
+    message: str = Field("", description="The termination message.")
+    reason: str = Field("", description="Why it does not start, or why it died.")
+
+
+class SeenJob(Model):
+    """The Job of the run."""
+
+    uid: str
+    complete: bool = False
+    failed: str = Field("", description="Why it is given up; empty: it is not.")
+    deleting: bool = False
+
+
+class Observed(Model):
+    """All that a plan for a Run needs to know."""
+
+    platform: Platform = Platform()
+    environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
+    project_exists: bool = True
+    environment: str = Field("", description="Where the project goes; empty: the first.")
+    app: str = Field("", description="What it becomes; empty: named as the project.")
+    open_runs: tuple[SeenRun, ...] = Field((), description="Runs of the tenant that have not ended.")
+    last_ended: str = Field("", description="When the last run of the tenant ended, RFC 3339; empty: none did.")
+    builder: SeenBuilder | None = None
+    job: SeenJob | None = None
+    pod: SeenPod | None = None
+    missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")

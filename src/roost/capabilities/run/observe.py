@@ -1,0 +1,130 @@
+"""What stands of a Run. Reads only, no decisions."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from roost.capabilities.run.manifests.builder import NAME as BUILDER
+from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenPod, SeenRun
+from roost.kernel.capability import Watch
+from roost.kube.reader import Object, Reader
+from roost.model.kinds.delivery import Project, Run
+from roost.model.kinds.tenant import Tenant
+from roost.model.names import API_VERSION, RUN, split_namespace
+from roost.settings import Settings
+
+WATCHES = (
+    Watch("batch/v1", "Job", owner=f"label:{RUN}", labels=RUN),
+    Watch("v1", "Pod", owner=f"label:{RUN}", labels=RUN),
+)
+ENDED = ("Succeeded", "Failed", "Cancelled")
+
+
+def _platform(settings: Settings) -> Platform:
+    return Platform(
+        registry=settings.registry,
+        git_url=settings.git_url,
+        builder_image=settings.builder_image,
+        platform_image=settings.platform_image,
+        mirrors=settings.mirrors,
+        proxy=settings.http_proxy,
+        max_build_s=settings.max_build_s,
+        builder_idle_s=settings.builder_idle_s,
+    )
+
+
+def read_builder(raw: Object | None) -> SeenBuilder | None:
+    """The builder's pod, shortened."""
+    if raw is None:
+        return None
+    return SeenBuilder(
+        uid=raw["metadata"]["uid"],
+        image=raw["spec"]["containers"][0]["image"],
+        ended=(raw.get("status") or {}).get("phase") in ("Succeeded", "Failed"),
+        deleting=bool(raw["metadata"].get("deletionTimestamp")),
+    )
+
+
+def read_job(raw: Object | None) -> SeenJob | None:
+    """The Job, shortened."""
+    if raw is None:
+        return None
+    true = {
+        item["type"]: item for item in (raw.get("status") or {}).get("conditions") or () if item["status"] == "True"
+    }
+    failed = true.get("Failed") or true.get("FailureTarget")
+    return SeenJob(
+        uid=raw["metadata"]["uid"],
+        complete="Complete" in true or "SuccessCriteriaMet" in true,
+        failed=str(failed.get("reason") or "Failed") if failed else "",
+        deleting=bool(raw["metadata"].get("deletionTimestamp")),
+    )
+
+
+def read_pod(pods: Iterable[Object]) -> SeenPod | None:
+    """The newest of the run's pods, shortened."""
+    newest = max(
+        pods,
+        default=None,
+        key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]),
+    )
+    if newest is None:
+        return None
+    status: dict[str, Any] = newest.get("status") or {}
+    states = [item.get("state") or {} for item in status.get("containerStatuses") or ()]
+    ended = next((state["terminated"] for state in states if "terminated" in state), None)
+    waiting: dict[str, Any] = next((state["waiting"] for state in states if "waiting" in state), {})
+    if ended is not None:
+        return SeenPod(
+            started=True, ended=True, message=ended.get("message") or "", reason=str(ended.get("reason") or "")
+        )
+    reason = str(waiting.get("reason") or status.get("reason") or "")
+    detail = str(waiting.get("message") or status.get("message") or "")
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            reason, detail = str(condition.get("reason")), str(condition.get("message"))
+    return SeenPod(
+        started=any("running" in state for state in states),
+        ended=status.get("phase") == "Failed",
+        reason=f"{reason}: {detail}"[:500] if detail else reason,
+    )
+
+
+async def _environments(reader: Reader, tenant: str) -> tuple[str, ...]:
+    raw = await reader.get(API_VERSION, Tenant.KIND, tenant)
+    return tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else ()
+
+
+async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
+    """The run's Job and pod, the tenant's builder and other runs, the project."""
+    space = run.metadata.namespace or ""
+    names = split_namespace(space)
+    runs = await reader.list(API_VERSION, Run.KIND, space)
+    opened = [item for item in runs if (item.get("status") or {}).get("phase") not in ENDED]
+    ends = [str((item.get("status") or {}).get("finishedAt") or "") for item in runs]
+    common = {
+        "platform": _platform(settings),
+        "open_runs": tuple(
+            SeenRun(name=item["metadata"]["name"], created=item["metadata"].get("creationTimestamp") or "")
+            for item in opened
+        ),
+        "last_ended": max(ends, default=""),
+        "builder": read_builder(await reader.get("v1", "Pod", BUILDER, space)),
+    }
+    if run.status.phase in ENDED or names is None:
+        return Observed(**common)
+    raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)
+    project = Project.parse(raw) if raw else None
+    missing = []
+    for name in run.spec.build.secrets:
+        if await reader.get("v1", "Secret", name, space) is None:
+            missing.append(name)
+    return Observed(
+        **common,
+        environments=await _environments(reader, names[0]),
+        project_exists=project is not None,
+        environment=project.spec.environment if project else "",
+        app=project.spec.app if project else "",
+        job=read_job(await reader.get("batch/v1", "Job", run.metadata.name, space)),
+        pod=read_pod(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
+        missing_secrets=tuple(missing),
+    )

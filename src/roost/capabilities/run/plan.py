@@ -1,0 +1,229 @@
+"""The plan of a Run: wait for a place, build in a Job, read its report, promote the digest. Pure.
+
+    Pending -> Building -> Succeeded | Failed | Cancelled
+
+A run ends once. What it leaves are its Job and pods for an hour, its status, and a Promotion in the first environment,
+whose name is the run's and whose sequence is the number of the move: doing it twice is doing it once.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from roost.builds.task import Task
+from roost.capabilities.run.manifests import builder, job
+from roost.capabilities.run.model import Observed
+from roost.model import build_report
+from roost.model.build_report import BuildReport
+from roost.model.conditions import READY, Condition, not_ready, ready, timestamp
+from roost.model.kinds.app import Artefact
+from roost.model.kinds.delivery import Promotion, PromotionSpec, Run
+from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespace, split_namespace
+from roost.model.plan import DEPLOYER, Action, Apply, Plan
+
+AT_ONCE = 2  # Builds of one tenant at the same time.
+LOOK_AGAIN = timedelta(seconds=5)
+ENDED = ("Succeeded", "Failed", "Cancelled")
+
+
+def plan(run: Run, observed: Observed, now: datetime) -> Plan:
+    """What should be of this Run."""
+    names = split_namespace(run.metadata.namespace or "")
+    if run.status.phase in ENDED:
+        return _ended(run, observed, now)
+    if names is None:
+        return _end(run, now, "Failed", "NoTenant", "A run belongs into the build namespace of a tenant.")
+    if run.spec.cancel or not observed.project_exists:
+        words = "The run was cancelled." if run.spec.cancel else "The project was deleted."
+        return _end(run, now, "Cancelled", "Cancelled", words, _stop(observed))
+    report = build_report.read(observed.pod.message) if observed.pod and observed.pod.ended else None
+    if report is not None:
+        return _reported(run, names[0], report, observed, now)
+    if observed.job is not None and observed.job.failed:
+        return _end(run, now, "Failed", "PodDied", _died(observed))
+    if observed.missing_secrets:
+        words = f"The project names build secrets that do not exist: {', '.join(observed.missing_secrets)}."
+        return _end(run, now, "Failed", "SecretMissing", words, _stop(observed))
+    before = _before(run, observed)
+    if observed.job is None and before >= AT_ONCE:
+        return Plan(
+            conditions=(
+                not_ready("Queued", f"Waiting for {before - AT_ONCE + 1} earlier runs of this tenant to end."),
+            ),
+            status={"phase": "Pending"},
+            next_check=LOOK_AGAIN,
+        )
+    return _build(run, names[0], observed, now)
+
+
+def _before(run: Run, observed: Observed) -> int:
+    """How many open runs of the tenant came earlier."""
+    mine = (run.metadata.creation_timestamp or "", run.metadata.name)
+    return sum((other.created, other.name) < mine for other in observed.open_runs)
+
+
+def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
+    platform = observed.platform
+    started = observed.pod is not None and observed.pod.started
+    actions = []
+    if not started:
+        actions.append(Action("prepare", run.metadata.uid, {"tenant": tenant, "timeoutS": _timeout_s(run, observed)}))
+    seen = observed.builder
+    if seen is not None and seen.ended and not seen.deleting:
+        actions.append(_remove("Pod", builder.NAME, seen.uid, run))
+    done = observed.job
+    if done is not None and done.complete and not done.deleting and observed.pod is None:
+        actions.append(_remove("Job", run.metadata.name, done.uid, run))  # Its words are lost: build again.
+    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed))
+    return Plan(
+        apply=(
+            Apply(builder.service(tenant), owned=False),
+            Apply(builder.pod(tenant, platform.builder_image, job.TRUST_MAP), create=True, owned=False),
+            Apply(work, create=True, owned=False),
+        ),
+        actions=tuple(actions),
+        conditions=(not_ready("Building", _words(observed)),),
+        status={
+            "phase": "Building" if started else "Pending",
+            "step": "build" if started else "start",
+            "startedAt": run.status.started_at or timestamp(now),
+        },
+        next_check=LOOK_AGAIN,
+    )
+
+
+def _words(observed: Observed) -> str:
+    pod = observed.pod
+    if pod is None or not (pod.started or pod.reason):
+        return "The build starts."
+    if pod.ended:
+        return f"The build's pod died ({pod.reason or 'no reason given'}) and is started again."
+    return "The build runs." if pod.started else f"The build's pod waits: {pod.reason}."
+
+
+def _timeout_s(run: Run, observed: Observed) -> int:
+    return min(run.spec.build.timeout_s, observed.platform.max_build_s)
+
+
+def _task(run: Run, tenant: str, observed: Observed) -> Task:
+    platform = observed.platform
+    return Task(
+        tenant=tenant,
+        project=run.spec.project,
+        commit=run.spec.commit,
+        attempt=run.spec.attempt,
+        build=run.spec.build,
+        git_url=platform.git_url,
+        registry=platform.registry,
+        builder=f"tcp://{builder.NAME}:{builder.PORT}",
+        timeout_s=_timeout_s(run, observed),
+        mirrors=platform.mirrors,
+        proxy=platform.proxy,
+    )
+
+
+def _died(observed: Observed) -> str:
+    assert observed.job is not None
+    why = observed.pod.reason if observed.pod else ""
+    if observed.job.failed == "DeadlineExceeded":
+        return "The build did not end in time, with all its tries."
+    return f"The build's pod died {job.TRIES + 1} times without a result ({why or observed.job.failed}). Push again."
+
+
+def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, now: datetime) -> Plan:
+    if not report.ok:
+        status: dict[str, Any] = {"detected": report.detected or None}
+        phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
+        return _end(run, now, phase, report.reason or "Failed", report.message, status=status)
+    environment = observed.environment or next(iter(observed.environments), "")
+    if environment not in observed.environments:
+        words = f"The project goes to the environment {environment!r}, which {tenant} does not have."
+        return _end(run, now, "Failed", "EnvironmentMissing", words)
+    artefact = Artefact(
+        image=f"{report.image}@{report.digest}",
+        commit=run.spec.commit,
+        run=run.metadata.name,
+        runs_as_root=report.runs_as_root,
+    )
+    promotion = _promotion(run, tenant, environment, report, artefact, observed.app or run.spec.project)
+    space = namespace(tenant, environment)
+    status = {
+        "artefact": artefact.wire(),
+        "processes": [process.wire() for process in report.processes],
+        "releaseCommand": list(report.release_command),
+        "detected": report.detected or None,
+        "promotion": f"{space}/{run.metadata.name}",
+    }
+    words = f"Built {artefact.image.rpartition('@')[2][:19]} and promoted to {environment}."
+    return _end(run, now, "Succeeded", "Built", words, status=status, apply=(promotion,))
+
+
+def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, artefact: Artefact, app: str) -> Apply:
+    spec = PromotionSpec(
+        app=app,
+        artefact=artefact,
+        processes=report.processes,
+        release_command=report.release_command,
+        run=run.metadata.name,
+        sequence=run.spec.attempt,
+        author=run.spec.author,
+    )
+    manifest = Promotion.manifest(
+        run.metadata.name,
+        spec,
+        namespace(tenant, environment),
+        labels={TENANT: tenant, PROJECT: run.spec.project, RUN: run.metadata.name, MANAGED_BY: "roost"},
+        annotations={AUTHOR: run.spec.author},
+    )
+    return Apply(manifest, identity=DEPLOYER, create=True, owned=False)
+
+
+def _end(
+    run: Run,
+    now: datetime,
+    phase: str,
+    reason: str,
+    message: str,
+    actions: tuple[Action, ...] = (),
+    *,
+    status: dict[str, Any] | None = None,
+    apply: tuple[Apply, ...] = (),
+) -> Plan:
+    condition = ready(reason, message) if phase == "Succeeded" else not_ready(reason, message)
+    return Plan(
+        apply=apply,
+        actions=actions,
+        conditions=(condition,),
+        status={
+            "phase": phase,
+            "step": None,
+            "startedAt": run.status.started_at or timestamp(now),
+            "finishedAt": timestamp(now),
+            **(status or {}),
+        },
+        next_check=timedelta(seconds=1),
+    )
+
+
+def _remove(kind: str, name: str, uid: str, run: Run) -> Action:
+    where = {"kind": kind, "name": name, "uid": uid, "namespace": run.metadata.namespace or ""}
+    return Action("remove", f"{kind}/{name}/{uid}", where)
+
+
+def _stop(observed: Observed) -> tuple[Action, ...]:
+    """End the Job; its pod hears of it and stops the build."""
+    return () if observed.job is None or observed.job.deleting else (Action("stop", observed.job.uid),)
+
+
+def _ended(run: Run, observed: Observed, now: datetime) -> Plan:
+    """Nothing changes any more; the last run that ended looks after the builder, which goes when it has been idle."""
+    said = next((item for item in run.status.conditions if item.type == READY), None)
+    conditions = (Condition(READY, said.status, said.reason, said.message),) if said else ()
+    seen = observed.builder
+    last = run.status.finished_at == observed.last_ended and not observed.open_runs
+    if seen is None or seen.deleting or not last:
+        return Plan(conditions=conditions)
+    ended = datetime.fromisoformat(observed.last_ended.replace("Z", "+00:00"))
+    left = ended + timedelta(seconds=observed.platform.builder_idle_s) - now
+    if left > timedelta(0) and not seen.ended and seen.image == observed.platform.builder_image:
+        return Plan(conditions=conditions, next_check=left + timedelta(seconds=1))
+    return Plan(conditions=conditions, actions=(_remove("Pod", builder.NAME, seen.uid, run),))
