@@ -121,7 +121,6 @@ def options(node: Node) -> dict[str, str]:
         "identity-heartbeat-timeout": "30m0s",
         "synchronize-k8s-nodes": "true",
         "debug": "false",
-        "procfs": "/host/proc",
     }
 
 
@@ -226,14 +225,13 @@ def agent(node: Node, image: str) -> Manifest:
         resources=resources("50m", "256Mi", "1Gi"),
         volumeMounts=[
             mount("config", "/tmp/cilium/config-map", readOnly=True),
-            mount("bpf", "/sys/fs/bpf", mountPropagation="HostToContainer"),
+            mount("bpf", "/sys/fs/bpf"),
             mount("cgroup", CGROUP_ROOT),
             mount("run", "/var/run/cilium"),
             mount("netns", "/var/run/cilium/netns", mountPropagation="HostToContainer"),
             mount("cni", "/host/etc/cni/net.d"),
             mount("modules", "/lib/modules", readOnly=True),
             mount("lock", "/run/xtables.lock"),
-            mount("proc", "/host/proc", readOnly=True),
         ],
     )
     spec: Manifest = {
@@ -255,7 +253,6 @@ def agent(node: Node, image: str) -> Manifest:
             host_path("cni", "/etc/cni/net.d"),
             host_path("modules", "/lib/modules"),
             host_path("lock", "/run/xtables.lock", "FileOrCreate"),
-            host_path("proc", "/proc", "Directory"),
         ],
     }
     return {
@@ -276,7 +273,7 @@ def operator(node: Node, image: str) -> Manifest:
         "cilium-operator",
         image,
         command=["cilium-operator", "--config-dir=/tmp/cilium/config-map"],
-        env=_environment(node),
+        env=[*_environment(node), {"name": "GOPS_CONFIG_DIR", "value": "/tmp/gops"}],
         ports=[{"name": "health", "containerPort": 9234, "hostPort": 9234}],
         livenessProbe=http_probe("/healthz", "health", host="127.0.0.1", initialDelaySeconds=60, timeoutSeconds=3),
         readinessProbe=http_probe("/healthz", "health", host="127.0.0.1", periodSeconds=5, timeoutSeconds=3),
