@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from anyio import CancelScope
 
 from roost.kube.client import Client
 from roost.kube.errors import BadRequest, NotFound, RetryableError
@@ -212,4 +213,5 @@ class Tail:
             for task in tuple(self._tasks):
                 task.cancel()
             if self._tasks:
-                await asyncio.wait(tuple(self._tasks))
+                with CancelScope(shield=True):
+                    await asyncio.wait(tuple(self._tasks))

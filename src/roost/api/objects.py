@@ -97,10 +97,13 @@ class Collection:
         options: dict[str, Any] = {"propagationPolicy": "Background"}
         if seen:
             options["preconditions"] = {"resourceVersion": seen}
+        if dry_run:
+            # In the body: kube-apiserver reads no query parameters of a delete that has one.
+            options["dryRun"] = ["All"]
         scope = f"namespaces/{self.namespace}/" if self.namespace else ""
         path = f"apis/{GROUP}/{VERSION}/{scope}{self.kind.PLURAL}/{checked}"
         try:
-            await self.client.request("DELETE", path, options, {"dryRun": "All"} if dry_run else None)
+            await self.client.request("DELETE", path, options)
         except KubeError as error:
             raise from_kube(error, self.what(name)) from error
 
@@ -116,8 +119,9 @@ def version_of(if_match: str | None) -> str:
 
 
 def tagged(raw: Mapping[str, Any], status: int = 200) -> Response:
-    """An object as an answer, with its version as ETag."""
-    return json_response(shapes.shown(raw), status, {"ETag": f'"{raw["metadata"]["resourceVersion"]}"'})
+    """An object as an answer, with its version as ETag (a creation that was only tried has none)."""
+    version = raw["metadata"].get("resourceVersion")
+    return json_response(shapes.shown(raw), status, {"ETag": f'"{version}"'} if version else None)
 
 
 DryRun = Annotated[bool, Query(alias="dryRun", description="Check everything, keep nothing.")]

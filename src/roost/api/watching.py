@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from anyio import CancelScope
 from fastapi.sse import format_sse_event
 
 from roost.api.errors import from_kube
@@ -131,7 +132,9 @@ async def _follow(watched: Watched, position: str) -> AsyncGenerator[tuple[bytes
         finally:
             if pending is not None:
                 pending.cancel()
-                await asyncio.wait({pending})
+                # The server cancels again and again while a client has hung up; the source must end before it closes.
+                with CancelScope(shield=True):
+                    await asyncio.wait({pending})
 
 
 def _present(watched: Watched, happened: Event) -> tuple[bytes, str]:
