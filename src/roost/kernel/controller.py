@@ -27,12 +27,12 @@ class Controller:
         self._resource = resource
         self._primary = primary
         self._clock = clock
-        self._queue: Queue[Key] = Queue(clock.chance)
+        self.queue: Queue[Key] = Queue(clock.chance)
 
     def follow(self, informer: Informer, watch: Watch | None, origin: object = None) -> None:
         """Queue objects on what an informer tells: about the kind itself (None) or about another kind."""
         if watch is None:
-            informer.subscribe(lambda change: self._queue.add(key_of(change.new or change.old or {})), origin)
+            informer.subscribe(lambda change: self.queue.add(key_of(change.new or change.old or {})), origin)
             return
         informer.subscribe(self._handler(watch))
 
@@ -43,36 +43,36 @@ class Controller:
                 for _ in range(settings.workers):
                     group.create_task(self._work(reconciler, settings))
         finally:
-            self._queue.close()
+            self.queue.close()
 
     async def _work(self, reconciler: Reconciler, settings: Settings) -> None:
         while True:
-            key = await self._queue.get()
-            metrics.QUEUED.labels(self.name).set(len(self._queue))
+            key = await self.queue.get()
+            metrics.QUEUED.labels(self.name).set(len(self.queue))
             try:
                 await self._look(reconciler, key, settings.resync_s)
             finally:
-                self._queue.done(key)
+                self.queue.done(key)
 
     async def _look(self, reconciler: Reconciler, key: Key, resync_s: float) -> None:
         item = self._primary.store.get(key)
         if item is None:
-            self._queue.forget(key)
+            self.queue.forget(key)
             return
         annotations = item["metadata"].get("annotations") or {}
         structlog.contextvars.bind_contextvars(
             capability=self.name, object="/".join(part for part in key if part), request_id=annotations.get(REQUEST_ID)
         )
         with metrics.RECONCILE_S.labels(self.name).time():
-            result = await reconciler.reconcile(item, self._queue.failures(key))
+            result = await reconciler.reconcile(item, self.queue.failures(key))
         judgement = result.judgement
         metrics.RECONCILES.labels(self.name, "error" if judgement else "ok").inc()
         if judgement is not None and judgement.retry:
-            self._queue.retry(key, judgement.least_s)
+            self.queue.retry(key, judgement.least_s)
             return
-        self._queue.settle(key)
+        self.queue.settle(key)
         later_s = resync_s * (0.8 + 0.4 * self._clock.chance())
-        self._queue.add_after(key, later_s if result.after_s is None else min(result.after_s, later_s))
+        self.queue.add_after(key, later_s if result.after_s is None else min(result.after_s, later_s))
 
     def _handler(self, watch: Watch) -> Handler:
         find = self._finder(watch.owner)
@@ -81,7 +81,7 @@ class Controller:
             for item in (change.old, change.new):
                 if item is not None and _concerns(watch, item):
                     for key in find(item):
-                        self._queue.add(key)
+                        self.queue.add(key)
 
         return handle
 

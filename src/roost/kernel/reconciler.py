@@ -213,7 +213,10 @@ class Reconciler:
             await events.tell(self._means.client, told)
 
     def _context(self, item: Object) -> ActionContext:
-        return ActionContext(item, self._means.client, self._means.reader, self._settings, _request_id(item))
+        means = self._means
+        return ActionContext(
+            item, means.client, means.reader, self._settings, _request_id(item), note=means.reader.note
+        )
 
 
 def _request_id(item: Object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+import yaml
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError
@@ -47,7 +48,15 @@ def read_config(kubeconfig: str | None = None) -> SingleConfig:
     try:
         config = KubeConfig.from_file(Path(kubeconfig)) if kubeconfig else KubeConfig.from_env()
         single = config.get()
-    except (ConfigError, OSError, KeyError, TypeError) as error:
+    except (
+        ConfigError,
+        OSError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+        msgspec.ValidationError,
+    ) as error:
         raise ConfigRefused(f"There is no usable kubeconfig: {error}") from error
     if single is None:
         raise ConfigRefused("The kubeconfig names no current context.")
@@ -55,12 +64,18 @@ def read_config(kubeconfig: str | None = None) -> SingleConfig:
 
 
 class Transport:
-    """Sends requests. `agent` is the user agent: it stands in the audit log and tells the writers apart."""
+    """Sends requests. `agent` is the user agent: it stands in the audit log and tells the writers apart.
 
-    def __init__(self, config: SingleConfig, agent: str = "roost") -> None:
+    inner: what carries the requests instead of the network, for tests.
+    """
+
+    def __init__(
+        self, config: SingleConfig, agent: str = "roost", inner: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
         parameters = _Parameters(
             timeout=httpx2.Timeout(TIMEOUT_S),
             trust_env=False,
+            transport=inner,  # type: ignore[arg-type]  # lightkube names the base class of the other kind.
             headers={"User-Agent": agent, "Accept": "application/json"},
         )
         self._lightkube: Any = GenericAsyncClient(parameters, config)

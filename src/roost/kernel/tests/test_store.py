@@ -1,0 +1,105 @@
+"""The cache: indexes hold, and an older version never replaces a newer one."""
+
+from typing import Any
+
+import pytest
+
+from roost.kernel.selector import contains, matches, parse
+from roost.kernel.store import OWNER_UID, Store
+
+
+def item(name: str, version: int, namespace: str = "a", **labels: str) -> dict[str, Any]:
+    """An object; its uid is its name."""
+    named = {key.replace("_", "-"): value for key, value in labels.items()}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": name,
+            "resourceVersion": str(version),
+            "labels": named,
+            "managedFields": [{}],
+        }
+    }
+
+
+def test_an_older_version_is_ignored() -> None:
+    store = Store()
+    assert store.put(item("x", 5)) is not None
+    assert store.put(item("x", 4)) is None and store.put(item("x", 5)) is None
+    change = store.put(item("x", 6))
+    assert change is not None and change.old is not None and change.new is not None
+    assert "managedFields" not in change.new["metadata"]
+
+
+def test_a_deletion_outlives_late_news() -> None:
+    store = Store()
+    store.put(item("x", 5))
+    assert store.remove(("a", "x"), 7) is not None
+    assert store.put(item("x", 6)) is None
+    assert store.put(item("x", 8)) is not None
+    assert store.remove(("a", "x"), 7) is None, "a new object of that name stands"
+
+
+def test_a_list_replaces_what_it_knows_about() -> None:
+    store = Store()
+    store.put(item("old", 3))
+    store.put(item("kept", 3))
+    store.put(item("newer", 12))
+    changes = store.replace([item("kept", 3), item("came", 9)], 10)
+    assert sorted(((change.new or change.old or {})["metadata"]["name"]) for change in changes) == ["came", "old"]
+    assert [found["metadata"]["name"] for found in store.list()] == ["came", "kept", "newer"]
+
+
+def test_indexes_follow() -> None:
+    store = Store()
+    child = item("child", 1)
+    child["metadata"]["labels"] = {OWNER_UID: "parent"}
+    child["metadata"]["ownerReferences"] = [{"uid": "other"}]
+    store.put(child)
+    assert [found["metadata"]["name"] for found in store.owned_by("parent")] == ["child"]
+    assert [found["metadata"]["name"] for found in store.owned_by("other")] == ["child"]
+    store.put(item("child", 2))
+    assert not list(store.owned_by("parent")) and store.by_uid("child") is not None
+    store.put(item("far", 3, "b", tier="web"))
+    assert [found["metadata"]["name"] for found in store.list("b")] == ["far"]
+    assert store.list(labels="tier in (web, worker)") == store.list("b")
+    store.remove(("b", "far"), 4)
+    assert store.list("b") == [] and store.by_uid("far") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "no"),
+    [
+        ("a=b", {"a": "b"}, {"a": "c"}),
+        ("a==b,c", {"a": "b", "c": ""}, {"a": "b"}),
+        ("a!=b", {}, {"a": "b"}),
+        ("!a", {"b": ""}, {"a": ""}),
+        ("a in (x,y),b notin (z)", {"a": "y", "b": "x"}, {"a": "y", "b": "z"}),
+        ("", {}, None),
+    ],
+)
+def test_selectors_match(text: str, yes: dict[str, str], no: dict[str, str] | None) -> None:
+    assert matches(text, yes)
+    assert no is None or not matches(text, no)
+
+
+def test_a_selector_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no label selector"):
+        parse("a b")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "wanted"),
+    [
+        ("", "a=b", True),
+        ("a", "a=b,c=d", True),
+        ("a", "c=d", False),
+        ("a in (x,y)", "a=x", True),
+        ("a=x", "a in (x,y)", False),
+        ("a=b", "", False),
+        ("a!=b", "a=c", False),
+    ],
+)
+def test_a_cache_knows_what_it_surely_holds(wide: str, narrow: str, wanted: bool) -> None:
+    assert contains(wide, narrow) is wanted
