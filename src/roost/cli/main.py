@@ -104,13 +104,15 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], directory: Pat
     return result if isinstance(result, int) else 0
 
 
-def _heed_interrupts() -> None:
+def _heed_interrupts(at_once: bool) -> None:
     """Make Ctrl-C end the process at once, also where the caller had it ignored and while C code is waiting.
 
     Python runs a signal's handler only between two of its own steps: a resolver that does not answer would hold it up
     for half a minute. A thread is woken by the signal itself and ends the process if that did not.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not at_once:
+        return
     woken, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -138,7 +140,8 @@ def _end_late(woken: int, terminal: list[Any] | None) -> None:
 
 def main() -> None:
     """The process."""
-    _heed_interrupts()
+    # The commands of the machine's cluster put things back when they are interrupted, which may take a while.
+    _heed_interrupts(at_once=sys.argv[1:2] != ["node"])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

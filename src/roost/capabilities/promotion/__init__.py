@@ -7,4 +7,5 @@ capability = Capability(
     resource="roost.model.kinds.delivery:Promotion",
     observe="roost.capabilities.promotion.observe:observe",
     plan="roost.capabilities.promotion.plan:plan",
+    commands="roost.capabilities.promotion.commands:commands",
 )

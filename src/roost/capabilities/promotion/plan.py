@@ -122,7 +122,7 @@ def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
         return _final("Superseded", not_ready(verdict.reason, verdict.message))
     hold = observed.app.hold if observed.app is not None else ""
     if hold and promotion.spec.sequence > 0:
-        message = f"Automatic promotion pauses: {hold} Take it up again with `roost app resume {promotion.spec.app}`."
+        message = f"Automatic promotion pauses: {hold} Take it up again with `roost resume -a {promotion.spec.app}`."
         return Plan(conditions=(not_ready("Held", message),), status={"phase": "Pending"}, next_check=HELD)
     return Plan(
         apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),

@@ -89,6 +89,7 @@ class FakeApi:
     calls: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
     failures: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     settles: bool = True  # Whether a change of the App serves at once.
+    promoted: dict[str, Any] = field(default_factory=dict)  # The status that promotions get.
     hold: bool = False
     breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
     later: list[dict[str, str]] = field(default_factory=list)
@@ -188,8 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._tokens(method)
         if path.startswith(APP + "/"):
             return self._app(method, path.removeprefix(APP + "/"), body)
-        if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps"):
-            made = {"metadata": meta(body["metadata"]["name"]), "spec": body["spec"], "status": {"conditions": ready()}}
+        if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps", "promotions"):
+            status = {"conditions": ready()} | (api.promoted if path.endswith("/promotions") else {})
+            made = {"metadata": meta(body["metadata"]["name"]), "spec": body["spec"], "status": status}
             api.objects[f"{path}/{body['metadata']['name']}"] = made
             return 201, made
         if method == "GET" and path not in api.objects:

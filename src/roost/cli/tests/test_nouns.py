@@ -3,7 +3,7 @@
 import json
 
 from roost.cli.tests.conftest import Roost
-from roost.cli.tests.fake_api import APP, ENV, IMAGE, MOMENT, meta, release
+from roost.cli.tests.fake_api import APP, ENV, IMAGE, MOMENT, OTHER_IMAGE, meta, ready, release
 
 
 def test_releases_come_newest_first(roost: Roost) -> None:
@@ -169,3 +169,30 @@ def test_eject_of_what_cannot_be_built_says_what_is_missing(roost: Roost) -> Non
     said = roost("project", "eject")
     assert said.code == 7
     assert "Why:" in said.err
+
+
+def test_promote_brings_the_serving_image_into_the_next_environment(roost: Roost) -> None:
+    prod = ENV.replace("/dev", "/prod")
+    roost.api.objects[f"{prod}/apps/shop"] = roost.api.objects[APP]
+    roost.api.promoted = {"phase": "Applied", "release": "shop-v2"}
+    assert roost("promote", "--to", "prod").code == 2
+    said = roost("promote", "--to", "prod", "--yes")
+    assert said.code == 0, said.err
+    (body,) = roost.api.asked("POST", f"{prod}/promotions")
+    assert body["spec"]["artefact"] == {"image": OTHER_IMAGE}
+    assert body["spec"]["sequence"] == 0
+    assert body["spec"]["sourceEnvironment"] == "dev"
+    assert "acme/prod/shop" in said.err
+
+
+def test_promote_that_is_refused_says_why_and_exits_with_7(roost: Roost) -> None:
+    roost.api.objects[f"{ENV.replace('/dev', '/prod')}/apps/shop"] = roost.api.objects[APP]
+    roost.api.promoted = {"phase": "Refused", "conditions": ready("False", "ForeignImage", "It is not yours.")}
+    said = roost("promote", "--to", "prod", "--yes")
+    assert said.code == 7
+    assert "It is not yours." in said.err
+
+
+def test_promote_of_what_does_not_serve(roost: Roost) -> None:
+    del roost.api.objects[APP]["status"]["live"]
+    assert roost("promote", "--to", "prod", "--yes").code == 5

@@ -85,6 +85,11 @@ class Session:
         names = [str(item["name"]) for item in spec.get("environments", ())]
         return self._only(names, tr("environment"), "-e")
 
+    def move(self, env: str) -> None:
+        """Go on in another environment of the same tenant."""
+        self.choose("env", env)
+        self.__dict__.pop("env", None)
+
     @property
     def app(self) -> str:
         """The application: -a, roost.yaml, ROOST_APP."""
