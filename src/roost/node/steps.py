@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import yaml
 
-from roost.capabilities.tenant import roles, walls
+from roost.capabilities.tenant import admission, roles, walls
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import (
     bases,
@@ -126,7 +126,7 @@ def tail(name: str, lines: int = 8) -> str:
 def preload_images(run: Run) -> str:
     """Images into containerd."""
     assert run.images is not None
-    done = install.preload(run.images.images.values())
+    done = install.preload(image for image in run.images.images.values() if not image.offered)
     return f"{len(done)} imported" if done else ""
 
 
@@ -179,7 +179,7 @@ def apply_platform(run: Run) -> str:
         [
             *roles.cluster_roles(),
             *roles.system_bindings(),
-            *platform.rights(),
+            *admission.policies(run.node.domain),
             *registry.everything(run.image("registry"), run.node.name, str(REGISTRY_DATA), run.trust.registry_files),
             *gateway.everything(run.node, run.image("traefik")),
             *platform.everything(run.platform),

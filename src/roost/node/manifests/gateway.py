@@ -58,6 +58,9 @@ def arguments(node: Node) -> list[str]:
         "global.sendanonymoususage": "false",
         "entrypoints.web.address": ":80",
         "entrypoints.websecure.address": ":443",
+        # X_Forwarded_For must not pass for X-Forwarded-For behind a server that treats them alike.
+        "entrypoints.web.http.aliasheadersstrategy": "delete",
+        "entrypoints.websecure.http.aliasheadersstrategy": "delete",
         "entrypoints.health.address": f"127.0.0.1:{HEALTH_PORT}",
         "ping": "true",
         "ping.entrypoint": "health",

@@ -9,7 +9,6 @@ from roost.node.manifests import gateway, registry
 from roost.node.manifests.common import (
     CRITICAL,
     Manifest,
-    binding,
     container,
     deployment,
     disruption_budget,
@@ -20,8 +19,6 @@ from roost.node.manifests.common import (
     namespace,
     pod_template,
     resources,
-    role,
-    rule,
     selector,
     service,
     service_account,
@@ -188,15 +185,3 @@ def git(platform: Platform) -> list[Manifest]:
 def everything(platform: Platform) -> list[Manifest]:
     """All of it; CRDs, roles and Secrets must be there."""
     return [*controller(platform), *api(platform), *git(platform)]
-
-
-def rights() -> list[Manifest]:
-    """What the git server may do: see Projects, make their Runs, follow what becomes of them and what they print."""
-    rules = [
-        rule("roost.dev", "projects apps releases promotions", "get"),
-        rule("roost.dev", "runs", "get list watch create"),
-        rule("roost.dev", "projects/finalizers", "update"),
-        rule("-", "pods", "get list"),
-        rule("-", "pods/log", "get"),
-    ]
-    return [role(GIT, rules), binding(GIT, "ClusterRole", (HERE, GIT))]

@@ -26,7 +26,6 @@ def everything() -> list[dict[str, Any]]:
         *dns.everything("roost.internal/coredns:1"),
         *metrics_server.everything("roost.internal/metrics-server:1"),
         *platform.namespaces(),
-        *platform.rights(),
         *registry.everything("roost.internal/registry:1", "node-a", "/r", {"jwks.json": "{}", "node-ca.crt": ""}),
         *gateway.everything(NODE, "roost.internal/traefik:1"),
         *platform.everything(PLATFORM),
