@@ -26,8 +26,8 @@ from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
 from roost.builds.narrate import INDENT, Narrator
 from roost.builds.registry import Registry, RegistryFailed
-from roost.builds.task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
 from roost.model.build_report import BuildReport
+from roost.model.build_task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
 from roost.model.kinds.app import Process
 
 BUILDER_TRIES = 20  # A builder that died is started anew within some seconds.
@@ -194,9 +194,9 @@ def fetch(task: Task, bench: Bench) -> Path:
         ["git", "fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", url, task.commit],
         ["git", "checkout", "--quiet", "--force", "--detach", task.commit],
     ):
-        process = _run(bench, command, environment, root)
-        error = process.stderr.read()[-1000:] if process.stderr else ""
-        if process.wait():
+        with _run(bench, command, environment, root) as process:
+            error = process.stderr.read()[-1000:] if process.stderr else ""
+        if process.returncode:
             _check_time(bench, task)
             raise BuilderLost(f"git {command[1]} failed: {error.strip()}")
     shutil.rmtree(root / ".git")
@@ -212,11 +212,11 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
         metadata = bench.work / "metadata.json"
         metadata.unlink(missing_ok=True)
         environment = {"DOCKER_CONFIG": str(bench.credentials), "BUILDKIT_HOST": task.builder}
-        process = _run(bench, [*command.argv, f"--metadata-file={metadata}"], environment, bench.work)
-        for line in process.stderr or ():
-            for told in narrator.feed(line):
-                bench.say(told)
-        if process.wait() == 0:
+        with _run(bench, [*command.argv, f"--metadata-file={metadata}"], environment, bench.work) as process:
+            for line in process.stderr or ():
+                for told in narrator.feed(line):
+                    bench.say(told)
+        if process.returncode == 0:
             return str(json.loads(metadata.read_text())["containerimage.digest"])
         _check_time(bench, task)
         if not narrator.lost:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from roost.builds.task import BASES, DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
 from roost.capabilities.run.manifests.job import TRUST_MAP
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
+from roost.model.build_task import BASES, DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
 from roost.model.errors import Waiting
 from roost.model.kinds.delivery import Project
 from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, SYSTEM_NAMESPACE, TENANT, namespace

@@ -9,11 +9,11 @@ whose name is the run's and whose sequence is the number of the move: doing it t
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.builds.task import Task
 from roost.capabilities.run.manifests import builder, job
 from roost.capabilities.run.model import Observed
 from roost.model import build_report
 from roost.model.build_report import BuildReport
+from roost.model.build_task import Task
 from roost.model.conditions import READY, Condition, not_ready, ready, timestamp
 from roost.model.kinds.app import Artefact
 from roost.model.kinds.delivery import Promotion, PromotionSpec, Run
@@ -31,18 +31,18 @@ def plan(run: Run, observed: Observed, now: datetime) -> Plan:
     if run.status.phase in ENDED:
         return _ended(run, observed, now)
     if names is None:
-        return _end(run, now, "Failed", "NoTenant", "A run belongs into the build namespace of a tenant.")
+        return _end(run, now, ("Failed", "NoTenant", "A run belongs into the build namespace of a tenant."))
     if run.spec.cancel or not observed.project_exists:
         words = "The run was cancelled." if run.spec.cancel else "The project was deleted."
-        return _end(run, now, "Cancelled", "Cancelled", words, _stop(observed))
+        return _end(run, now, ("Cancelled", "Cancelled", words), _stop(observed))
     report = build_report.read(observed.pod.message) if observed.pod and observed.pod.ended else None
     if report is not None:
         return _reported(run, names[0], report, observed, now)
     if observed.job is not None and observed.job.failed:
-        return _end(run, now, "Failed", "PodDied", _died(observed))
+        return _end(run, now, ("Failed", "PodDied", _died(observed)))
     if observed.missing_secrets:
         words = f"The project names build secrets that do not exist: {', '.join(observed.missing_secrets)}."
-        return _end(run, now, "Failed", "SecretMissing", words, _stop(observed))
+        return _end(run, now, ("Failed", "SecretMissing", words), _stop(observed))
     before = _before(run, observed)
     if observed.job is None and before >= AT_ONCE:
         return Plan(
@@ -133,11 +133,11 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
     if not report.ok:
         status: dict[str, Any] = {"detected": report.detected or None}
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
-        return _end(run, now, phase, report.reason or "Failed", report.message, status=status)
+        return _end(run, now, (phase, report.reason or "Failed", report.message), status=status)
     environment = observed.environment or next(iter(observed.environments), "")
     if environment not in observed.environments:
         words = f"The project goes to the environment {environment!r}, which {tenant} does not have."
-        return _end(run, now, "Failed", "EnvironmentMissing", words)
+        return _end(run, now, ("Failed", "EnvironmentMissing", words))
     artefact = Artefact(
         image=f"{report.image}@{report.digest}",
         commit=run.spec.commit,
@@ -154,7 +154,7 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         "promotion": f"{space}/{run.metadata.name}",
     }
     words = f"Built {artefact.image.rpartition('@')[2][:19]} and promoted to {environment}."
-    return _end(run, now, "Succeeded", "Built", words, status=status, apply=(promotion,))
+    return _end(run, now, ("Succeeded", "Built", words), status=status, apply=(promotion,))
 
 
 def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, artefact: Artefact, app: str) -> Apply:
@@ -180,14 +180,14 @@ def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, art
 def _end(
     run: Run,
     now: datetime,
-    phase: str,
-    reason: str,
-    message: str,
+    how: tuple[str, str, str],
     actions: tuple[Action, ...] = (),
     *,
     status: dict[str, Any] | None = None,
     apply: tuple[Apply, ...] = (),
 ) -> Plan:
+    """The end. `how`: phase, reason, message."""
+    phase, reason, message = how
     condition = ready(reason, message) if phase == "Succeeded" else not_ready(reason, message)
     return Plan(
         apply=apply,

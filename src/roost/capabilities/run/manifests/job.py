@@ -6,7 +6,7 @@ for an hour, so that their log can be read.
 
 from typing import Any, Final
 
-from roost.builds.task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
+from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
 from roost.model.kinds.delivery import Run
 from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PROJECT, RUN, TENANT, namespace
 

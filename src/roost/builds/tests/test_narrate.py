@@ -1,0 +1,76 @@
+"""BuildKit's progress as lines for people, and its failures as reasons."""
+
+import base64
+import json
+
+from roost.builds.narrate import Narrator, clean
+
+FLAGS = "--mount=type=secret,id=roost-trust,target=/run/roost/bundle.crt "
+
+
+def vertex(name: str, digest: str = "d", **more: object) -> str:
+    return json.dumps({"vertexes": [{"digest": digest, "name": name, "started": "x", **more}]})
+
+
+def log(text: str, digest: str = "d") -> str:
+    return json.dumps({"logs": [{"vertex": digest, "data": base64.b64encode(text.encode()).decode()}]})
+
+
+def told(narrator: Narrator, *lines: str) -> list[str]:
+    return [out for line in lines for out in narrator.feed(line)]
+
+
+def test_steps_and_their_output_are_told_once_and_plumbing_is_not() -> None:
+    lines = told(
+        Narrator(FLAGS),
+        vertex("[internal] load build definition", "a"),
+        vertex(f"[2/3] RUN {FLAGS}pip  install flask"),
+        vertex(f"[2/3] RUN {FLAGS}pip  install flask", completed="x"),
+        log("Collecting fl"),
+        log("ask\n\x1b[32mdone\x1b[0m\nhalf"),
+        vertex("[3/3] COPY . .", "c", cached=True),
+        vertex("exporting to image", "e"),
+    )
+    assert [line.strip() for line in lines] == [
+        "[2/3] RUN pip install flask",
+        "Collecting flask",
+        "done",
+        "[3/3] COPY . . (cached)",
+        "Pushing the image",
+    ]
+
+
+def test_a_failure_names_the_line_and_what_the_program_said() -> None:
+    narrator = Narrator(FLAGS)
+    told(
+        narrator,
+        vertex(f"[2/3] RUN {FLAGS}pip install flsk"),
+        log("Collecting flsk\nERROR: No matching distribution found for flsk\nbye\n"),
+        vertex("[2/3]", error='process "/bin/sh -c pip install flsk" did not complete successfully: exit code: 1'),
+        "Containerfile:3",
+        "--------------------",
+        "   2 |     WORKDIR /app",
+        f"   3 | >>> RUN {FLAGS}pip install flsk",
+        "--------------------",
+        "error: failed to solve: process did not complete successfully: exit code: 1",
+    )
+    assert not narrator.lost
+    assert narrator.failure(own=True) == (
+        "Line 3 of the Containerfile (`RUN pip install flsk`) failed: exit code 1."
+        " ERROR: No matching distribution found for flsk"
+    )
+    assert "that Roost wrote" in narrator.failure(own=False)
+
+
+def test_a_lost_builder_is_known() -> None:
+    narrator = Narrator()
+    told(narrator, "error: failed to list workers: Unavailable: connection error: connection refused")
+    assert narrator.lost
+    assert "connection refused" in narrator.failure(own=True)
+    assert Narrator().failure(own=True) == "The build failed: buildctl said nothing"
+
+
+def test_strange_lines_do_no_harm() -> None:
+    narrator = Narrator()
+    assert told(narrator, "{", "{}", "[]", json.dumps({"logs": [{"data": "%"}], "vertexes": None}), "") == []
+    assert clean("50%\r100%\x07") == "100%"

@@ -1,0 +1,110 @@
+"""The plans of Runs: golden cases, and what must hold whatever the case."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from roost.capabilities.run import actions, capability
+from roost.capabilities.run.observe import read_builder, read_job, read_pod
+from roost.kernel import golden
+from roost.surface import fetch_token
+from roost.surface.registry import new_key
+
+FOLDER = Path(__file__).parent.parent
+CASES = golden.cases(FOLDER)
+FINAL = ("Succeeded", "Failed", "Cancelled")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
+def test_golden(case: Path) -> None:
+    golden.check(capability, case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
+def test_nothing_is_owned_so_that_logs_outlive_the_run(case: Path) -> None:
+    assert not any(item.owned for item in golden.run(capability, case).apply)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
+def test_a_promotion_comes_with_success_and_only_then(case: Path) -> None:
+    plan = golden.run(capability, case)
+    promoted = [item for item in plan.apply if item.manifest["kind"] == "Promotion"]
+    assert bool(promoted) == (plan.status.get("phase") == "Succeeded")
+    assert all((item.identity, item.create) == ("deployer", True) for item in promoted)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
+def test_what_ended_starts_nothing(case: Path) -> None:
+    plan = golden.run(capability, case)
+    if plan.status.get("phase") in FINAL or case.name.startswith("ended"):
+        assert not [item for item in plan.apply if item.manifest["kind"] in ("Pod", "Job")]
+
+
+def test_the_pods_have_no_token_and_only_the_builder_a_privilege_in_its_user_namespace() -> None:
+    plan = golden.run(capability, FOLDER / "tests" / "cases" / "first")
+    specs = {
+        item.manifest["kind"]: item.manifest["spec"].get("template", {}).get("spec") or item.manifest["spec"]
+        for item in plan.apply
+        if item.manifest["kind"] in ("Pod", "Job")
+    }
+    assert all(spec["automountServiceAccountToken"] is False for spec in specs.values())
+    assert specs["Pod"]["hostUsers"] is False
+    (step,) = specs["Job"]["containers"]
+    assert step["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert specs["Job"]["securityContext"]["runAsNonRoot"] is True
+    assert "token" not in yaml.safe_dump(step["env"]).lower()
+
+
+def test_a_run_may_push_to_its_own_project_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = new_key()
+    (tmp_path / "key.pem").write_bytes(key)
+    (tmp_path / "token").write_text("shared secret\n")
+    monkeypatch.setattr(actions, "REGISTRY_KEY", tmp_path / "key.pem")
+    monkeypatch.setattr(actions, "GIT_SECRET", tmp_path / "token")
+    now = datetime.now(UTC)
+    run = {"metadata": {"name": "hello-1-x"}, "spec": {"project": "hello"}}
+    data = actions.secret_data(run, "registry:5000", ("acme", ["hello", "tools"]), now, timedelta(minutes=10))
+    assert json.loads(data["config.json"])["auths"]["registry:5000"]["registrytoken"] == data["registry"]
+    assert fetch_token.opens("shared secret", data["fetch"], "acme", "hello", now)
+    claims = jwt.decode(data["registry"], ECKey.import_key(key), algorithms=["ES256"]).claims
+    assert {item["name"]: item["actions"] for item in claims["access"]} == {
+        "base/debian": ["pull"],
+        "base/python": ["pull"],
+        "acme/tools": ["pull"],
+        "acme/hello": ["pull", "push"],
+    }
+
+
+def test_the_newest_pod_speaks_for_the_run() -> None:
+    old = {"metadata": {"name": "a", "creationTimestamp": "2026-11-28T11:00:00Z"}, "status": {"phase": "Failed"}}
+    said = {"state": {"terminated": {"message": "{}", "reason": "Completed"}}}
+    new = {
+        "metadata": {"name": "b", "creationTimestamp": "2026-11-28T11:01:00Z"},
+        "status": {"phase": "Succeeded", "containerStatuses": [said]},
+    }
+    seen = read_pod([new, old])
+    assert seen is not None and seen.ended and seen.message == "{}"
+    waiting = {"state": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}}}
+    stuck = {**new, "status": {"phase": "Pending", "containerStatuses": [waiting]}}
+    seen = read_pod([stuck])
+    assert seen is not None and not seen.started and seen.reason == "ErrImageNeverPull: not present"
+    assert read_pod([]) is None
+
+
+def test_a_job_and_a_builder_are_read() -> None:
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
+    job = read_job({"metadata": {"uid": "u"}, "status": {"conditions": [failed]}})
+    assert job is not None and job.failed == "BackoffLimitExceeded" and not job.complete
+    pod = {
+        "metadata": {"uid": "u", "deletionTimestamp": "x"},
+        "spec": {"containers": [{"image": "i"}]},
+        "status": {"phase": "Failed"},
+    }
+    builder = read_builder(pod)
+    assert builder is not None and builder.ended and builder.deleting
+    assert read_job(None) is None and read_builder(None) is None
