@@ -155,7 +155,7 @@ def start() -> ApiServer:
     programs = _engine()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     (folder / "owner").write_text(str(os.getpid()))
-    port, clients, peers = _free_ports(3)
+    port, clients, peers = free_ports(3)
     server = ApiServer(folder, f"https://127.0.0.1:{port}", secrets.token_hex(16), folder / "ca.crt")
     _credentials(server)
     server.commands = {
@@ -255,6 +255,7 @@ def _kube_apiserver(program: Path, folder: Path, port: int, etcd: int) -> list[s
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.0.0.0/24",
         "--authorization-mode=Node,RBAC",
+        "--allow-privileged=true",
         "--anonymous-auth=false",
         f"--enable-admission-plugins={ADMISSION}",
         f"--audit-policy-file={folder}/audit.yaml",
@@ -265,7 +266,8 @@ def _kube_apiserver(program: Path, folder: Path, port: int, etcd: int) -> list[s
     ]
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports of the loopback interface that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [item.getsockname()[1] for item in sockets]
     for item in sockets:

@@ -1,7 +1,8 @@
 """The process roost-controller: every reconciler, under one Lease. `python -m roost.mains.controller`
 
-Two replicas run; one leads. SIGTERM ends it gracefully and gives the Lease back. Losing the Lease, or a bug that
-breaks the runtime, ends the process: whoever started it starts it again.
+Two replicas run; one leads. SIGTERM ends it gracefully and gives the Lease back. Who loses the Lease drops everything
+and stands by again, with caches that are filled anew. A bug that breaks the runtime ends the process: whoever started
+it starts it again.
 """
 
 import asyncio
@@ -26,14 +27,10 @@ LEASE = "roost-controller"
 
 
 async def run(settings: Settings, client: Client) -> None:
-    """Lead when it can be had, and reconcile. Returns after SIGTERM or SIGINT; LeadershipLost when another leads."""
+    """Lead when it can be had, and reconcile. Returns after SIGTERM or SIGINT."""
     identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
-    clock = SystemClock()
-    runtime = Runtime(client, capabilities(), settings, clock)
-    election = Election(client, SYSTEM_NAMESPACE, LEASE, identity, clock)
-    times = LeaseTimes(settings.lease_duration_s, settings.lease_renew_s)
     server = await health.serve(settings.metrics, lambda: True)
-    work = asyncio.ensure_future(election.run(runtime.run, times))
+    work = asyncio.ensure_future(_lead(settings, client, identity))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
@@ -46,8 +43,19 @@ async def run(settings: Settings, client: Client) -> None:
         await client.close()
 
 
+async def _lead(settings: Settings, client: Client, identity: str) -> None:
+    clock = SystemClock()
+    times = LeaseTimes(settings.lease_duration_s, settings.lease_renew_s)
+    while True:
+        runtime = Runtime(client, capabilities(), settings, clock)
+        try:
+            await Election(client, SYSTEM_NAMESPACE, LEASE, identity, clock).run(runtime.run, times)
+        except LeadershipLost as error:
+            structlog.get_logger("roost.mains.controller").error("Leadership is lost: standing by.", error=str(error))
+
+
 def main() -> int:
-    """0 after a signal, 1 after losing the Lease, 2 when settings or the cluster cannot be read."""
+    """0 after a signal, 2 when settings or the cluster cannot be read."""
     logs.configure(os.environ.get("ROOST_LOG_LEVEL", "INFO"))
     log = structlog.get_logger("roost.mains.controller")
     try:
@@ -56,11 +64,7 @@ def main() -> int:
     except (SettingRefused, ConfigRefused) as error:
         log.error(str(error))
         return 2
-    try:
-        asyncio.run(run(settings, client))
-    except LeadershipLost as error:
-        log.error("Leadership is lost: ending.", error=str(error))
-        return 1
+    asyncio.run(run(settings, client))
     return 0
 
 
