@@ -16,13 +16,14 @@ KEEP_S: Final = 3600
 TRIES: Final = 3
 
 
-def _mounts() -> list[dict[str, Any]]:
+def _mounts(run: Run) -> list[dict[str, Any]]:
+    secrets = [{"name": "secrets", "mountPath": "/run/roost/secrets", "readOnly": True}]
     return [
         {"name": "work", "mountPath": WORK},
         {"name": "scratch", "mountPath": "/tmp"},
         {"name": "trust", "mountPath": TRUST, "readOnly": True},
         {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True},
-        {"name": "secrets", "mountPath": "/run/roost/secrets", "readOnly": True},
+        *(secrets if run.spec.build.secrets else []),
     ]
 
 
@@ -30,12 +31,13 @@ def _volumes(run: Run) -> list[dict[str, Any]]:
     named = [
         {"secret": {"name": name, "items": [{"key": "value", "path": name}]}} for name in sorted(run.spec.build.secrets)
     ]
+    secrets = [{"name": "secrets", "projected": {"defaultMode": 0o440, "sources": named}}]
     return [
         {"name": "work", "emptyDir": {"sizeLimit": "4Gi"}},
         {"name": "scratch", "emptyDir": {"sizeLimit": "256Mi"}},
         {"name": "trust", "configMap": {"name": TRUST_MAP}},
         {"name": "credentials", "secret": {"secretName": run.metadata.name, "defaultMode": 0o440}},
-        {"name": "secrets", "projected": {"defaultMode": 0o440, "sources": named}},
+        *(secrets if named else []),
     ]
 
 
@@ -59,7 +61,7 @@ def _pod(run: Run, image: str, task: Task) -> dict[str, Any]:
             "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "100Mi"},
             "limits": {"memory": "512Mi", "ephemeral-storage": "5Gi"},
         },
-        "volumeMounts": _mounts(),
+        "volumeMounts": _mounts(run),
     }
     return {
         "automountServiceAccountToken": False,
