@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from roost.builds.step import Bench, BuilderLost, carry_out
-from roost.builds.task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
+from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
 
 
 def _say(line: str) -> None:
