@@ -1,6 +1,6 @@
 """`roost tenant`: teams, their environments and members."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import click
@@ -176,8 +176,19 @@ def member_add(session: Session, tenant: str, person: str, role: str, envs: tupl
     entry: dict[str, Any] = {"person": person, "role": role}
     if envs:
         entry["environments"] = list(envs)
-    _change(session, tenant, lambda members: [item for item in members if item["person"] != person] + [entry])
+    _change(session, tenant, lambda members: [*_beside(members, person, envs), entry])
     out.say(tr("{person} is {role} of {tenant}.", person=person, role=role, tenant=tenant))
+
+
+def _beside(members: list[Any], person: str, envs: tuple[str, ...]) -> Iterator[Any]:
+    """What stays when the person gets a role in these environments (none: in all): other people, other environments."""
+    for item in members:
+        if item["person"] != person:
+            yield item
+            continue
+        left = [env for env in item.get("environments") or () if env not in envs]
+        if envs and left:
+            yield {**item, "environments": left}
 
 
 @member.command("remove")

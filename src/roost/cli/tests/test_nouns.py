@@ -116,6 +116,14 @@ def test_adding_a_member_keeps_the_others_and_never_writes_over_somebody_elses_c
         {"person": "mei", "role": "owner"},
         {"person": "lin", "role": "viewer", "environments": ["dev"]},
     ]
+    assert roost("tenant", "member", "add", "acme", "lin", "--role", "developer", "--env", "prod").code == 0
+    assert [item["role"] for item in roost.api.objects["/v1/tenants/acme"]["spec"]["members"]] == [
+        "owner",
+        "viewer",
+        "developer",
+    ]
+    assert roost("tenant", "member", "add", "acme", "lin", "--role", "approver").code == 0
+    assert [item["role"] for item in roost.api.objects["/v1/tenants/acme"]["spec"]["members"]] == ["owner", "approver"]
     assert roost("tenant", "member", "remove", "acme", "mei").code == 0
     assert roost("tenant", "member", "remove", "acme", "nobody").code == 3
 

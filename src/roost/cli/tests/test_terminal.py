@@ -205,3 +205,31 @@ def test_a_reader_that_leaves_gets_no_traceback(terminal: Terminal) -> None:
     )
     assert done.stderr == ""
     assert done.stdout.startswith("web.x7k2p | x")
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("roost rollb", "plain,rollback"),
+        ("roost tenant mem", "plain,member"),
+        ("roost status -t ", "plain,acme"),
+        ("roost status -e d", "plain,dev"),
+        ("roost status -a s", "plain,shop"),
+        ("roost status -a x", ""),
+    ],
+)
+def test_tab_completes_commands_and_names(terminal: Terminal, words: str, found: str) -> None:
+    environment = {"HOME": str(terminal.directory), "ROOST_SERVER": terminal.api.url, "ROOST_TOKEN": TOKEN}
+    environment |= {"_ROOST_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-m", "roost.cli.main"]
+    done = subprocess.run(command, env=environment, cwd=terminal.directory, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == found
+    assert done.stderr == ""
+
+
+def test_tab_is_silent_where_the_api_is_away(terminal: Terminal) -> None:
+    environment = {"HOME": str(terminal.directory), "ROOST_SERVER": "http://127.0.0.1:9", "ROOST_TOKEN": TOKEN}
+    environment |= {"_ROOST_COMPLETE": "bash_complete", "COMP_WORDS": "roost status -t ", "COMP_CWORD": "3"}
+    command = [sys.executable, "-m", "roost.cli.main"]
+    done = subprocess.run(command, env=environment, cwd=terminal.directory, capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("", "")

@@ -72,8 +72,7 @@ class Session:
         given = self._given("tenant")
         if given:
             return given
-        names = [str(item["name"]) for item in self.api.get("/v1/me").get("tenants", ())]
-        return self._only(names, tr("tenant"), "-t")
+        return self._only(self.names("tenant"), tr("tenant"), "-t")
 
     @cached_property
     def env(self) -> str:
@@ -81,9 +80,15 @@ class Session:
         given = self._given("env")
         if given:
             return given
-        spec = self.api.get(f"/v1/tenants/{quote(self.tenant, safe='')}").get("spec", {})
-        names = [str(item["name"]) for item in spec.get("environments", ())]
-        return self._only(names, tr("environment"), "-e")
+        return self._only(self.names("env"), tr("environment"), "-e")
+
+    def names(self, key: str) -> list[str]:
+        """Which tenants, environments or applications (key `tenant`, `env`, `app`) there are to choose from."""
+        if key == "tenant":
+            return [str(item["name"]) for item in self.api.get("/v1/me").get("tenants", ())]
+        if key == "env":
+            return [str(item["name"]) for item in at(self.api.get(self.of_tenant()), "spec.environments", ())]
+        return [str(at(item, "metadata.name", "")) for item in self.api.items(self.of_env("apps"))["items"]]
 
     def move(self, env: str) -> None:
         """Go on in another environment of the same tenant."""
@@ -119,9 +124,9 @@ class Session:
             code=USAGE,
         )
 
-    def of_tenant(self, kind: str, *rest: str) -> str:
-        """The path of a kind of the build namespace, or of one object of it."""
-        return _join("/v1/tenants", self.tenant, kind, *rest)
+    def of_tenant(self, *rest: str) -> str:
+        """The path of the tenant, of a kind of its build namespace, or of one object of that."""
+        return _join("/v1/tenants", self.tenant, *rest)
 
     def of_env(self, kind: str, *rest: str) -> str:
         """The path of a kind of the environment, or of one object of it."""

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from roost.surface.terminal.failure import Failure
 from roost.surface.terminal.output import FORMATS
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
@@ -142,16 +143,33 @@ def _store(key: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return callback
 
 
+def _completer(key: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        session = ctx.find_object(Session)
+        try:
+            return [name for name in session.names(key) if name.startswith(incomplete)] if session else []
+        except Failure:
+            return []  # Nobody wants an error between two presses of Tab.
+
+    return complete
+
+
+def _choice(short: str, key: str, help: str) -> Callable[[F], F]:
+    return click.option(
+        short,
+        f"--{key}",
+        metavar=key.upper(),
+        expose_value=False,
+        callback=_store(key),
+        shell_complete=_completer(key),
+        help=help,
+    )
+
+
 _TARGETS: Final = {
-    "tenant": click.option(
-        "-t", "--tenant", metavar="TENANT", expose_value=False, callback=_store("tenant"), help="The tenant."
-    ),
-    "env": click.option(
-        "-e", "--env", metavar="ENV", expose_value=False, callback=_store("env"), help="The environment."
-    ),
-    "app": click.option(
-        "-a", "--app", metavar="APP", expose_value=False, callback=_store("app"), help="The application."
-    ),
+    "tenant": _choice("-t", "tenant", "The tenant."),
+    "env": _choice("-e", "env", "The environment."),
+    "app": _choice("-a", "app", "The application."),
 }
 
 
