@@ -96,7 +96,13 @@ def _invalid(error: Invalid) -> Problem:
 def from_validation(error: ValidationError | RequestValidationError, prefix: str = "") -> Problem:
     """The problem for what pydantic refused; fields are named as they stand in the body, `prefix` before them."""
     errors = []
-    for item in error.errors()[:MAX_ERRORS]:
+    found = error.errors()[:MAX_ERRORS]
+    for item in found:
+        # A list whose only item is wrong is told as too short as well; the item says it better.
+        if item["type"] == "too_short" and any(
+            len(other["loc"]) > len(item["loc"]) and other["loc"][: len(item["loc"])] == item["loc"] for other in found
+        ):
+            continue
         path = ".".join(str(part) for part in item["loc"] if part not in ("body", "query"))
         field = ".".join(part for part in (prefix, path) if part)
         message = "There is no such field." if item["type"] == "extra_forbidden" else str(item["msg"])

@@ -31,7 +31,7 @@ MAX_INSTANCES: Final = 50
 MAX_TAIL: Final = 10_000
 LOOK_S: Final = 2.0
 FINISHED: Final = frozenset(["Succeeded", "Failed", "Cancelled"])
-_SINCE: Final = re.compile(r"^([0-9]{1,6})([smhd])$")
+_SINCE: Final = re.compile(r"^([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

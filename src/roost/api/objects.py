@@ -26,7 +26,7 @@ from roost.surface.problems import Problem, conflict, invalid, malformed, not_fo
 MANAGER: Final = "roost-api"
 MAX_PAGE: Final = 500
 ATTEMPTS: Final = 6
-_POSITION: Final = re.compile(r"^[1-9][0-9]{0,19}$")
+_POSITION: Final = re.compile(r"^[1-9][0-9]{0,19}\Z")
 
 # Who sees a collection, and where it is: (context, caller, path parameters) -> namespace or None.
 Place = Callable[[Context, Caller, Mapping[str, str]], Awaitable[str | None]]

@@ -30,7 +30,7 @@ Params = Mapping[str, str | int | bool]
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """An event of a watch: `added`, `modified`, `deleted`, `synced` (all that stood was sent) or `reset` (forget it)."""
+    """An event: `added`, `modified`, `deleted`, `synced` (all that stood was sent) or `reset` (forget what you held)."""
 
     type: str
     object: dict[str, Any]

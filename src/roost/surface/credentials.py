@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_PASSWORD: Final = 12
 MAX_PASSWORD: Final = 200
-_TOKEN: Final = re.compile(r"^rst_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$")
+_TOKEN: Final = re.compile(r"^rst_([0-9a-f]{16})_([A-Za-z0-9_-]{43})\Z")
 # Letters and digits that nobody mistakes for each other when reading a password from a screen.
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 

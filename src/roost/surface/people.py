@@ -33,7 +33,7 @@ MAX_TOKENS: Final = 100
 ADMINISTRATOR: Final = "admin"
 
 # A ServiceAccount carries the name, so it is an RFC 1123 label.
-_NAME: Final = re.compile(r"^[a-z][-a-z0-9]{0,38}[a-z0-9]$")
+_NAME: Final = re.compile(r"^[a-z][-a-z0-9]{0,38}[a-z0-9]\Z")
 
 
 @dataclass(frozen=True)

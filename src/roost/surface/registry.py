@@ -30,7 +30,7 @@ MACHINE_USER: Final = "roost-machine"
 BASES: Final = "base/"
 MAX_SCOPES: Final = 40
 
-_NAME: Final = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$")
+_NAME: Final = re.compile(r"^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*\Z")
 _ACTIONS: Final = frozenset(["pull", "push"])
 
 
@@ -134,7 +134,7 @@ def parse_scopes(texts: Iterable[str]) -> tuple[Access, ...]:
         name, _, actions = rest.rpartition(":")
         if kind.partition("(")[0] != "repository":
             continue
-        if not _NAME.match(name) or len(name) > 255:
+        if len(name) > 255 or not _NAME.match(name):
             raise TokenRefused("A scope is repository:<name>:pull,push with a name in lower case.")
         wanted.append(Access(name, tuple(sorted(_ACTIONS.intersection(actions.split(","))))))
         if len(wanted) > MAX_SCOPES:
