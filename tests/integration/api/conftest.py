@@ -54,6 +54,7 @@ class Running:
     people: People
     clock: TurnedClock
     admin: Client
+    settings: Settings
     clients: list[httpx2.AsyncClient] = field(default_factory=list)
 
     def client(self, **headers: str) -> httpx2.AsyncClient:
@@ -143,7 +144,7 @@ async def api(kubeconfig: Path, client: Client, settings: Settings) -> AsyncIter
         assert not serving.done(), serving.exception()
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    running = Running(f"http://127.0.0.1:{port}", People(client, clock), clock, client)
+    running = Running(f"http://127.0.0.1:{port}", People(client, clock), clock, client, settings)
     yield running
     for item in running.clients:
         await item.aclose()
