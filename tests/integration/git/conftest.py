@@ -1,6 +1,7 @@
 """A real git server on the loopback interface for a real git client; Kubernetes is a stand-in of the same methods."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import threading
@@ -13,9 +14,11 @@ import pytest
 import uvicorn
 
 from roost.gitserver.app import GitServer
+from roost.gitserver.cluster import Cluster, KubeCluster
 from roost.gitserver.ledger import Ledger
 from roost.gitserver.repositories import Name, Repositories
 from roost.kernel.clock import SystemClock
+from roost.kube.client import Client
 from roost.kube.errors import Unreachable
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run
@@ -90,12 +93,17 @@ class StandIn:
             yield line
 
 
+Real = Callable[[], tuple[Client, type[KubeCluster]]]  # Called in the server's own event loop.
+
+
 class Server:
     """The git server in a thread; `stop` and `start` again as a process would."""
 
-    def __init__(self, root: Path, cluster: StandIn, max_push_mib: int = 4, max_repository_mib: int = 64) -> None:
+    def __init__(
+        self, root: Path, cluster: Cluster | Real, max_push_mib: int = 4, max_repository_mib: int = 64
+    ) -> None:
         self.root = root
-        self.cluster = cluster
+        self._cluster = cluster
         self._limits = (max_repository_mib, max_push_mib)
         self.port = 0
 
@@ -110,8 +118,19 @@ class Server:
     async def _serve(self, ready: threading.Event) -> None:
         repositories = Repositories(self.root, *self._limits)
         repositories.prepare()
-        ledger = Ledger(repositories, self.cluster)
-        application = GitServer(repositories, ledger, self.cluster, SECRET, SystemClock())
+        async with contextlib.AsyncExitStack() as stack:
+            await self._serve_with(await self._connect(stack), repositories, ready)
+
+    async def _connect(self, stack: contextlib.AsyncExitStack) -> Cluster:
+        if not callable(self._cluster):
+            return self._cluster
+        client, kind = self._cluster()
+        stack.push_async_callback(client.close)
+        return kind(client)
+
+    async def _serve_with(self, cluster: Cluster, repositories: Repositories, ready: threading.Event) -> None:
+        ledger = Ledger(repositories, cluster)
+        application = GitServer(repositories, ledger, cluster, SECRET, SystemClock())
         config = uvicorn.Config(
             application, host="127.0.0.1", port=0, http="h11", ws="none", lifespan="off", log_level="warning"
         )
@@ -124,6 +143,8 @@ class Server:
         ready.set()
         await serving
         keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
 
     def stop(self) -> None:
         """Stop without grace for open requests."""
