@@ -7,22 +7,27 @@ own and dies with the process that started it, so a killed run leaves neither mo
     BuildFailed    buildkitd did not start, or a Containerfile could not be built; the text holds the last lines
 """
 
+import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from roost.node.image_settings import ImageSettings
 
 START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
 BUILD_TIMEOUT_S = 1800
+RUN = Path("/run/roost-images")  # Socket, secrets and log of a builder while it runs.
+SOCKET = "buildkitd.sock"
 KEEP_MB = 6000  # Megabytes of build cache that stay between two runs.
-CGROUP = "roost-images"  # Where the steps' control groups are; removed when the builder ends.
+CGROUP = "roost-images"  # Where the steps' control groups are, and a hash of the root; removed when the builder ends.
 CONFIGURATION = """\
 root = "{root}"
 [grpc]
@@ -115,35 +120,48 @@ class Builder:
 def started(programs: Programs, settings: ImageSettings, root: Path) -> Iterator[Builder]:
     """A buildkitd with its state in `root`, gone when the block ends. BuildFailed when it does not start."""
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="roost-buildkit-") as directory:
-        place = Path(directory)
+    # One place for one root, so that what a killed run left there is found and removed.
+    mine = hashlib.sha256(str(root).encode()).hexdigest()[:12]
+    place, cgroup = RUN / mine, f"{CGROUP}-{mine}"
+    shutil.rmtree(place, ignore_errors=True)
+    clear_cgroups(Path("/proc/mounts").read_text(), cgroup)
+    place.mkdir(parents=True, mode=0o700)
+    process = None
+    try:
         secrets = write_secrets(settings, place)
-        socket = place / "buildkitd.sock"
-        configuration = place / "buildkitd.toml"
-        configuration.write_text(
-            CONFIGURATION.format(root=root, socket=socket, runc=programs.runc, cgroup=CGROUP, keep_mb=KEEP_MB)
+        process = _start(programs, root, place, cgroup)
+        _wait(programs.buildctl, place / SOCKET, place / "log")
+        yield Builder(programs, place / SOCKET, secrets)
+    finally:
+        if process is not None:
+            _stop(process)
+        clear_cgroups(Path("/proc/mounts").read_text(), cgroup)
+        shutil.rmtree(place)
+
+
+def _start(programs: Programs, root: Path, place: Path, cgroup: str) -> "subprocess.Popen[bytes]":
+    facts = {"root": root, "socket": place / SOCKET, "runc": programs.runc, "cgroup": cgroup, "keep_mb": KEEP_MB}
+    configuration = place / "buildkitd.toml"
+    configuration.write_text(CONFIGURATION.format(**facts))
+    # The kernel ends buildkitd with this process, and its mounts with its namespace.
+    alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave"]
+    with (place / "log").open("w") as log:
+        return subprocess.Popen(
+            [*alone, str(programs.buildkitd), "--config", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PATH": f"{programs.runc.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"},
         )
-        with (place / "log").open("w") as log:
-            # The kernel ends buildkitd with this process, and its mounts with its namespace.
-            process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave"]
-                + [str(programs.buildkitd), "--config", str(configuration)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PATH": f"{programs.runc.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"},
-            )
-        try:
-            _wait(programs.buildctl, socket, place / "log")
-            yield Builder(programs, socket, secrets)
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            remove_cgroups(Path("/proc/mounts").read_text())
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def write_secrets(settings: ImageSettings, directory: Path) -> dict[str, Path]:
@@ -164,16 +182,20 @@ def write_secrets(settings: ImageSettings, directory: Path) -> dict[str, Path]:
     return {name: directory / name for name in ("trust", "pip", "apt")}
 
 
-def remove_cgroups(mounts: str) -> None:
-    """Remove the builder's empty control groups from every hierarchy in the text of /proc/mounts."""
-    for line in mounts.splitlines():
-        _, where, kind, *_ = line.split()
-        if kind in ("cgroup", "cgroup2"):
-            for directory, _, _ in os.walk(Path(where) / CGROUP, topdown=False):
-                try:
-                    os.rmdir(directory)
-                except OSError:
-                    continue  # A step of another run is in it; that run removes it.
+def clear_cgroups(mounts: str, name: str) -> None:
+    """Remove the control groups `name` from every hierarchy in the text of /proc/mounts, and end what still is in them.
+
+    A step outlives a buildkitd that was killed: nobody waits for what it does any more.
+    """
+    groups = [Path(line.split()[1]) / name for line in mounts.splitlines() if line.split()[2] in ("cgroup", "cgroup2")]
+    for directory in (Path(found) for group in groups for found, _, _ in os.walk(group)):
+        for pid in (directory / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+    for group in groups:
+        for found, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # What was killed may take a moment to go; the next run removes the rest.
+                os.rmdir(found)
 
 
 def _why(said: str) -> str:
