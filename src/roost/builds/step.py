@@ -30,8 +30,8 @@ from roost.model.build_report import BuildReport
 from roost.model.build_task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
 from roost.model.kinds.app import Process
 
-BUILDER_TRIES = 20  # A builder that died is started anew within some seconds.
-PAUSE_S = 2.0
+BUILDER_TRIES = 120  # A builder that died is started anew within some seconds.
+PAUSE_S = 0.5
 Say = Callable[[str], None]
 
 
