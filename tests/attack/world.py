@@ -173,6 +173,11 @@ def build(server: ApiServer) -> World:
         *(item for space in ("acme-dev", "acme-build", names.SYSTEM_NAMESPACE) for item in _too_wide(space)),
     ]:
         world.install(manifest)
+    # Pod Security refuses some attacks as well. It is taken away here, so that what is tried is the policies alone;
+    # `test_pod_security` tries it by itself, in acme-prod.
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    answer = world.call("", "PATCH", "/api/v1/namespaces/acme-dev", {"metadata": {"labels": labels}})
+    assert answer.status_code == 200, answer.text
     # The last policies of the list look at this: when they refuse it, all are in force.
     probe = {
         "apiVersion": "v1",

@@ -8,7 +8,8 @@ from pydantic import Field
 from roost.model.names import APP_PATTERN, PROCESS_PATTERN, VARIABLE_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
-IMAGE_PATTERN = r"^[a-z0-9.:-]+/[a-z0-9/._-]+(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]{64}$"
+# No part of the path climbs out (`..`): a prefix of it says whose the image is.
+IMAGE_PATTERN = r"^[a-z0-9.:-]+(/[a-z0-9]+([._-]+[a-z0-9]+)*)+(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]{64}$"
 
 
 class Artefact(Model):

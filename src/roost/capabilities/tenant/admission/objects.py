@@ -6,6 +6,7 @@ from roost.capabilities.tenant.admission import words
 from roost.capabilities.tenant.admission.words import check, literal
 from roost.model import names
 
+KUBERNETES_OWN: Final = "['kubernetes.io/pvc-protection']"  # Admission itself puts it on every claim.
 ALL: Final = ("CREATE", "UPDATE", "DELETE")
 _LABELS: Final = "(has({0}.metadata) && has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
 _FINALIZERS: Final = "(has({0}.metadata) && has({0}.metadata.finalizers) ? dyn({0}.metadata.finalizers) : dyn([]))"
@@ -175,7 +176,8 @@ def labelled() -> list[dict[str, Any]]:
                 f"Objects with the label {names.PLATFORM} are the platform's.",
             ),
             check(
-                "object == null || variables.finalizers.all(f, f in variables.before) || variables.trusted",
+                "object == null || variables.trusted"
+                f" || variables.finalizers.all(f, f in variables.before || f in {KUBERNETES_OWN})",
                 "Finalizers are set by controllers only: they could keep a namespace from ever going.",
             ),
         ],

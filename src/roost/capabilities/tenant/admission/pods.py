@@ -8,6 +8,8 @@ from roost.model import names
 
 PODS: Final = [words.rule([""], ["pods", "pods/ephemeralcontainers", "pods/resize"])]
 BUILDER: Final = "builder"
+# Of a repository; no part of it climbs out (`..`).
+PATH: Final = "[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 BUILDER_IMAGE: Final = "^roost[.]internal/buildkit[:@]"
 
 CONTAINERS: Final = (
@@ -116,7 +118,7 @@ def _images(own: str) -> str:
 
 def in_environments(registry: str) -> list[dict[str, Any]]:
     """Pods of applications: own images by digest, no privilege. Pod Security's restricted level holds beside it."""
-    prefix = f"^{literal(registry)}/(' + variables.tenant + '|base)/[a-z0-9/._-]+(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]"
+    prefix = f"^{literal(registry)}/(' + variables.tenant + '|base)/{PATH}(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]"
     return words.policy(
         "roost-environment-pods",
         PODS,
@@ -146,8 +148,8 @@ def in_environments(registry: str) -> list[dict[str, Any]]:
 
 def in_builds(registry: str) -> list[dict[str, Any]]:
     """Pods of builds: the builder in its one shape, from the controller alone; all others held to restricted."""
-    own = f"^{literal(registry)}/(' + variables.tenant + '|base)/[a-z0-9/._-]+(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]"
-    ours = "^roost[.]internal/[a-z0-9/._-]+[:@]"
+    own = f"^{literal(registry)}/(' + variables.tenant + '|base)/{PATH}(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]"
+    ours = f"^roost[.]internal/{PATH}[:@]"
     return words.policy(
         "roost-build-pods",
         PODS,
