@@ -6,7 +6,6 @@ The main thread reads the socket with bounded waits, so Ctrl-C is heeded at once
 
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -92,7 +91,7 @@ def _raw(tty: bool) -> Iterator[None]:
     import tty as terminal
 
     before = termios.tcgetattr(sys.stdin)
-    terminal.setraw(sys.stdin)
+    terminal.setraw(sys.stdin, termios.TCSADRAIN)  # Keys that were pressed early are kept.
     try:
         yield
     finally:
@@ -111,7 +110,7 @@ def _send_stdin(connection: ClientConnection, tty: bool) -> None:
 
 
 def _send_size(connection: ClientConnection) -> None:
-    size = shutil.get_terminal_size()
+    size = os.get_terminal_size(sys.stdout.fileno())
     try:
         connection.send(bytes([RESIZE]) + json.dumps({"Width": size.columns, "Height": size.lines}).encode())
     except ConnectionClosed:
