@@ -149,6 +149,7 @@ def wipe(yes: bool) -> None:
 
         with bring.alone():
             wiping.wipe()
+            bring.LOCK.unlink(missing_ok=True)
         click.echo("The machine is as it was before the first `make up`.")
 
 

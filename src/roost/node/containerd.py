@@ -18,6 +18,12 @@ oom_score = {0 if restrict_oom_score else -999}
 [grpc]
   address = "{machine.CONTAINERD_SOCKET}"
 
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{machine.STATE}/containerd-opt"
+
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
+
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
   max_concurrent_downloads = 4
@@ -36,6 +42,7 @@ oom_score = {0 if restrict_oom_score else -999}
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
         BinaryName = "{machine.BIN}/runc"
+        Root = "{machine.RUN}/runc"
         SystemdCgroup = false
   [plugins."io.containerd.cri.v1.runtime".cni]
     bin_dirs = ["{machine.CNI_BIN}"]

@@ -17,6 +17,15 @@ BPF = Path("/sys/fs/bpf")
 NETNS = Path("/run/netns")
 BEFORE = machine.MARKS / "before.json"
 
+# Shared places that programs of ours make; removed by `wipe` where they were not there before.
+SHARED = (
+    NETNS,
+    Path("/etc/cni"),
+    Path("/opt/cni"),
+    Path("/run/containerd"),
+    Path("/run/xtables.lock"),
+    Path("/var/lib/containers"),
+)
 # The kubelet insists on the first block (protectKernelDefaults), pods and Cilium need the second.
 SYSCTLS = {
     "vm/overcommit_memory": "1",
@@ -59,7 +68,7 @@ def note_before() -> None:
     before = {
         "sysctls": values,
         "mounts": {str(path): mounted(path) for path in (BPF, NETNS)},
-        "directories": {str(path): path.exists() for path in (NETNS, Path("/etc/cni"), Path("/opt/cni"))},
+        "paths": {str(path): path.exists() for path in SHARED},
         "tables": run(["nft", "list", "tables"]).splitlines(),
     }
     write_private(BEFORE, json.dumps(before, indent=1))
@@ -109,7 +118,7 @@ def machine_for_pods() -> None:
 def before() -> dict[str, dict[str, object]]:
     """What `note_before` wrote; empty parts where it never ran."""
     if not BEFORE.exists():
-        return {"sysctls": {}, "mounts": {}, "directories": {}}
+        return {"sysctls": {}, "mounts": {}, "paths": {}}
     loaded: dict[str, dict[str, object]] = json.loads(BEFORE.read_text())
     return loaded
 

@@ -113,6 +113,8 @@ def remove_rules() -> None:
 
 def clear_table(program: str, table: str) -> None:
     """Remove what is ours from one table."""
+    if program.endswith("legacy") and table not in legacy_tables(program):
+        return  # Asking for it would make the kernel have it.
     try:
         saved = run([f"{program}-save", "-t", table])
     except CommandFailed:
@@ -124,6 +126,12 @@ def clear_table(program: str, table: str) -> None:
     lines += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
     with contextlib.suppress(CommandFailed):
         run([f"{program}-restore", "--noflush"], text="\n".join([*lines, "COMMIT", ""]))
+
+
+def legacy_tables(program: str) -> set[str]:
+    """Tables of the older generation that the kernel has."""
+    path = Path("/proc/net/ip6_tables_names" if program.startswith("ip6") else "/proc/net/ip_tables_names")
+    return set(path.read_text().split()) if path.exists() else set()
 
 
 def everything() -> None:

@@ -33,6 +33,7 @@ PACKAGES = (
     "mmdebstrap",
 )
 TICK_S = 0.5
+LOCK = machine.RUN.with_name("roost.lock")  # Beside our directory, which `wipe` removes.
 
 
 class AlreadyAtWork(RuntimeError):
@@ -70,8 +71,7 @@ START: Sequence[Step] = (
 @contextmanager
 def alone() -> Iterator[None]:
     """Hold the machine's lock. AlreadyAtWork where somebody else holds it."""
-    path = machine.RUN.with_name("roost.lock")
-    with path.open("w") as lock:
+    with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as busy:

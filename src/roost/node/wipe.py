@@ -21,6 +21,7 @@ DIRECTORIES = (
     machine.LOGS,
     machine.RUN,
 )
+KERNELS_OWN = {"maps.debug", "progs.debug"}  # What the kernel itself puts into every bpffs.
 FAMILY_TABLES = ("filter", "nat", "mangle", "raw", "security")
 
 
@@ -49,20 +50,23 @@ def remove_new_tables(before: object) -> None:
 def unmount_what_we_mounted(before: Mapping[str, object]) -> None:
     """bpffs and the namespaces' directory, where they were not mounted before us and nobody else uses them."""
     for path in (prepare.BPF, prepare.NETNS):
-        if before.get(str(path)) or not prepare.mounted(path) or any(path.iterdir()):
+        busy = {item.name for item in path.iterdir()} - KERNELS_OWN
+        if before.get(str(path)) or not prepare.mounted(path) or busy:
             continue
         run(["umount", str(path)], check=False)
 
 
 def remove_directories(before: Mapping[str, object]) -> None:
-    """Our directories, and shared ones that were not there before us and are empty now."""
+    """Our directories, and shared places that were not there before us."""
     for directory in DIRECTORIES:
         shutil.rmtree(directory, ignore_errors=True)
-    for name in ("/etc/cni/net.d", "/etc/cni", "/opt/cni", "/run/netns"):
-        path = Path(name)
-        known = any(name.startswith(key) and existed for key, existed in before.items())
-        if not known and path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
+    for path in prepare.SHARED:
+        if before.get(str(path), True):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     shutil.rmtree(machine.STATE, ignore_errors=True)
 
 
@@ -74,4 +78,4 @@ def wipe() -> None:
     remove_new_tables(before.get("tables", []))
     unmount_what_we_mounted(before["mounts"])
     restore_sysctls(before["sysctls"])
-    remove_directories(before["directories"])
+    remove_directories(before["paths"])
