@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import Protocol
 
 from roost.node import engine as engines
-from roost.node import engine_components, image_keys, image_roots, packages, paths, sbom
+from roost.node import engine_components, engine_toolchain, image_keys, image_roots, packages, paths, sbom
 from roost.node.engine_compile import MakeFailed
 from roost.node.engine_components import DeclarationWrong
+from roost.node.engine_toolchain import ToolchainMissing
 from roost.node.image_builder import Builder, BuildFailed, Programs, Solve, started
 from roost.node.image_recipe import CHECKOUT, FOLDER, Recipe, RecipeInvalid, Root, load_recipes, load_roots
 from roost.node.image_roots import RootFailed
@@ -41,7 +42,7 @@ PARALLEL = 2
 COMPRESSION = "compression=zstd,compression-level=3,force-compression=true,oci-mediatypes=true"
 TICK_S = 1.0
 DEBIAN = ("mmdebstrap", "debian-archive-keyring")
-ENGINE_ERRORS = (MakeFailed, DeclarationWrong, engines.EngineIncomplete, paths.SourceMissing)
+ENGINE_ERRORS = (MakeFailed, DeclarationWrong, engines.EngineIncomplete, ToolchainMissing, paths.SourceMissing)
 KEPT = 2  # Keys kept per name: the one in use and the one before, for the way back.
 
 
@@ -179,9 +180,10 @@ def _make(shop: Workshop, names: Sequence[str]) -> None:
             pool,
             {part: pool.submit(_make_root, shop, root, known[root]) for part, root in roots.items()},
         )
+    go = engine_toolchain.find(paths.source() / "engine").program  # It reads modules out of programs, for the bill.
     programs = Programs(*(shop.engine.path(name) for name in ("buildkitd", "buildctl", "runc")))
     with started(programs, shop.settings, shop.cache / "buildkit") as builder, ThreadPoolExecutor(PARALLEL) as pool:
-        _follow(shop.progress, pool, {name: pool.submit(_make_image, shop, builder, name) for name in names})
+        _follow(shop.progress, pool, {name: pool.submit(_make_image, shop, builder, name, go) for name in names})
 
 
 def _follow(progress: Progress, pool: ThreadPoolExecutor, parts: Mapping[str, "Future[None]"]) -> None:
@@ -203,7 +205,7 @@ def _make_root(shop: Workshop, name: str, root: Root) -> None:
     image_roots.make_root(root, shop.settings, directory, dict(os.environ))
 
 
-def _make_image(shop: Workshop, builder: Builder, name: str) -> None:
+def _make_image(shop: Workshop, builder: Builder, name: str, go: str) -> None:
     recipe, key = shop.recipes[name], shop.keys[name]
     archive = shop.cache / f"{name}-{key}.tar"
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=shop.cache) as directory:
@@ -219,7 +221,7 @@ def _make_image(shop: Workshop, builder: Builder, name: str) -> None:
         )
         digest = builder.build(solve)
         bill, about = work / "bill.json", work / "about.json"
-        sbom.write(rootfs, bill, (f"{REPOSITORY}/{name}", key, digest))
+        sbom.write(rootfs, bill, (f"{REPOSITORY}/{name}", key, digest), go)
         about.write_text(json.dumps({"reference": shop.references[name], "digest": digest}))
         image.chmod(0o644)
         archive.with_suffix(".json").unlink(missing_ok=True)

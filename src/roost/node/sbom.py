@@ -142,7 +142,7 @@ def document(name: str, version: str, digest: str, parts: Iterable[Part]) -> str
     return json.dumps(body, indent=1) + "\n"
 
 
-def write(rootfs: Path, target: Path, image: tuple[str, str, str], go: str = "go") -> int:
+def write(rootfs: Path, target: Path, image: tuple[str, str, str], go: str) -> int:
     """Write the bill of what is in the tar file `rootfs`; `image` is (name, version, digest). The number of parts."""
     with rootfs.open("rb") as stream:
         parts = parts_of_rootfs(stream, go)

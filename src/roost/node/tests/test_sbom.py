@@ -92,5 +92,5 @@ def test_the_same_parts_make_the_same_bytes(tmp_path: Path) -> None:
     assert [component["name"] for component in body["components"]] == ["a", "b"]
     archive = tmp_path / "rootfs.tar"
     archive.write_bytes(rootfs({"var/lib/dpkg/status": (STATUS.encode(), 0o644)}).read())
-    assert sbom.write(archive, tmp_path / "bill.json", ("roost.internal/x", "k", "sha256:0")) == 1
+    assert sbom.write(archive, tmp_path / "bill.json", ("roost.internal/x", "k", "sha256:0"), "go") == 1
     assert json.loads((tmp_path / "bill.json").read_text())["components"][0]["name"] == "bash"
