@@ -134,4 +134,6 @@ def _promoted(promotion: Promotion) -> Outcome | None:
         return Outcome(True, "a newer version took its place before it went live")
     if promotion.status.phase == "Refused":
         return Outcome(False, _said(promotion) or "the environment refused the new version")
+    if any(item.type == "Ready" and item.reason == "Held" for item in promotion.status.conditions):
+        return Outcome(False, _said(promotion))  # It waits for a person: nobody should wait for that at a terminal.
     return None

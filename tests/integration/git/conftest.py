@@ -29,7 +29,7 @@ IMAGE = "registry.roost-system.svc:5000/acme/hello@sha256:" + "0" * 64
 
 @dataclass
 class StandIn:
-    """A cluster in which every run ends as `ends` says: Live, Failed (the build), Refused, NotStarting."""
+    """A cluster in which every run ends as `ends` says: Live, Failed (the build), Refused, Held, NotStarting."""
 
     ends: str = "Live"
     down: int = 0  # So many calls fail first.
@@ -72,7 +72,10 @@ class StandIn:
 
     async def promotion(self, space: str, name: str) -> Promotion | None:
         spec = {"app": "hello", "artefact": {"image": IMAGE}}
-        status = {"phase": "Refused"} if self.ends == "Refused" else {"phase": "Applied", "release": "hello-v1"}
+        held = {"type": "Ready", "status": "False", "reason": "Held", "message": "It pauses: `roost resume`."}
+        status: dict[str, Any] = {"phase": "Applied", "release": "hello-v1"}
+        if self.ends in ("Refused", "Held"):
+            status = {"phase": "Refused"} if self.ends == "Refused" else {"phase": "Pending", "conditions": [held]}
         return Promotion.parse({"metadata": {"name": name}, "spec": spec, "status": status})
 
     async def release(self, space: str, name: str) -> Release | None:

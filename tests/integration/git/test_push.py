@@ -44,7 +44,12 @@ def test_a_push_shows_the_run_and_ends_with_the_url(server: Server, clone: Clone
 
 @pytest.mark.parametrize(
     ("ends", "words"),
-    [("Failed", "could not find flsk"), ("Refused", "kept, but not live"), ("NotStarting", "hello-v1")],
+    [
+        ("Failed", "could not find flsk"),
+        ("Refused", "kept, but not live"),
+        ("NotStarting", "hello-v1"),
+        ("Held", "roost resume"),
+    ],
 )
 def test_a_failure_is_told_and_the_push_ends_with_it(
     server: Server, clone: Clone, cluster: StandIn, ends: str, words: str
