@@ -26,8 +26,10 @@ STOP_TIMEOUT_S = 20
 BUILD_TIMEOUT_S = 1800
 RUN = Path("/run/roost-images")  # Socket, secrets and log of a builder while it runs.
 SOCKET = "buildkitd.sock"
-KEEP_MB = 6000  # Megabytes of build cache that stay between two runs.
+KEEP_MB = 4000  # Megabytes of build cache that stay between two runs.
 CGROUP = "roost-images"  # Where the steps' control groups are, and a hash of the root; removed when the builder ends.
+# The kernel ends buildkitd with this process, and its mounts with its namespace.
+ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave")
 CONFIGURATION = """\
 root = "{root}"
 [grpc]
@@ -143,11 +145,9 @@ def _start(programs: Programs, root: Path, place: Path, cgroup: str) -> "subproc
     facts = {"root": root, "socket": place / SOCKET, "runc": programs.runc, "cgroup": cgroup, "keep_mb": KEEP_MB}
     configuration = place / "buildkitd.toml"
     configuration.write_text(CONFIGURATION.format(**facts))
-    # The kernel ends buildkitd with this process, and its mounts with its namespace.
-    alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "slave"]
     with (place / "log").open("w") as log:
         return subprocess.Popen(
-            [*alone, str(programs.buildkitd), "--config", str(configuration)],
+            [*ALONE, str(programs.buildkitd), "--config", str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

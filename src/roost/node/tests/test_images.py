@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ from roost.node.image_builder import Builder, Programs, Solve
 from roost.node.image_recipe import Root, load_recipes
 from roost.node.image_settings import ImageSettings
 from roost.node.images import Image, Images
+from roost.node.progress import Lines
+
+
+class Nothing:
+    """An engine that must not be asked."""
+
+    def path(self, program: str) -> Path:
+        raise AssertionError(program)
+
+    component_dir = path
 
 
 def test_pruning_keeps_the_newest_two_of_a_name_and_nothing_of_a_name_that_is_gone(tmp_path: Path) -> None:
@@ -38,14 +49,45 @@ def test_pruning_keeps_the_newest_two_of_a_name_and_nothing_of_a_name_that_is_go
 
 
 def test_an_unknown_image_is_refused_with_the_names_that_there_are() -> None:
-    class Nothing:
-        def path(self, program: str) -> Path:
-            raise AssertionError(program)
-
-        component_dir = path
-
     with pytest.raises(image_builder.BuildFailed, match=r"called nope\. There are: .*pause"):
         images.build(Nothing(), ["nope"], settings=ImageSettings(apt="http://m"))
+
+
+def test_only_an_image_that_is_whole_and_called_as_today_is_found(tmp_path: Path) -> None:
+    recipe = load_recipes()["pause"]
+    shop = images.Workshop(
+        engine=Nothing(),
+        settings=ImageSettings(apt="http://m"),
+        cache=tmp_path,
+        recipes={"pause": recipe},
+        keys={"pause": "k"},
+        references={"pause": "roost.internal/pause:3.10.2"},
+        progress=Lines(io.StringIO()),
+    )
+    archive, about = tmp_path / "pause-k.tar", tmp_path / "pause-k.json"
+    assert shop.find("pause") is None
+    archive.touch()
+    assert shop.find("pause") is None
+    about.write_text('{"reference": "roost.internal/pause:3.10.2", "digest": "sha256:0"}')
+    found = shop.find("pause")
+    assert found == Image("pause", "k", "roost.internal/pause:3.10.2", "sha256:0", archive)
+    about.write_text('{"reference": "roost.internal/pause:3.9", "digest": "sha256:0"}')
+    assert shop.find("pause") is None
+    about.write_text("{")
+    assert shop.find("pause") is None
+
+
+def test_the_first_failure_ends_all_parts_and_is_the_one_that_is_told() -> None:
+    def fail() -> None:
+        raise image_builder.BuildFailed("two")
+
+    out = io.StringIO()
+    progress = Lines(out)
+    progress.plan(["one", "two", "three"])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(image_builder.BuildFailed, match="two"):
+        parts = {"one": pool.submit(lambda: None), "two": pool.submit(fail), "three": pool.submit(lambda: None)}
+        images._follow(progress, pool, parts)
+    assert "one done" in out.getvalue() and "three ..." not in out.getvalue()
 
 
 def test_images_answer_by_name_and_offer_bases() -> None:
