@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import click
 
-from roost.capabilities.release.difference import Advice, Change, advice, difference
+from roost.capabilities.release.advice import Advice, advice
 from roost.surface.terminal import output as out
+from roost.surface.terminal.difference import difference, tell
 from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, Failure, printable
 from roost.surface.terminal.rollout import conclude
 from roost.surface.terminal.session import Session
@@ -127,17 +128,7 @@ def diff(session: Session, old: int, new: int) -> None:
         out.say(tr("There is no difference."))
     else:
         for change in changes:
-            out.write(_coloured(change))
-
-
-def _coloured(change: Change) -> str:
-    lines = [click.style(printable(change.field), bold=True)]
-    if change.old is not None:
-        lines.append(click.style(f"  - {printable(change.old)}", fg="red"))
-    if change.new is not None:
-        lines.append(click.style(f"  + {printable(change.new)}", fg="green"))
-    text = "\n".join(lines)
-    return text if out.coloured() else click.unstyle(text)
+            out.write(change.text if out.coloured() else click.unstyle(change.text))
 
 
 @command("rollback", examples=("roost rollback", "roost rollback v12 --yes -e prod"))
@@ -159,8 +150,7 @@ def rollback(session: Session, version: int | None, yes: bool, dry_run: bool, de
     wanted = _wanted(session, app, known, version)
     current = next((item for item in known if out.name_of(item) == out.at(app, "status.release")), {})
     content = out.at(current, "spec.content", {})
-    for change in difference(content, out.at(wanted, "spec.content", {})):
-        click.echo(_coloured(change), err=True)
+    tell(difference(content, out.at(wanted, "spec.content", {})))
     judged = advice(current, wanted)
     _tell(judged)
     if judged.verdict == "same":

@@ -226,13 +226,13 @@ class _Handler(BaseHTTPRequestHandler):
                 api.variables[name] = hidden if body["secret"] else {"name": name, "value": value, "secret": False}
             for name in body.get("unset", ()):
                 api.variables.pop(name, None)
-        if dry:
-            return 200, api.objects[APP]
         changes: dict[str, Any] = {}
         if verb == "deploy":
             changes = {"artefact": {"image": body["image"]}, "hold": ""}
         elif verb == "rollback":
             changes = {"hold": "rolled back"}
+        if dry:
+            return 200, api.objects[APP] | {"spec": api.objects[APP]["spec"] | changes}
         return 200, api.change(**changes)
 
     def _stream(self) -> None:

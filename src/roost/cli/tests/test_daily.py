@@ -53,7 +53,8 @@ def test_deploy_that_fails_tells_why(roost: Roost) -> None:
 def test_a_dry_run_asks_the_server_and_changes_nothing(roost: Roost) -> None:
     said = roost("deploy", IMAGE, "--dry-run")
     assert said.code == 0
-    assert roost.api.calls[-1][2] == {"dryRun": ["true"]}
+    assert ("POST", f"{APP}/deploy", {"dryRun": ["true"]}, {"image": IMAGE}) in roost.api.calls
+    assert f"  - {OTHER_IMAGE}\n  + {IMAGE}" in said.err
     assert roost.api.objects[APP]["spec"]["artefact"]["image"] == OTHER_IMAGE
 
 

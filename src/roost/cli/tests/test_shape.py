@@ -58,7 +58,7 @@ def helps() -> Iterator[str]:
 def texts() -> Iterator[str]:
     """Every text that the code says: what stands in tr(), titles of columns and facts, verdicts, hints, problems."""
     files = [*SOURCES.glob("surface/terminal/*.py"), *SOURCES.glob("cli/*.py")]
-    files += [*SOURCES.glob("*/*/commands*.py"), SOURCES / "capabilities/release/difference.py"]
+    files += [*SOURCES.glob("*/*/commands*.py"), SOURCES / "capabilities/release/advice.py"]
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             yield from _said(node)

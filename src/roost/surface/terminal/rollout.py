@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import Failure
+from roost.surface.terminal.difference import difference, tell
+from roost.surface.terminal.failure import NOT_FOUND, Failure
 from roost.surface.terminal.follow import Progress, State, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
@@ -83,10 +84,23 @@ def _release(session: Session, name: str) -> Mapping[str, Any]:
     return found
 
 
+def _tell_change(session: Session, changed: Mapping[str, Any]) -> None:
+    """What a dry run found, against what is."""
+    try:
+        spec = out.at(session.api.get(session.of_app()), "spec", {})
+    except Failure as failure:
+        if failure.code != NOT_FOUND:
+            raise
+        spec = {}
+    changes = difference(spec, changed.get("spec", {})) if changed.get("kind", "App") == "App" else ()
+    tell(changes)
+    out.say(tr("It would be done; nothing was changed."))
+
+
 def conclude(session: Session, changed: Mapping[str, Any], *, dry_run: bool, detach: bool, timeout: int) -> None:
     """The end of every verb that changes an App: say what a dry run found, or follow; print the App for machines."""
     if dry_run:
-        out.say(tr("It would be done; nothing was changed."))
+        _tell_change(session, changed)
     elif detach:
         out.say(tr("It goes on; see `{command}`.", command=session.command("status")))
     else:
