@@ -139,6 +139,8 @@ def started(programs: Programs, settings: ImageSettings, root: Path) -> Iterator
             _stop(process)
         clear_cgroups(Path("/proc/mounts").read_text(), cgroup)
         shutil.rmtree(place)
+        with suppress(OSError):  # Another builder may be at work.
+            RUN.rmdir()
 
 
 def _start(programs: Programs, root: Path, place: Path, cgroup: str) -> "subprocess.Popen[bytes]":

@@ -72,7 +72,7 @@ def test_a_builder_that_does_not_start_says_why_and_leaves_no_secrets(
         image_builder.started(programs, settings, tmp_path / "root"),
     ):
         raise AssertionError("it started")
-    assert list((tmp_path / "run").iterdir()) == []
+    assert not (tmp_path / "run").exists()
     worker = tomllib.loads((tmp_path / "seen.toml").read_text())["worker"]
     assert worker["oci"]["binary"] == "/engine/runc" and worker["oci"]["networkMode"] == "host"
     assert worker["oci"]["defaultCgroupParent"].startswith("roost-images-") and not worker["containerd"]["enabled"]
