@@ -104,7 +104,9 @@ def workload_ready(item: Mapping[str, Any]) -> bool:
         ready = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
         return bool(wanted > 0 and ready >= wanted)
     wanted = item["spec"].get("replicas", 1)
-    return bool(min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) >= wanted)
+    updated, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
+    # While old pods still run, some of the ready ones are old.
+    return bool(updated >= wanted and ready >= wanted and status.get("replicas", 0) <= updated)
 
 
 def describe_pods(kubectl: Kubectl, namespace: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +38,7 @@ from roost.node.manifests import cilium, common, dns, gateway, metrics_server, n
 from roost.node.run import succeeds
 from roost.node.trust import Trust
 
-NETWORK = ("cilium", "cilium-operator", "coredns")
+CONTROL_PLANE_IMAGES = ("pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 SYSTEM_WORKLOADS = (("daemonset", "cilium"), ("deployment", "cilium-operator"), ("deployment", "coredns"))
 REGISTRY_DATA = machine.STATE / "registry"
 REPOSITORIES = machine.STATE / "git"
@@ -52,6 +53,7 @@ class Run:
     engine: Engine | None = None
     images: Images | None = None
     trust: Trust | None = None
+    importing: Future[list[str]] | None = None  # Images that are still being preloaded.
     password: str | None = None  # Of the administrator, when it was made just now.
     changed: set[str] = field(default_factory=set)  # Programs that were replaced.
 
@@ -124,9 +126,14 @@ def tail(name: str, lines: int = 8) -> str:
 
 
 def preload_images(run: Run) -> str:
-    """Images into containerd."""
+    """The control plane's images into containerd; the others follow while it starts."""
     assert run.images is not None
-    done = install.preload(image for image in run.images.images.values() if not image.offered)
+    pods = [image for image in run.images.images.values() if not image.offered]
+    first = [image for image in pods if image.name in CONTROL_PLANE_IMAGES]
+    done = install.preload(first)
+    pool = ThreadPoolExecutor(1)
+    run.importing = pool.submit(install.preload, [image for image in pods if image not in first])
+    pool.shutdown(wait=False)
     return f"{len(done)} imported" if done else ""
 
 
@@ -148,6 +155,8 @@ def crds(folder: Path) -> list[dict[str, Any]]:
 def apply_foundation(run: Run) -> str:
     """Network, DNS, metrics, namespaces, kinds: all that the rest stands on, in one go."""
     assert run.engine is not None
+    if run.importing is not None:
+        run.importing.result()
     gateway_kinds = [
         item
         for item in crds(run.engine.component_dir("gateway-api") / "crds")

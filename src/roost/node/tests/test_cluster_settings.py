@@ -132,7 +132,8 @@ def workload(kind: str = "Deployment", **status: int) -> dict[str, object]:
 
 
 def test_a_workload_is_ready_only_in_its_present_form() -> None:
-    assert workload_ready(workload(observedGeneration=2, readyReplicas=2, updatedReplicas=2))
+    assert workload_ready(workload(observedGeneration=2, replicas=2, readyReplicas=2, updatedReplicas=2))
+    assert not workload_ready(workload(observedGeneration=2, replicas=3, readyReplicas=2, updatedReplicas=2))
     assert not workload_ready(workload(observedGeneration=1, readyReplicas=2, updatedReplicas=2))
     assert not workload_ready(workload(observedGeneration=2, readyReplicas=2, updatedReplicas=1))
     ready = {"desiredNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1}
