@@ -33,7 +33,7 @@ VERDICTS: Final = {
 }
 
 
-class Version(click.ParamType):
+class Version(click.ParamType[int]):
     """`v7` or `7`: a positive number."""
 
     name = "version"
@@ -148,7 +148,7 @@ def rollback(session: Session, version: int | None, yes: bool, dry_run: bool, de
     app = session.api.get(session.of_app())
     known = _of_app(session)
     wanted = _wanted(session, app, known, version)
-    current = next((item for item in known if out.name_of(item) == out.at(app, "status.release")), {})
+    current: Any = next((item for item in known if out.name_of(item) == out.at(app, "status.release")), {})
     content = out.at(current, "spec.content", {})
     tell(difference(content, out.at(wanted, "spec.content", {})))
     judged = advice(current, wanted)

@@ -111,7 +111,7 @@ def create(session: Session, name: str, detach: bool, timeout: int, dry_run: boo
         "metadata": {"name": name},
         "spec": {"title": given["title"], "environments": environments, "members": members},
     }
-    made = session.api.send("POST", "/v1/tenants", body, params={"dryRun": dry_run})
+    made: Mapping[str, Any] = session.api.send("POST", "/v1/tenants", body, params={"dryRun": dry_run})
     if dry_run:
         out.say(tr("It would be made; nothing was changed."))
     elif not detach:

@@ -220,4 +220,4 @@ confirm: Callable[[F], F] = click.option(
     "--confirm", metavar="NAME", default=None, help="The name of what goes, typed once more; asked for without it."
 )
 yes: Callable[[F], F] = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-pass_session = click.make_pass_decorator(Session)
+pass_session: Callable[[Callable[..., Any]], Callable[..., Any]] = click.make_pass_decorator(Session)
