@@ -13,7 +13,7 @@ Signatures behind the strings:
     finalize: async (object: Resource, ActionContext) -> None; undoes what actions did outside Kubernetes' objects,
               idempotent, called after everything of the inventory is gone (needs finalizer=True)
     routes:   fastapi.APIRouter
-    commands: click.Group or click.Command, mounted in the CLI
+    commands: a click.Command or click.Group, or a tuple of them, mounted in the CLI at the top
 
 observe, plan, actions and finalize may raise `roost.model.errors.Stalled` and `Waiting`; the kernel makes conditions of
 these and of every other error (roost.kernel.outcome). An object that is being deleted is never planned: with
