@@ -89,6 +89,9 @@ class FakeApi:
     calls: list[tuple[str, str, dict[str, list[str]], Any]] = field(default_factory=list)
     failures: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     settles: bool = True  # Whether a change of the App serves at once.
+    tenants: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"name": "acme", "title": "Acme", "role": "owner", "environments": []}]
+    )
     promoted: dict[str, Any] = field(default_factory=dict)  # The status that promotions get.
     hold: bool = False
     breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
@@ -183,8 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             good = method == "DELETE" or body == {"name": "mei", "password": "secret word"}
             return (201, {"token": TOKEN, "person": "mei", "initialPassword": True}) if good else None
         if path == "/v1/me":
-            tenants = [{"name": "acme", "title": "Acme", "role": "owner", "environments": []}]
-            return 200, {"person": "mei", "title": "Mei Lin", "platformRole": "", "tenants": tenants}
+            return 200, {"person": "mei", "title": "Mei Lin", "platformRole": "", "tenants": api.tenants}
         if path.startswith("/v1/tokens"):
             return self._tokens(method)
         if path.startswith(APP + "/"):

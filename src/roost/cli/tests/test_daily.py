@@ -201,12 +201,20 @@ def test_the_only_tenant_and_environment_need_not_be_named(stranger: Roost) -> N
     assert said.out == "shop\n"
 
 
-def test_several_environments_must_be_told_apart(roost: Roost) -> None:
+def test_without_a_word_it_is_the_first_environment_into_which_pushes_go_too(roost: Roost) -> None:
     roost.api.objects["/v1/tenants/acme"]["spec"]["environments"] = [{"name": "dev"}, {"name": "prod"}]
     (roost.directory / "roost.yaml").write_text("tenant: acme\n")
+    assert roost("app", "list", "-o", "name").out == "shop\n"
+    assert roost("app", "list", "-o", "name", ROOST_ENV="prod").out == ""
+
+
+def test_several_tenants_must_be_told_apart(roost: Roost) -> None:
+    roost.api.tenants = [{"name": "acme"}, {"name": "beta"}]
+    (roost.directory / "roost.yaml").write_text("app: shop\n")
     said = roost("app", "list")
     assert said.code == 2
-    assert "dev, prod" in said.err
+    assert "acme, beta" in said.err
+    assert "-t NAME" in said.err
 
 
 @pytest.mark.parametrize("text", ["tenant: [a]\n", "- list\n", "a: b: c\n"])

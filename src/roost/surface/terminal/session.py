@@ -72,15 +72,20 @@ class Session:
         given = self._given("tenant")
         if given:
             return given
-        return self._only(self.names("tenant"), tr("tenant"), "-t")
+        names = self.names("tenant")
+        if len(names) == 1:
+            return names[0]
+        raise Failure(
+            tr("It is not clear which tenant is meant."),
+            why=tr("There are: {names}.", names=", ".join(names)) if names else tr("There is none for you yet."),
+            hint=tr("Add {option} NAME, or write `{key}: NAME` into roost.yaml here.", option="-t", key="tenant"),
+            code=USAGE,
+        )
 
     @cached_property
     def env(self) -> str:
-        """The environment: -e, roost.yaml, ROOST_ENV, else the tenant's only one."""
-        given = self._given("env")
-        if given:
-            return given
-        return self._only(self.names("env"), tr("environment"), "-e")
+        """The environment: -e, roost.yaml, ROOST_ENV, else the tenant's first one, into which pushes go too."""
+        return self._given("env") or self.names("env")[0]
 
     def names(self, key: str) -> list[str]:
         """Which tenants, environments or applications (key `tenant`, `env`, `app`) there are to choose from."""
@@ -109,20 +114,6 @@ class Session:
 
     def _given(self, key: str) -> str:
         return self._chosen.get(key) or str(getattr(self.here, key)) or self.environment.get(f"ROOST_{key.upper()}", "")
-
-    def _only(self, names: list[str], what: str, option: str) -> str:
-        if len(names) == 1:
-            return names[0]
-        raise Failure(
-            tr("It is not clear which {what} is meant.", what=what),
-            why=tr("There are: {names}.", names=", ".join(names)) if names else tr("There is none for you yet."),
-            hint=tr(
-                "Add {option} NAME, or write `{key}: NAME` into roost.yaml here.",
-                option=option,
-                key={"-t": "tenant", "-e": "env"}[option],
-            ),
-            code=USAGE,
-        )
 
     def of_tenant(self, *rest: str) -> str:
         """The path of the tenant, of a kind of its build namespace, or of one object of that."""
