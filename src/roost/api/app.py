@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from roost.api import apps, errors, git, health, logs, places, registry, session, users
+from roost.api import apps, errors, exec, git, health, logs, places, registry, session, users
 from roost.api.auth import Authentication
 from roost.api.context import Context
 from roost.api.envelope import Envelope
@@ -26,6 +26,7 @@ from roost.surface.people import People
 REQUESTS_BURST: Final = 300
 REQUESTS_PERIOD_S: Final = 3.0
 STREAMS_PER_PERSON: Final = 40
+STREAMS: Final = 190  # One connection each, of the 200 that a client has.
 Clock = Callable[[], datetime]
 
 
@@ -42,13 +43,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, client: Client, secrets: Secrets, clock: Clock = utc_now) -> FastAPI:
-    """The application. `client` has the API's own identity; it is closed when the application ends."""
+def create_app(
+    settings: Settings, client: Client, secrets: Secrets, clock: Clock = utc_now, streaming: Client | None = None
+) -> FastAPI:
+    """The application. `client` has the API's own identity; `streaming` is another of the same, for what stays open.
+
+    Both are closed when the application ends.
+    """
+    streaming = streaming or client
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await client.close()
+        await streaming.close()
 
     app = FastAPI(
         title="Roost",
@@ -64,17 +72,18 @@ def create_app(settings: Settings, client: Client, secrets: Secrets, clock: Cloc
     app.state.roost = Context(
         settings=settings,
         client=client,
+        streaming=streaming,
         people=people,
         authentication=Authentication(people, clock),
         tenants=Tenants(client, clock),
         requests=Bucket(REQUESTS_BURST, REQUESTS_PERIOD_S, clock),
-        streams=Slots(STREAMS_PER_PERSON),
+        streams=Slots(STREAMS_PER_PERSON, STREAMS),
         clock=clock,
         git_secret=secrets.git,
         registry_key=secrets.registry_key,
     )
     errors.install(app)
-    for router in (health.router, session.router, users.router, apps.router, logs.router):
+    for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router):
         app.include_router(router)
     for router in places.routers():
         app.include_router(router)

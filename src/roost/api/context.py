@@ -23,10 +23,14 @@ from roost.surface.principal import Principal
 
 @dataclass(frozen=True)
 class Context:
-    """Everything that is shared by all requests. `client` is the platform's own identity."""
+    """Everything that is shared by all requests. `client` is the platform's own identity.
+
+    `streaming` is the same with connections of its own, so that open streams never take those of requests.
+    """
 
     settings: Settings
     client: Client
+    streaming: Client
     people: People
     authentication: Authentication
     tenants: Tenants
@@ -39,10 +43,11 @@ class Context:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and with what rights."""
+    """Who asks, and with what rights. `streaming`: as `client`, for what stays open."""
 
     principal: Principal
     client: Client
+    streaming: Client
     request_id: str
 
     @property
@@ -68,8 +73,9 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     connection.scope["roost.person"] = principal.person
     refuse_when_spent(ctx.requests, principal.person, "You send more requests than one person may. Slow down.")
     ctx.requests.take(principal.person)
-    client = ctx.client.act_as(f"person:{principal.person}")
-    return Caller(principal, client, str(connection.scope.get("roost.request_id", "")))
+    identity = f"person:{principal.person}"
+    client, streaming = ctx.client.act_as(identity), ctx.streaming.act_as(identity)
+    return Caller(principal, client, streaming, str(connection.scope.get("roost.request_id", "")))
 
 
 def address(connection: HTTPConnection) -> str:

@@ -42,7 +42,7 @@ class Envelope:
         started = time.perf_counter()
 
         async def send_out(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 state["status"] = message["status"]
                 present = {name.lower() for name, _ in message.get("headers", ())}
                 extra = [pair for pair in _HEADERS if pair[0] not in present]

@@ -46,10 +46,11 @@ class Bucket:
 
 
 class Slots:
-    """How many streams a person holds open."""
+    """How many streams a person holds open, and all people together."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_of_all: int) -> None:
         self._most = most
+        self._most_of_all = most_of_all
         self._held: dict[str, int] = {}
 
     @contextmanager
@@ -68,6 +69,8 @@ class Slots:
         """Problem too-many where the key holds as many as it may."""
         if self._held.get(key, 0) >= self._most:
             raise too_many(f"You hold {self._most} streams open. Close one first.", 5)
+        if sum(self._held.values()) >= self._most_of_all:
+            raise too_many("Too many streams are open. Try again in a moment.", 5)
 
 
 def refuse_when_spent(bucket: Bucket, key: str, detail: str) -> None:

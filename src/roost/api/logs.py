@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -31,6 +32,7 @@ MAX_INSTANCES: Final = 50
 MAX_TAIL: Final = 10_000
 LOOK_S: Final = 2.0
 FINISHED: Final = frozenset(["Succeeded", "Failed", "Cancelled"])
+Hold = Callable[[], AbstractContextManager[None]]
 _SINCE: Final = re.compile(r"^([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -75,7 +77,7 @@ def _logs(ctx: Context, request: Request, there: Collection) -> Logs:
         principal = await ctx.authentication.bearer(header)
         await ctx.tenants.visible(principal, tenant)
 
-    return Logs(there.client, str(there.namespace), recheck, ctx.clock)
+    return Logs(there.caller.streaming, str(there.namespace), recheck, ctx.clock)
 
 
 def _streaming(ctx: Context, there: Collection, source: AsyncIterator[bytes]) -> Response:
@@ -111,7 +113,8 @@ async def app_logs(request: Request, ctx: ContextDep, there: Apps, name: str, qu
             return Response(b"".join(line.encoded() for line in lines), media_type=NDJSON)
     except KubeError as error:
         raise from_kube(error, there.what(name)) from error
-    return _streaming(ctx, there, _follow_app(logs, name, query, wanted))
+    person = there.caller.person
+    return _streaming(ctx, there, _follow_app(logs, name, query, wanted, lambda: ctx.streams.hold(person)))
 
 
 def _containers(pods: list[dict[str, Any]], query: LogQuery) -> list[Container]:
@@ -126,12 +129,20 @@ def _containers(pods: list[dict[str, Any]], query: LogQuery) -> list[Container]:
     return found[-MAX_INSTANCES:]
 
 
-async def _follow_app(logs: Logs, app: str, query: LogQuery, wanted: Wanted) -> AsyncIterator[bytes]:
+async def _follow_app(logs: Logs, app: str, query: LogQuery, wanted: Wanted, hold: Hold) -> AsyncIterator[bytes]:
     tail = Tail()
     followed: set[str] = set()
 
     async def one(container: Container, chosen: Wanted) -> None:
-        await logs.follow(container, chosen, tail.put)
+        try:
+            # Each instance takes a connection of its own.
+            with hold():
+                await logs.follow(container, chosen, tail.put)
+        except Problem as problem:
+            if problem.kind != "too-many":
+                raise
+            await tail.put(logs.remark(f"Instance {container.pod} is not followed: {problem.detail}"))
+            return
         followed.discard(container.pod)
         await tail.put(logs.remark(f"Instance {container.pod} has ended.", container.process))
 

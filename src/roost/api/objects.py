@@ -199,7 +199,7 @@ async def watched_response(
         await place(ctx, collection.caller, params)
 
     watched = Watched(
-        collection.client, API_VERSION, collection.kind.KIND, chosen, recheck, collection.caller.request_id
+        collection.caller.streaming, API_VERSION, collection.kind.KIND, chosen, recheck, collection.caller.request_id
     )
     return streamed(ctx, collection.caller, watched, position)
 

@@ -106,7 +106,7 @@ def _watch(request: Request, ctx: Context, own: Collection, wanted: Selecting) -
         await ctx.authentication.bearer(header)
 
     watched = Watched(
-        own.client,
+        ctx.streaming if own.client is ctx.client else own.caller.streaming,
         API_VERSION,
         "Tenant",
         selection(own, wanted),

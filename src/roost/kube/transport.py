@@ -4,8 +4,8 @@
 through. Errors of lightkube and httpx2 end here: what leaves is `roost.kube.errors`.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import msgspec
 import yaml
+from httpx2.websockets import AsyncWebSocketSession, WebSocketUpgradeError
 from lightkube.config.client_adapter import ConnectionParams
 from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 from lightkube.core.exceptions import ConfigError
@@ -106,6 +107,24 @@ class Transport:
             raise _unreachable(error) from error
         finally:
             await response.aclose()
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, params: Sequence[tuple[str, str]], headers: Mapping[str, str], protocol: str
+    ) -> AsyncIterator[AsyncWebSocketSession]:
+        """An open WebSocket; KubeError when it is refused."""
+        async with AsyncExitStack() as stack:
+            try:
+                opened = self._lightkube._client.websocket(
+                    path, params=list(params), headers=dict(headers), subprotocols=[protocol]
+                )
+                session = await stack.enter_async_context(opened)
+            except WebSocketUpgradeError as error:
+                # The body is lost with the connection; the status says enough.
+                raise _refusal(error.response, b"{}") from error
+            except httpx2.HTTPError as error:
+                raise _unreachable(error) from error
+            yield session
 
     async def close(self) -> None:
         """Close all connections."""

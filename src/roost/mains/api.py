@@ -36,6 +36,9 @@ def configure_logs() -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # uvicorn tells query strings of WebSockets, which hold commands, and calls a refused one a failure.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: "completing handshake" not in record.getMessage())
 
 
 def secrets_of(settings: Settings) -> Secrets:
@@ -49,7 +52,8 @@ def secrets_of(settings: Settings) -> Secrets:
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM."""
-    app = create_app(settings, Client.connect(agent="roost-api"), secrets_of(settings))
+    client, streaming = Client.connect(agent="roost-api"), Client.connect(agent="roost-api")
+    app = create_app(settings, client, secrets_of(settings), streaming=streaming)
     host, _, port = settings.listen.rpartition(":")
     config = uvicorn.Config(
         app,
