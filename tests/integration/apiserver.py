@@ -153,8 +153,7 @@ def start() -> ApiServer:
     """A kube-apiserver that serves, with all kinds installed."""
     clear()
     programs = _engine()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    (folder / "owner").write_text(str(os.getpid()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     port, clients, peers = free_ports(3)
     server = ApiServer(folder, f"https://127.0.0.1:{port}", secrets.token_hex(16), folder / "ca.crt")
     _credentials(server)
@@ -176,9 +175,9 @@ def start() -> ApiServer:
 
 def clear() -> None:
     """End what killed earlier runs left, by pid, and remove their folders."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = folder / "owner"
-        if owner.exists() and Path(f"/proc/{owner.read_text()}").exists():
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if Path(f"/proc/{owner}").exists():
             continue
         for command in Path("/proc").glob("[0-9]*/cmdline"):
             try:

@@ -24,6 +24,7 @@ from roost.kernel.clock import Clock
 from roost.kernel.lease import LeadershipLost
 from roost.kernel.outcome import Judgement, conditions_after, judge
 from roost.kernel.writer import Inventory, Means, Writer
+from roost.kube.errors import NotFound
 from roost.kube.reader import Object
 from roost.model.conditions import READY, Condition, find, merge
 from roost.model.names import GROUP, REQUEST_ID
@@ -180,6 +181,8 @@ class Reconciler:
             await self._write_status(item, conditions, inventory, {})
         except LeadershipLost:
             raise
+        except NotFound:
+            return Result()  # The object itself is gone; the cache shows it soon.
         except Exception as second:  # noqa: BLE001  The first error decides what happens next; both are logged.
             self._log.warning("The status could not be written.", error=str(second))
             return Result(judgement=Judgement(None))

@@ -61,12 +61,11 @@ class Writer:
         dropped = [entry for entry in [*self._strays(known), *reversed(known)] if entry["uid"] not in kept]
         standing = []
         for entry in dropped:
-            live = await self._live(entry)
+            live = await self._live(entry) or await self._served(entry)  # A cache may lag behind the inventory.
             if live is None or live["metadata"]["uid"] != entry["uid"]:
                 continue
-            standing.append(dict(entry))
-            if not live["metadata"].get("deletionTimestamp"):
-                await self._delete(entry)
+            if live["metadata"].get("deletionTimestamp") or not await self._delete(entry):
+                standing.append(dict(entry))
         return standing
 
     async def _stand(self, item: Apply) -> Object:
@@ -119,15 +118,22 @@ class Writer:
         self._wrote("create", result, item.identity)
         return result
 
-    async def _delete(self, entry: Mapping[str, Any]) -> None:
+    async def _delete(self, entry: Mapping[str, Any]) -> bool:
+        """Whether it is gone already."""
         self._means.fence.check()
         target = _target(entry)
         client = self._client(entry.get("identity") or PLATFORM, target)
         try:
-            await client.delete(target, uid=entry["uid"])
-        except (NotFound, Conflict):
-            return  # It went by itself, or another of its name stands there: the cache shows it soon.
+            gone = await client.delete(target, uid=entry["uid"])
+        except NotFound:
+            return True
+        except Conflict:
+            standing = await self._served(entry)
+            if standing is None or standing["metadata"]["uid"] != entry["uid"]:
+                return True  # Another one of its name stands there.
+            raise
         self._wrote("delete", target, entry.get("identity") or PLATFORM)
+        return gone
 
     def _ours(self, live: Object) -> None:
         """Stalled or Waiting when something of that name stands that is not this owner's: it is never taken over."""
@@ -158,6 +164,10 @@ class Writer:
         target = entry if "metadata" in entry else _target(entry)
         meta = target["metadata"]
         return await self._means.reader.get(target["apiVersion"], target["kind"], meta["name"], meta.get("namespace"))
+
+    async def _served(self, entry: Mapping[str, Any]) -> Object | None:
+        """As `_live`, past the caches."""
+        return await self._means.client.get(entry["apiVersion"], entry["kind"], entry["name"], entry.get("namespace"))
 
     def _client(self, identity: str, manifest: Mapping[str, Any]) -> Client:
         return self._means.client.act_as(identity, manifest["metadata"].get("namespace"))

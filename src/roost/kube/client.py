@@ -195,8 +195,11 @@ class Client:
 
     async def delete(
         self, target: Mapping[str, Any], uid: str = "", propagation: str = "Background", grace_s: int | None = None
-    ) -> None:
-        """Delete the object that `target` names (see `patch`). NotFound; Conflict when its uid is another."""
+    ) -> bool:
+        """Delete the object that `target` names (see `patch`); whether it is gone already, or only going.
+
+        NotFound; Conflict when its uid is another.
+        """
         served, meta = await self._served(target)
         options: dict[str, Any] = {"propagationPolicy": propagation}
         if uid:
@@ -204,7 +207,8 @@ class Client:
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
         path = served.path(meta.get("namespace"), meta["name"])
-        await self._transport.send(Request("DELETE", path, headers=self._headers, body=options))
+        answer = await self._json(Request("DELETE", path, headers=self._headers, body=options))
+        return answer.get("kind") == "Status"
 
     # The rest
 
