@@ -70,8 +70,9 @@ def write_login(environment: Mapping[str, str], login: Login) -> Path:
 
     file = path(environment)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # JSON strings without ASCII escapes are TOML basic strings.
+    # JSON strings without ASCII escapes are TOML basic strings, but for one character.
     text = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in asdict(login).items())
+    text = text.replace("\x7f", "\\u007f")
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")  # mkstemp makes it 0600.
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
