@@ -261,10 +261,9 @@ def standby_present() -> bool:
 
 
 def spawn(*arguments: str) -> subprocess.Popen[bytes]:
-    """Start a supervisor in the background, in the control group that reaches cluster addresses."""
+    """Start a supervisor in the background."""
     machine.RUN.mkdir(parents=True, exist_ok=True)
     machine.LOGS.mkdir(parents=True, exist_ok=True)
-    place = cgroups.hierarchies().host / "cgroup.procs"
     with (machine.LOGS / "supervisor.log").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "roost.node.supervisor", *arguments],
@@ -273,12 +272,12 @@ def spawn(*arguments: str) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
             cwd="/",
-            preexec_fn=lambda: place.write_text("0") and None,
         )
 
 
 def main(arguments: list[str]) -> None:
-    """Wait for the lock if told to, then work."""
+    """Wait for the lock if told to, then work, in the control group that reaches cluster addresses."""
+    (cgroups.hierarchies().host / "cgroup.procs").write_text("0")
     if "--standby" in arguments:
         waiting = hold(STANDBY_LOCK, wait=False)
         if waiting is None:

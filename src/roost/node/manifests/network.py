@@ -18,11 +18,13 @@ BUILDS: Final[Manifest] = {
 
 
 def _policy(name: str, pods: Manifest, ingress: list[Manifest]) -> Manifest:
+    # An empty list would be written anew at each apply: the API server drops it.
+    allowed = {"ingress": ingress} if ingress else {}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": metadata(name, HERE),
-        "spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": ingress},
+        "spec": {"podSelector": pods, "policyTypes": ["Ingress"], **allowed},
     }
 
 
