@@ -23,7 +23,7 @@ def test_the_difference_of_two_versions_is_told_by_field(roost: Roost) -> None:
 
 def test_a_difference_for_machines_is_json(roost: Roost) -> None:
     read = json.loads(roost("releases", "diff", "1", "2", "-o", "json").out)
-    assert {item["name"] for item in read["items"]} == {"artefact.image", "processes[web].replicas"}
+    assert {item["name"] for item in read} == {"artefact.image", "processes[web].replicas"}
 
 
 def test_rollback_shows_difference_and_verdict_and_wants_a_yes(roost: Roost) -> None:

@@ -180,12 +180,12 @@ def name_of(row: Any) -> str:
 
 
 def show_list(answer: Object, columns: Sequence[Column], form: Format, empty: str = "") -> None:
-    """Print a list as the API gave it. `empty`: what to say (stderr) in place of an empty table."""
-    rows = answer.get("items", ())
+    """Print the items of a list, for machines as the API gave them. `empty`: said in place of an empty table."""
+    rows = list(answer.get("items", ()))
     if form == "json":
-        write(json_text(answer))
+        write(json_text(rows))
     elif form == "yaml":
-        write(yaml_text(answer))
+        write(yaml_text(rows))
     elif form == "name":
         for row in rows:
             write(name_of(row))
