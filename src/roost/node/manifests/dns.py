@@ -21,6 +21,8 @@ from roost.node.manifests.common import (
     service_account,
 )
 
+# By this label cluster DNS is found everywhere, in tenants' policies too.
+KNOWN_AS = {"k8s-app": "kube-dns"}
 COREFILE = """\
 .:53 {
     errors
@@ -84,14 +86,16 @@ def server(image: str, replicas: int) -> Manifest:
         "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
     }
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
-    return deployment("coredns", SYSTEM, replicas, pod_template("coredns", spec), strategy=strategy)
+    template = pod_template("coredns", spec)
+    template["metadata"]["labels"] |= KNOWN_AS
+    return deployment("coredns", SYSTEM, replicas, template, strategy=strategy)
 
 
 def everything(image: str, replicas: int = 1) -> list[Manifest]:
     """All of cluster DNS, in the order of applying. The Service keeps the name that tools look for."""
     named = service("coredns", SYSTEM, {"dns-udp": (53, 53), "dns": (53, 53)}, clusterIP=DNS_ADDRESS)
     named["metadata"]["name"] = "kube-dns"
-    named["metadata"]["labels"]["k8s-app"] = "kube-dns"
+    named["metadata"]["labels"] |= KNOWN_AS
     named["metadata"]["labels"]["kubernetes.io/name"] = "CoreDNS"
     return [
         *rights(),

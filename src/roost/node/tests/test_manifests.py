@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from roost.capabilities.tenant import roles
+from roost.capabilities.tenant.manifests import network as tenant_network
+from roost.capabilities.tenant.model import Platform
 from roost.node.machine import Node
 from roost.node.manifests import cilium, dns, gateway, metrics_server, network, platform, registry
 
@@ -144,3 +146,10 @@ def test_tenants_routes_meet_listeners_of_their_own() -> None:
 def test_nothing_reaches_the_platform_that_is_not_named() -> None:
     first = network.policies()[0]
     assert first["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+
+
+def test_cluster_dns_carries_the_label_that_tenants_policies_name() -> None:
+    pods = next(item for item in dns.everything("i") if item["kind"] == "Deployment")["spec"]["template"]
+    policy = next(item for item in tenant_network.common("t", "dev", Platform()) if "dns" in item["metadata"]["name"])
+    (peer,) = policy["spec"]["egress"][0]["to"]
+    assert peer["podSelector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
