@@ -18,6 +18,7 @@ NAMESPACE = "k8s.io"
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "etcdctl", "cilium-dbg", "hubble")
 KUBERNETES_NAMES = ("kubelet", "kubeadm", "kubectl")
 PLUGINS = ("loopback", "portmap", "bandwidth", "host-local", "bridge", "cilium-cni")
+COMMAND = Path("/usr/local/bin/kubectl")
 IMPORTED = machine.MARKS / "images.json"  # What was preloaded: {reference: digest}.
 
 
@@ -72,7 +73,15 @@ def programs(engine: Engine) -> set[str]:
         link = machine.BIN / name
         if not link.is_symlink():
             link.symlink_to("kubernetes")
+    if not COMMAND.exists() and not COMMAND.is_symlink():
+        COMMAND.symlink_to(machine.BIN / "kubectl")  # A person types it; one that was there before stays.
     return changed
+
+
+def remove_command() -> None:
+    """Take the link for people away again, if it is ours."""
+    if COMMAND.is_symlink() and COMMAND.readlink() == machine.BIN / "kubectl":
+        COMMAND.unlink()
 
 
 def containerd_files(pause_image: str) -> bool:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from roost.node import machine, prepare, runtime, teardown
+from roost.node import install, machine, prepare, runtime, teardown
 from roost.node.run import run
 
 # In the order of removal; `machine.STATE` last, because it holds what to give back.
@@ -78,4 +78,5 @@ def wipe() -> None:
     remove_new_tables(before.get("tables", []))
     unmount_what_we_mounted(before["mounts"])
     restore_sysctls(before["sysctls"])
+    install.remove_command()
     remove_directories(before["paths"])
