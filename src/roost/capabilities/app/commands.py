@@ -87,13 +87,13 @@ def create(
         spec["artefact"] = {"image": _by_digest(image)}
     body = {"metadata": {"name": name}, "spec": spec}
     made = session.api.send("POST", session.of_env("apps"), body, params={"dryRun": dry_run})
-    if not image and not dry_run:
-        out.say(tr("{place} is made. Deploy an image: `{command}`", place=session.place, command=_deploy(session)))
-    conclude(session, made, dry_run=dry_run, detach=detach or not image, timeout=timeout)
-
-
-def _deploy(session: Session) -> str:
-    return session.command("deploy IMAGE@sha256:...")
+    if image or dry_run:
+        conclude(session, made, dry_run=dry_run, detach=detach, timeout=timeout)
+        return
+    wanted = session.command("deploy IMAGE@sha256:...")
+    out.say(tr("{place} is made. Deploy an image: `{command}`", place=session.place, command=wanted))
+    if session.machine:
+        out.show_one(made, session.output, lambda: None)
 
 
 @app.command("delete")
