@@ -30,7 +30,7 @@ Params = Mapping[str, str | int | bool]
 
 @dataclass(frozen=True)
 class WatchEvent:
-    """An event: `added`, `modified`, `deleted`, `synced` (all that stood was sent) or `reset` (forget what you held)."""
+    """`added`, `modified`, `deleted`, `synced` (all that stood was sent) or `reset` (forget what you held)."""
 
     type: str
     object: dict[str, Any]
