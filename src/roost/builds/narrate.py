@@ -58,7 +58,7 @@ class Narrator:
         if not begun or digest in self._told or not (_STEP.match(name) or name.startswith("exporting")):
             return
         self._told.add(digest)
-        shown = "Pushing the image" if name.startswith("exporting") else re.sub(r"\s+", " ", name)
+        shown = "Pushing the image" if name.startswith("exporting") else _plainly(name)
         yield from self._give(shown[:300] + (" (cached)" if vertex.get("cached") else ""))
 
     def _log(self, log: dict[str, Any]) -> Iterator[str]:
@@ -93,7 +93,7 @@ class Narrator:
         where = ""
         if found:
             file = "the Containerfile" if own else "the Containerfile that Roost wrote"
-            where = f"Line {found[1]} of {file} (`{found[2].replace(self._hidden, '').strip()[:160]}`) failed"
+            where = f"Line {found[1]} of {file} (`{_plainly(found[2].replace(self._hidden, '')).strip()[:160]}`) failed"
         cause = _short(error or text or (plain[-1] if plain else "buildctl said nothing"))
         said = _telling(self._last.get(digest, []))
         return f"{where}: {cause}{said}" if where else f"The build failed: {cause}{said}"
@@ -104,6 +104,11 @@ class Narrator:
         text = " ".join(self._plain) + " ".join(self._errors.values())
         signs = ("connection refused", "Unavailable", "connection reset", "EOF", "no such host", "context deadline")
         return any(sign in text for sign in signs) and "did not complete successfully" not in text
+
+
+def _plainly(name: str) -> str:
+    """A step without the flags that say how it runs."""
+    return re.sub(r"\s+", " ", re.sub(r"(RUN )(?:--(?:mount|network|security)=\S+\s+)+", r"\1", name))
 
 
 def _short(error: str) -> str:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from roost.gitserver.cluster import Cluster
 from roost.kube.errors import KubeError
+from roost.model.kinds.app import App
 from roost.model.kinds.delivery import Promotion, Run
 from roost.model.resource import Resource
 
 POLL_S = 0.4
 ROLL_OUT_S = 1200.0
+HAND_OVER_S = 15.0  # So long an old version that takes its time to end keeps a pusher waiting.
 SPARE_S = 900.0  # Beside the time that the build may take: waiting in the queue, the builder's start.
 
 
@@ -41,6 +43,7 @@ class Follower:
         self._run = run
         self._given: dict[str, int] = {}  # Lines of each pod that were passed on.
         self._last = ""
+        self._live_since: float | None = None
 
     async def follow(self) -> AsyncIterator[str | Outcome]:
         """Lines for the pusher, and one Outcome at the end."""
@@ -120,13 +123,20 @@ class Follower:
         if app is None or release is None:
             return None, ""
         phase = release.status.phase
-        if phase == "Live":
+        if phase == "Live" and self._handed_over(app):
             return Outcome(True, f"{app.status.url or promotion.spec.app} serves {release.metadata.name}"), ""
         if phase == "Failed":
             return Outcome(False, _said(release) or _said(app) or f"{release.metadata.name} does not start"), ""
         if phase == "Superseded":
             return Outcome(True, "a newer version took its place before it went live"), ""
         return None, _said(app)
+
+    def _handed_over(self, app: App) -> bool:
+        """Whether the version that went live is the only one that answers."""
+        now = asyncio.get_running_loop().time()
+        self._live_since = self._live_since or now
+        ready = any(item.type == "Ready" and item.status == "True" for item in app.status.conditions)
+        return ready or now - self._live_since > HAND_OVER_S
 
 
 def _promoted(promotion: Promotion) -> Outcome | None:

@@ -84,8 +84,9 @@ class StandIn:
         return Release.parse({"metadata": {"name": name}, "spec": spec, "status": {"phase": phase}})
 
     async def app(self, space: str, name: str) -> App | None:
+        ready = {"type": "Ready", "status": "True"}
         url = "http://hello-dev.acme.roost.localhost"
-        return App.parse({"metadata": {"name": name}, "status": {"url": url}})
+        return App.parse({"metadata": {"name": name}, "status": {"url": url, "conditions": [ready]}})
 
     async def pods(self, tenant: str, run: str) -> list[str]:
         return [f"{run}-pod"]
