@@ -25,9 +25,43 @@ Object = Mapping[str, Any]
 # Words that stand in a cell, and the colour that they get in a terminal. Everything else is plain.
 GOOD: Final = frozenset(["Ready", "True", "Live", "Succeeded", "Applied", "Running", "yes"])
 BAD: Final = frozenset(
-    ["False", "Failed", "Refused", "CrashLoopBackOff", "Error", "OOMKilled", "ImagePullBackOff", "no"]
+    [
+        "False",
+        "no",
+        "Failed",
+        "Refused",
+        "CrashLooping",
+        "Disabled",
+        "ImagePull",
+        "InstanceRefused",
+        "Invalid",
+        "NameTaken",
+        "NoRoom",
+        "OOMKilled",
+        "OutOfMemory",
+        "PortNeverOpened",
+        "StartRefused",
+        "TimedOut",
+        "TookTooLong",
+    ]
 )
-BUSY: Final = frozenset(["Unknown", "Pending", "Building", "Progressing", "Waiting", "Starting"])
+BUSY: Final = frozenset(
+    [
+        "Unknown",
+        "Pending",
+        "Building",
+        "Deleting",
+        "ConfigurationPending",
+        "HandingOver",
+        "Held",
+        "Queued",
+        "Retrying",
+        "RollingOut",
+        "RunningReleaseCommand",
+        "Starting",
+        "Waiting",
+    ]
+)
 
 
 @dataclass(frozen=True)

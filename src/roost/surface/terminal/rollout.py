@@ -39,7 +39,9 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     live = seen and ready.get("status") == "True" and (stopped or out.at(app, "status.live") == current)
     failed = seen and out.at(release, "status.phase") == "Failed"
     counted = tr("{have} of {wanted} ready", have=have, wanted=wanted) if wanted else ""
-    why = "" if live else trouble(instances) or (str(ready.get("message", "")) if seen else "")
+    told = str(ready.get("message", "")) if seen else ""
+    # Of a version that failed, the App knows more (its last words); of one on its way, the instances do.
+    why = "" if live else (told or trouble(instances)) if failed else (trouble(instances) or told)
     name = tr("Version {version}", version=version(current)) if seen and current else tr("Version")
     made = Step(name, "done" if seen and (current or stopped) else "running", str(out.at(release, "spec.cause", "")))
     state: State = "failed" if failed else "done" if live else "running" if made.state == "done" else "waiting"
@@ -50,7 +52,7 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     if failed:
         failure = Failure(
             tr("Version {version} does not serve.", version=version(current)),
-            why=why or str(ready.get("message", "")),
+            why=why,
             hint=tr("See `roost logs` and `roost status`; what served before still serves."),
         )
     return Progress((made, running, serving), finished=live, failure=failure)
