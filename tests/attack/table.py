@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from roost.model import names
-from tests.attack.world import CONTROLLER, DEPLOYER, DOMAIN, MALLORY
+from roost.model.kinds.tenant import Tenant
+from tests.attack.world import ADA, CONTROLLER, DEPLOYER, DOMAIN, MALLORY, MEMBERS, tenant_spec
 
 DIGEST = "@sha256:" + "a" * 64
 OWN = f"{names.REGISTRY}/acme/shop{DIGEST}"
@@ -31,6 +32,7 @@ class Attack:
     guard: str
     says: str
     ways: tuple[str, ...] = ALL_WAYS
+    twice: bool = False  # A second guard refuses it as well, so taking one away opens nothing.
 
 
 def changed(manifest: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
@@ -235,7 +237,10 @@ _EXTENSION = {"type": "ExtensionRef", "extensionRef": {"group": "traefik.io", "k
 OBJECTS = [
     _service("node-port", "ClusterIP", spec__type="NodePort"),
     _service("load-balancer", "ClusterIP", spec__type="LoadBalancer"),
-    _service("external-name", "ClusterIP", spec={"type": "ExternalName", "externalName": "metadata.internal"}),
+    dataclasses.replace(
+        _service("external-name", "ClusterIP", spec={"type": "ExternalName", "externalName": "metadata.internal"}),
+        twice=True,
+    ),
     _service("external-addresses", "externalIPs", spec__externalIPs=["10.0.0.1"]),
     _service("external-name-beside", "externalName", spec__externalName="metadata.internal"),
     _host("host-of-another-tenant", f"shop-dev.rival.{DOMAIN}"),
@@ -375,4 +380,52 @@ KINDS = [
     ),
 ]
 
-ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS]
+NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "harmless", "labels": {}}}
+TENANT = Tenant.manifest("acme", tenant_spec(*MEMBERS))
+CHANGES = ("put", "merge", "json", "apply")
+
+
+def _tenant(name: str, says: str, **changes: Any) -> Attack:
+    return Attack(name, ADA, TENANT, changed(TENANT, **changes), "roost-tenants", says, CHANGES)
+
+
+CLUSTER = [
+    Attack(
+        "namespace-of-another-tenant",
+        MALLORY,
+        NAMESPACE,
+        changed(NAMESPACE, metadata__labels={names.TENANT: "rival", names.ENVIRONMENT: "dev"}),
+        "roost-namespaces",
+        "by the platform",
+    ),
+    _tenant(
+        "owner-raises-the-quota",
+        "administrator",
+        spec__environments=[{"name": "dev", "quota": {"cpu": "1000"}}, {"name": "prod"}],
+    ),
+    _tenant("owner-adds-an-environment", "administrator", spec__environments=[{"name": "dev"}, {"name": "more"}]),
+    _tenant("owner-raises-the-build-quota", "administrator", spec__buildQuota={"cpu": "1000"}),
+    _tenant("owner-labels-the-tenant", "Labels", metadata__labels={"a": "b"}),
+    _tenant("owner-jams-the-deletion", "finalizers", metadata__finalizers=["evil.example/forever"]),
+]
+LATE = [
+    _pod("runtime-class", "Runtime classes", spec__runtimeClassName="fast"),
+    Attack(
+        "builder-of-somebody-else",
+        MALLORY,
+        BUILD_POD,
+        changed(BUILDER, metadata__labels={}),
+        "roost-build-pods",
+        "controller makes builders",
+        MADE,
+    ),
+    _build("build-with-a-node", "scheduler", spec__nodeName="node-1"),
+    _build("build-with-host-port", "hostPort", **{f"{_WAYS_IN_POD}ports": [{"containerPort": 1, "hostPort": 1}]}),
+    _build("build-with-toleration", "Tolerations", spec__tolerations=[{"operator": "Exists"}]),
+    _build("build-with-priority", "Priorities", spec__priorityClassName="system-cluster-critical"),
+    _build("build-as-another-account", "ServiceAccount default", spec__serviceAccountName="other"),
+    _build("build-with-runtime-class", "Runtime classes", spec__runtimeClassName="fast"),
+    _build("build-with-scheduler", "Schedulers", spec__schedulerName="mine"),
+]
+
+ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE]

@@ -44,6 +44,7 @@ _PLURALS = {
     "NetworkPolicy": "networkpolicies",
     "Ingress": "ingresses",
     "Endpoints": "endpoints",
+    "RuntimeClass": "runtimeclasses",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
 }
 
@@ -79,7 +80,12 @@ class World:
         elif body is not None:
             headers["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body)
-        return self.http.request(method, path, content=content, headers=headers, params=more.get("params") or {})
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            answer = self.http.request(method, path, content=content, headers=headers, params=more.get("params") or {})
+            if answer.status_code != 429 or time.monotonic() > deadline:  # "storage is (re)initializing"
+                return answer
+            time.sleep(0.2)
 
     def install(self, manifest: Mapping[str, Any]) -> None:
         """Apply as the administrator."""
@@ -101,8 +107,21 @@ class World:
             time.sleep(0.1)
 
 
+MEMBERS = (
+    Member(person="ada", role="owner"),
+    Member(person="bob", role="developer", environments=("dev",)),
+    Member(person="viv", role="viewer"),
+    Member(person="appr", role="approver"),
+)
+
+
+def tenant_spec(*members: Member) -> TenantSpec:
+    """What a tenant of this world is given."""
+    return TenantSpec(environments=(Environment(name="dev"), Environment(name="prod")), members=members)
+
+
 def _tenant(name: str, *members: Member) -> list[dict[str, Any]]:
-    spec = TenantSpec(environments=(Environment(name="dev"), Environment(name="prod")), members=members)
+    spec = tenant_spec(*members)
     tenant = Tenant(metadata=Metadata(name=name, uid=f"uid-{name}"), spec=spec)
     planned = plan(tenant, Observed(people=PEOPLE), golden.NOW)
     manifests: list[dict[str, Any]] = []
@@ -139,6 +158,22 @@ def _too_wide(space: str) -> list[dict[str, Any]]:
     ]
 
 
+def _namespaces_too() -> list[dict[str, Any]]:
+    """And Mallory may write namespaces."""
+    rbac = "rbac.authorization.k8s.io"
+    meta = {"name": "namespaces-too"}
+    resources = ["namespaces", "namespaces/status", "namespaces/finalize"]
+    rule = {"apiGroups": [""], "resources": resources, "verbs": ["*"]}
+    role = {"apiGroup": rbac, "kind": "ClusterRole", "name": "namespaces-too"}
+    subject = {"kind": "ServiceAccount", "namespace": names.PEOPLE_NAMESPACE, "name": "mallory"}
+    bound = {"kind": "ClusterRoleBinding", "metadata": meta, "roleRef": role, "subjects": [subject]}
+    return [
+        {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": meta, "rules": [rule]},
+        {"apiVersion": f"{rbac}/v1", **bound},
+        {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "fast"}, "handler": "fast"},
+    ]
+
+
 def _administrator() -> dict[str, Any]:
     rbac = "rbac.authorization.k8s.io"
     return {
@@ -160,16 +195,12 @@ def build(server: ApiServer) -> World:
     """The world, with every rule in force."""
     world = World(server)
     install_platform(world)
-    members = (
-        Member(person="ada", role="owner"),
-        Member(person="bob", role="developer", environments=("dev",)),
-        Member(person="viv", role="viewer"),
-        Member(person="appr", role="approver"),
-    )
     for manifest in [
         _administrator(),
-        *_tenant("acme", *members),
+        *_namespaces_too(),
+        *_tenant("acme", *MEMBERS),
         *_tenant("rival", Member(person="rick", role="developer")),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "other", "namespace": "acme-build"}},
         *(item for space in ("acme-dev", "acme-build", names.SYSTEM_NAMESPACE) for item in _too_wide(space)),
     ]:
         world.install(manifest)

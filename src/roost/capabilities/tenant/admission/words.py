@@ -60,7 +60,12 @@ def policy(
 
     Guards fail closed: where an expression cannot be evaluated, the request is refused.
     """
-    constraints: dict[str, Any] = {"resourceRules": [dict(item) for item in rules], "matchPolicy": "Equivalent"}
+    # What is in no namespace passes every namespace selector: such a policy must say that it means none of it.
+    scope = {"scope": "Namespaced"} if where else {}
+    constraints: dict[str, Any] = {
+        "resourceRules": [{**item, **scope} for item in rules],
+        "matchPolicy": "Equivalent",
+    }
     if where:
         constraints["namespaceSelector"] = {"matchExpressions": [dict(item) for item in where]}
     metadata = {"name": name, "labels": {names.PLATFORM: "admission"}}

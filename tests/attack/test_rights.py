@@ -1,0 +1,185 @@
+"""What RBAC must refuse, each with what the same actor may do: people, deployers, the API, the controller."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from roost.model import names
+from tests.attack.table import CONFIG, POD, SECRET, SERVICE, changed, meta
+from tests.attack.world import ADA, API, APPROVER, BOB, CONTROLLER, DEPLOYER, RICK, ROOT, VIV, World, collection
+
+pytestmark = pytest.mark.integration
+
+ROOST = f"/apis/{names.API_VERSION}"
+DEV, BUILD, RIVAL, PROD = (f"/namespaces/{space}" for space in ("acme-dev", "acme-build", "rival-dev", "acme-prod"))
+APP: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "App",
+    "metadata": meta("mine", "acme-dev"),
+    "spec": {},
+}
+DRY = {"dryRun": "All"}
+
+
+@dataclass(frozen=True)
+class Try:
+    """One request. body: what is sent."""
+
+    who: str
+    method: str
+    path: str
+    body: Any = None
+
+
+def post(who: str, manifest: dict[str, Any]) -> Try:
+    return Try(who, "POST", collection(manifest), changed(manifest, metadata__name="acme-rights"))
+
+
+def at(manifest: dict[str, Any], space: str) -> dict[str, Any]:
+    return changed(manifest, metadata__namespace=space)
+
+
+ALLOWED = {
+    "developer makes an app": post(BOB, APP),
+    "developer reads logs' pods": Try(BOB, "GET", f"/api/v1{DEV}/pods"),
+    "developer writes a secret": post(BOB, SECRET),
+    "developer sees the own tenant": Try(BOB, "GET", f"{ROOST}/tenants/acme"),
+    "developer sees the projects": Try(BOB, "GET", f"{ROOST}{BUILD}/projects"),
+    "viewer sees apps": Try(VIV, "GET", f"{ROOST}{PROD}/apps"),
+    "owner deletes projects": Try(ADA, "DELETE", f"{ROOST}{BUILD}/projects/none"),
+    "deployer makes services": post(DEPLOYER, SERVICE),
+    "deployer makes apps": post(DEPLOYER, APP),
+    "administrator sees tenants": Try(ROOT, "GET", f"{ROOST}/tenants"),
+    "api sees tenants": Try(API, "GET", f"{ROOST}/tenants"),
+    "controller sees pods": Try(CONTROLLER, "GET", "/api/v1/pods"),
+}
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme-mine"}}
+RBAC = "rbac.authorization.k8s.io/v1"
+ESCALATION = {
+    "apiVersion": RBAC,
+    "kind": "RoleBinding",
+    "metadata": meta("mine", "acme-dev"),
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "acme-dev"}],
+}
+TOKEN = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+REVIEW = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": meta("mine", "acme-dev"),
+    "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
+}
+PEOPLE = f"/api/v1/namespaces/{names.PEOPLE_NAMESPACE}"
+SYSTEM = f"/api/v1/namespaces/{names.SYSTEM_NAMESPACE}"
+REFUSED = {
+    "developer in an environment not given": post(BOB, at(APP, "acme-prod")),
+    "developer in another tenant": post(BOB, at(APP, "rival-dev")),
+    "developer sees another tenant's apps": Try(BOB, "GET", f"{ROOST}{RIVAL}/apps"),
+    "developer sees another tenant": Try(BOB, "GET", f"{ROOST}/tenants/rival"),
+    "developer lists tenants": Try(BOB, "GET", f"{ROOST}/tenants"),
+    "developer lists apps of all": Try(BOB, "GET", f"{ROOST}/apps"),
+    "developer lists secrets": Try(BOB, "GET", f"/api/v1{DEV}/secrets"),
+    "developer reads a build secret": Try(BOB, "GET", f"/api/v1{BUILD}/secrets/any"),
+    "developer makes a pod": post(BOB, POD),
+    "developer makes a pod in builds": post(BOB, at(POD, "acme-build")),
+    "developer makes a service": post(BOB, SERVICE),
+    "developer makes a namespace": post(BOB, NAMESPACE),
+    "developer labels the namespace": Try(BOB, "PATCH", "/api/v1/namespaces/acme-dev", {"metadata": {"labels": {}}}),
+    "developer finalizes the namespace": Try(BOB, "PUT", "/api/v1/namespaces/acme-dev/finalize", NAMESPACE),
+    "developer binds a role": post(BOB, ESCALATION),
+    "developer opens the network": post(BOB, REVIEW),
+    "developer deletes the network rules": Try(BOB, "DELETE", f"/apis/networking.k8s.io/v1{DEV}/networkpolicies"),
+    "developer deletes the quota": Try(BOB, "DELETE", f"/api/v1{DEV}/resourcequotas/roost-quota"),
+    "developer writes a release": Try(BOB, "PATCH", f"{ROOST}{DEV}/releases/any", {"spec": {}}),
+    "developer writes an app's status": Try(BOB, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
+    "developer makes a run": Try(BOB, "POST", f"{ROOST}{BUILD}/runs", {}),
+    "developer gets the deployer's token": Try(
+        BOB, "POST", f"/api/v1{DEV}/serviceaccounts/roost-deployer/token", TOKEN
+    ),
+    "developer gets somebody's token": Try(BOB, "POST", f"{PEOPLE}/serviceaccounts/ada/token", TOKEN),
+    "developer reads a password": Try(BOB, "GET", f"{PEOPLE}/secrets/password-ada"),
+    "developer reads the authority's key": Try(BOB, "GET", f"{SYSTEM}/secrets/roost-ca"),
+    "developer deletes the tenant": Try(BOB, "DELETE", f"{ROOST}/tenants/acme"),
+    "developer changes the tenant": Try(BOB, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"title": "mine"}}),
+    "developer makes a user": Try(BOB, "POST", f"{ROOST}/users", {}),
+    "developer reads nodes": Try(BOB, "GET", "/api/v1/nodes"),
+    "other tenant's developer": post(RICK, APP),
+    "viewer makes an app": post(VIV, APP),
+    "viewer reads a secret": Try(VIV, "GET", f"/api/v1{DEV}/secrets/any"),
+    "approver changes an app": post(APPROVER, APP),
+    "owner deletes the tenant": Try(ADA, "DELETE", f"{ROOST}/tenants/acme"),
+    "owner makes a tenant": Try(ADA, "POST", f"{ROOST}/tenants", {}),
+    "owner changes another tenant": Try(ADA, "PATCH", f"{ROOST}/tenants/rival", {"spec": {"title": "mine"}}),
+    "deployer makes a pod": post(DEPLOYER, POD),
+    "deployer opens the network": post(DEPLOYER, REVIEW),
+    "deployer deletes the quota": Try(DEPLOYER, "DELETE", f"/api/v1{DEV}/resourcequotas/roost-quota"),
+    "deployer in another environment": post(DEPLOYER, at(SERVICE, "acme-prod")),
+    "deployer in another tenant": post(DEPLOYER, at(SERVICE, "rival-dev")),
+    "deployer in builds": post(DEPLOYER, at(CONFIG, "acme-build")),
+    "deployer binds a role": post(DEPLOYER, ESCALATION),
+    "deployer makes a daemon set": Try(DEPLOYER, "POST", f"/apis/apps/v1{DEV}/daemonsets", {}),
+    "administrator reads a tenant's secrets": Try(ROOT, "GET", f"/api/v1{DEV}/secrets"),
+    "administrator binds a role": post(ROOT, ESCALATION),
+    "api reads an app": Try(API, "GET", f"{ROOST}{DEV}/apps"),
+    "api reads a tenant's secrets": Try(API, "GET", f"/api/v1{DEV}/secrets"),
+    "api reads the authority's key": Try(API, "GET", f"{SYSTEM}/secrets/roost-ca"),
+    "controller reads secrets of the cluster": Try(CONTROLLER, "GET", "/api/v1/secrets"),
+    "controller reads passwords": Try(CONTROLLER, "GET", f"{PEOPLE}/secrets"),
+    "controller binds cluster-admin": post(CONTROLLER, ESCALATION),
+    "controller makes a pod among applications": post(CONTROLLER, POD),
+    "controller makes a pod in roost-system": post(CONTROLLER, at(POD, names.SYSTEM_NAMESPACE)),
+}
+
+
+def send(world: World, attempt: Try) -> Any:
+    return world.call(attempt.who, attempt.method, attempt.path, attempt.body, params=DRY)
+
+
+@pytest.mark.parametrize("attempt", ALLOWED.values(), ids=ALLOWED)
+def test_what_somebody_may_do_works(world: World, attempt: Try) -> None:
+    answer = send(world, attempt)
+    assert answer.status_code in (200, 201, 404), answer.text
+
+
+@pytest.mark.parametrize("attempt", REFUSED.values(), ids=REFUSED)
+def test_what_somebody_may_not_do_is_refused(world: World, attempt: Try) -> None:
+    answer = send(world, attempt)
+    assert answer.status_code == 403, answer.text
+
+
+IMPERSONATION = {
+    "another namespace": f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:roost-controller",
+    "an administrator": "kubernetes-admin",
+    "a node": "system:node:node-1",
+    "a deployer": DEPLOYER,
+}
+
+
+@pytest.mark.parametrize("whom", IMPERSONATION.values(), ids=IMPERSONATION)
+def test_the_api_becomes_nobody_but_people(world: World, whom: str) -> None:
+    assert _may_become(world, API, ADA)
+    assert not _may_become(world, API, whom)
+
+
+@pytest.mark.parametrize("whom", [ADA, "kubernetes-admin", API, "system:serviceaccount:kube-system:anything"])
+def test_the_controller_becomes_nobody_but_deployers(world: World, whom: str) -> None:
+    assert _may_become(world, CONTROLLER, DEPLOYER)
+    assert not _may_become(world, CONTROLLER, whom)
+
+
+def _may_become(world: World, who: str, whom: str) -> bool:
+    """What the authorizer says to `impersonate`, as kube-apiserver asks it when the header comes."""
+    prefix, _, rest = whom.partition("system:serviceaccount:")
+    space, _, name = rest.partition(":")
+    attributes: dict[str, Any] = {"verb": "impersonate", "resource": "users", "name": whom}
+    if not prefix and rest:
+        attributes = {"verb": "impersonate", "resource": "serviceaccounts", "namespace": space, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": who, "resourceAttributes": attributes},
+    }
+    answer = world.call("", "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    assert answer.status_code == 201, answer.text
+    return bool(answer.json()["status"]["allowed"])

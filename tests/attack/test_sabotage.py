@@ -1,0 +1,55 @@
+"""Each guard taken away once: the attack that it is meant for then works. A guard that no attack tries fails here."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from roost.capabilities.tenant import admission
+from tests.attack import entry, ways
+from tests.attack.table import ATTACKS, Attack
+from tests.attack.world import DOMAIN, World
+
+pytestmark = [pytest.mark.integration, pytest.mark.full]
+POLICIES = [item for item in admission.policies(DOMAIN) if item["kind"] == "ValidatingAdmissionPolicy"]
+GUARDS = [
+    pytest.param(policy, index, id=f"{policy['metadata']['name']}-{index}")
+    for policy in POLICIES
+    for index in range(len(policy["spec"]["validations"]))
+]
+
+
+def _works(world: World, attack: Attack) -> bool:
+    return ways.write(world, attack, attack.ways[0], attack.evil).status_code in (200, 201)
+
+
+def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], bool]]:
+    """Attacks that this guard alone must refuse, by name."""
+    if name in entry.PLACES:
+        space = entry.PLACES[name]
+        return {
+            door: lambda door=door: "denied request" not in entry.knock(world, space, door).text for door in entry.DOORS
+        }  # type: ignore[misc]
+    meant = [attack for attack in ATTACKS if attack.guard == name and attack.says in message and not attack.twice]
+    return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("policy", "index"), GUARDS)
+def test_without_its_guard_an_attack_works(world: World, policy: dict[str, Any], index: int) -> None:
+    name = policy["metadata"]["name"]
+    without = copy.deepcopy(policy)
+    guard = without["spec"]["validations"].pop(index)
+    if not without["spec"]["validations"]:
+        without["spec"]["validations"] = [{"expression": "true"}]
+    attempts = _attempts(world, name, guard["message"])
+    assert attempts, f"No attack tries this guard: {guard['message']}"
+    assert not [attempt for attempt, works in attempts.items() if works()]
+    world.install(without)
+    try:
+        for attempt, works in attempts.items():
+            world.until(works, f"{attempt} to work without its guard")
+    finally:
+        world.install(policy)
+        first = next(iter(attempts.values()))
+        world.until(lambda: not first(), "the guard to stand again")
