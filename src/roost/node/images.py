@@ -39,7 +39,7 @@ from roost.node.progress import Progress, for_terminal
 
 REPOSITORY = "roost.internal"  # Images are only preloaded under this name; nothing answers at it.
 PARALLEL = 2
-COMPRESSION = "compression=zstd,compression-level=3,force-compression=true,oci-mediatypes=true"
+COMPRESSION = "compression=zstd,compression-level=3,force-compression=true,oci-mediatypes=true,rewrite-timestamp=true"
 TICK_S = 1.0
 DEBIAN = ("mmdebstrap", "debian-archive-keyring")
 ENGINE_ERRORS = (MakeFailed, DeclarationWrong, engines.EngineIncomplete, ToolchainMissing, paths.SourceMissing)
