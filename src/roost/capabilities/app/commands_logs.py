@@ -1,10 +1,15 @@
 """`roost logs [-f]`: what the processes of an application print."""
 
+import re
+from typing import Any
+
 import click
 
+from roost.surface.terminal.failure import USAGE, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, output, pass_session, target
 from roost.surface.terminal.stream import Query, duration, show
+from roost.surface.terminal.words import tr
 
 
 @command("logs", examples=("roost logs -f", "roost logs --since 1h --process worker", "roost logs -o json | jq .line"))
@@ -16,18 +21,19 @@ from roost.surface.terminal.stream import Query, duration, show
 @click.option("--instance", default=None, metavar="NAME", help="Only this instance.")
 @click.option("--tail", type=click.IntRange(0, 100_000), default=None, metavar="N", help="Begin with the last N lines.")
 @click.option("--time", "with_time", is_flag=True, help="Print the time of each line.")
+@click.option("-g", "--grep", default="", metavar="PATTERN", help="Only lines that this regular expression finds.")
 @target("app")
 @output
 @pass_session
-def logs(
-    session: Session,
-    follow: bool,
-    since: str | None,
-    process: str | None,
-    instance: str | None,
-    tail: int | None,
-    with_time: bool,
-) -> None:
+def logs(session: Session, follow: bool, since: str | None, tail: int | None, grep: str, **given: Any) -> None:
     """Show the log of an application."""
-    query = Query(session.of_app("logs"), follow, since, tail, process=process or "", instance=instance or "")
-    show(session, query, with_time)
+    only = {key: given[key] or "" for key in ("process", "instance")}
+    query = Query(session.of_app("logs"), follow, since, tail, **only)
+    show(session, query, given["with_time"], _pattern(grep))
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text) if text else None
+    except re.error as error:
+        raise Failure(tr("{text!r} is no regular expression.", text=text), why=str(error), code=USAGE) from error

@@ -155,6 +155,13 @@ def test_a_log_that_breaks_off_goes_on_without_saying_a_line_twice(roost: Roost)
     assert roost.api.calls[-1][2] == {"follow": ["true"], "since": ["2026-11-28T19:59:55Z"]}
 
 
+def test_logs_can_be_searched(roost: Roost) -> None:
+    line = {"time": "", "instance": "shop-web-x7k2p", "process": "web", "line": "GET /cart 500"}
+    roost.api.lines = [line, line | {"line": "GET / 200"}]
+    assert roost("logs", "--grep", "5[0-9]{2}$").out == "web.x7k2p | GET /cart 500\n"
+    assert roost("logs", "--grep", "[").code == 2
+
+
 def test_logs_for_machines_are_one_object_a_line(roost: Roost) -> None:
     line = {"time": "2026-11-28T20:00:00Z", "instance": "shop-web-x7k2p", "process": "web", "line": "hello"}
     roost.api.lines = [line, line | {"time": "2026-11-28T20:00:01Z"}]

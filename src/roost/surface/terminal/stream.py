@@ -120,13 +120,15 @@ def clean(text: str, terminal: bool) -> str:
     return kept + ("\x1b[0m" if len(parts) > 1 else "")
 
 
-def show(session: Session, query: Query, with_time: bool = False) -> None:
-    """Print the lines until they end; `-o json` and `-o yaml` print the API's objects."""
+def show(session: Session, query: Query, with_time: bool = False, pattern: re.Pattern[str] | None = None) -> None:
+    """Print the lines (those that the pattern finds) until they end; `-o json` and `yaml` print the API's objects."""
     import json
 
     terminal = sys.stdout.isatty()
     colours: dict[str, str] = {}
     for line in follow(session, query):
+        if pattern is not None and not pattern.search(str(line.get("line", ""))):
+            continue
         if session.output in ("json", "yaml"):
             # One object a line is YAML as well as JSON: a stream has no end at which a list could be closed.
             out.write(("- " if session.output == "yaml" else "") + json.dumps(line, ensure_ascii=False))
