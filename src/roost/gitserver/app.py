@@ -188,7 +188,8 @@ class GitServer:
                 )
                 continue
             outcome = await self._follow(answer, request, name_of(request.name.project, move))
-            await answer.say(f"-----> {'Live: ' if outcome.ok else 'Failed: '}{outcome.message}")
+            if outcome.message not in answer.last:  # The build may have said it already.
+                await answer.say(f"-----> {'Live: ' if outcome.ok else 'Failed: '}{outcome.message}")
             if not outcome.ok:
                 failures[move.ref] = f"kept, but not live: {outcome.message}"
         await answer.finish(failures)
@@ -266,6 +267,7 @@ class Push:
         self._git = git
         self._report = b""
         self._plain = False
+        self.last = ""
 
     async def transfer(self, limit: int) -> None:
         """Feed the push to git and pass on its progress; returns when git has ended and the body was read."""
@@ -295,6 +297,7 @@ class Push:
     async def say(self, line: str) -> None:
         """One line for the pusher; control characters are left out."""
         text = "".join(char for char in line if char.isprintable() or char == "\t")
+        self.last = text
         if not self._plain:
             await self.exchange.write(pktline.band(pktline.PROGRESS, f"{text}\n".encode()))
 
