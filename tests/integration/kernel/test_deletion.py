@@ -33,7 +33,7 @@ async def test_an_object_goes_after_everything_that_it_owns(place: Place, run: R
 
     await eventually(waits)
     assert await place.maps() == {}
-    assert "undone one" not in toy.DONE
+    assert f"undone {place.name}/one" not in toy.DONE
     await place.client.patch(child, {"metadata": {"finalizers": None}})
 
     async def gone() -> bool:
@@ -41,4 +41,4 @@ async def test_an_object_goes_after_everything_that_it_owns(place: Place, run: R
 
     await eventually(gone)
     assert await place.maps(elsewhere) == {}
-    assert toy.DONE.count("undone one") == 1
+    assert toy.DONE.count(f"undone {place.name}/one") == 1

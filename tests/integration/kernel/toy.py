@@ -79,7 +79,7 @@ async def note(action: Action, context: ActionContext) -> None:
 
 async def finalize(app: App, context: ActionContext) -> None:
     """Remember that it was undone."""
-    DONE.append(f"undone {app.metadata.name}")
+    DONE.append(f"undone {app.metadata.namespace}/{app.metadata.name}")
 
 
 ACTIONS = {"note": note}
