@@ -82,12 +82,17 @@ class Authentication:
         refuse_when_spent(self._names, name, detail)
         user = await self._people.user(name)
         stored = await self._people.password(name) if user else None
-        fits = await self._fits(stored.hash if stored else decoy_hash(), password)
-        if user is None or stored is None or not fits:
-            await self._failed(name, address)
-            raise unauthenticated(_WRONG)
-        if stored.locked_until is not None and stored.locked_until > self._clock():
+        if stored is not None and stored.locked_until is not None and stored.locked_until > self._clock():
+            # Before the password is looked at: the answer must not tell whether it was right.
             raise Problem("too-many", detail, headers={"Retry-After": str(int(LOCK.total_seconds()))})
+        async with self._hashing:
+            # Once more: many may have come past the first look at the same time.
+            refuse_when_spent(self._addresses, address, detail)
+            refuse_when_spent(self._names, name, detail)
+            fits = await _fits(stored.hash if stored else decoy_hash(), password)
+            if not fits or user is None or stored is None:
+                await self._failed(name, address)
+                raise unauthenticated(_WRONG)
         if user.spec.disabled or stored.user_uid != user.metadata.uid:
             raise unauthenticated(_WRONG)
         self._names.reset(name)
@@ -96,12 +101,6 @@ class Authentication:
     def forget(self) -> None:
         """Forget what is remembered: somebody's credentials have changed on this replica."""
         self._known.clear()
-
-    async def _fits(self, hash_: str, password: str) -> bool:
-        if len(password) > MAX_PASSWORD:
-            return False
-        async with self._hashing:
-            return await asyncio.to_thread(password_fits, hash_, password)
 
     async def _failed(self, name: str, address: str) -> None:
         self._addresses.take(address)
@@ -118,6 +117,12 @@ class Authentication:
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         return principal
+
+
+async def _fits(hash_: str, password: str) -> bool:
+    if len(password) > MAX_PASSWORD:
+        return False
+    return await asyncio.to_thread(password_fits, hash_, password)
 
 
 def parse_basic(header: str) -> tuple[str, str]:

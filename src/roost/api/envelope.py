@@ -7,9 +7,11 @@ import logging
 import re
 import secrets
 import time
+from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from roost.api import metrics
 from roost.api.errors import problem_response
 from roost.surface.problems import Problem
 
@@ -22,6 +24,12 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
+
+
+@dataclass
+class _Answer:
+    status: int = 0
+    first_byte_s: float = 0.0
 
 
 class Envelope:
@@ -38,22 +46,25 @@ class Envelope:
         # Never the caller's: an id that others choose could point an auditor to the wrong line.
         id_ = secrets.token_hex(8)
         scope["roost.request_id"] = id_
-        state = {"status": 0}
+        answer = _Answer()
         started = time.perf_counter()
 
         async def send_out(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                state["status"] = message["status"]
+                answer.status = message["status"]
+                answer.first_byte_s = time.perf_counter() - started
                 present = {name.lower() for name, _ in message.get("headers", ())}
                 extra = [pair for pair in _HEADERS if pair[0] not in present]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", id_.encode()), *extra]
             await send(message)
 
-        try:
-            await self._guarded(scope, receive, send_out, id_)
-        finally:
-            if scope["path"] not in ("/healthz", "/readyz"):
-                _log(scope, id_, state["status"], time.perf_counter() - started)
+        with metrics.OPEN.track_inprogress():
+            try:
+                await self._guarded(scope, receive, send_out, id_)
+            finally:
+                if scope["path"] not in ("/healthz", "/readyz"):
+                    _count(scope, answer)
+                    _log(scope, id_, answer.status, time.perf_counter() - started)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, id_: str) -> None:
         if scope["type"] == "websocket" or _GIT.match(scope["path"]):
@@ -78,6 +89,16 @@ class Envelope:
 
 def _too_large() -> Problem:
     return Problem("too-large", f"A body has at most {MAX_BODY} bytes.", headers={"Connection": "close"})
+
+
+def _count(scope: Scope, answer: _Answer) -> None:
+    method = str(scope.get("method", "WS"))
+    method = method if method in metrics.METHODS else "other"
+    # The pattern, never the path: paths are the callers' and without end.
+    route = str(getattr(scope.get("route"), "path", "")) or "none"
+    metrics.REQUESTS.labels(method, route, str(answer.status)).inc()
+    if answer.status:
+        metrics.REQUEST_S.labels(method, route).observe(answer.first_byte_s)
 
 
 def _log(scope: Scope, id_: str, status: int, seconds: float) -> None:

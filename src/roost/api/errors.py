@@ -147,6 +147,11 @@ def install(app: FastAPI) -> None:
     async def on_http(request: Request, error: Any) -> Response:
         return problem_response(_from_http(error, request.url.path), request_id(request))
 
+    async def on_model(request: Request, error: Any) -> Response:
+        # Bodies are checked where they are read; this is an object that stands in the cluster.
+        detail = f"The object as it stands does not fit its model: {str(error)[:1000]}"
+        return problem_response(Problem("refused", detail), request_id(request))
+
     async def on_anything(request: Request, error: Any) -> Response:
         problem = Problem("internal", "Roost failed; this is a fault of Roost. Report the request id to the operators.")
         return problem_response(problem, request_id(request))
@@ -155,4 +160,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(KubeError, on_kube)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(ValidationError, on_model)
     app.add_exception_handler(Exception, on_anything)

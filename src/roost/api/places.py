@@ -15,7 +15,7 @@ from roost.api import kinds as shapes
 from roost.api.bodies import json_response
 from roost.api.context import Caller, CallerDep, Context, ContextDep
 from roost.api.objects import Collection, Selecting, listed, position_of, router_for, selection, streamed, tagged
-from roost.api.tenants import sees
+from roost.api.tenants import parse, sees
 from roost.api.watching import Watched
 from roost.kernel.discovery import kinds
 from roost.model.kinds.tenant import Tenant
@@ -96,7 +96,8 @@ def _tenants() -> APIRouter:
 
 
 def _shows(caller: Caller, raw: Mapping[str, Any]) -> bool:
-    return sees(caller.principal, Tenant.parse(dict(raw)))
+    tenant = parse(raw)
+    return tenant is not None and sees(caller.principal, tenant)
 
 
 def _watch(request: Request, ctx: Context, own: Collection, wanted: Selecting) -> Response:

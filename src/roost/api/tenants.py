@@ -4,10 +4,13 @@ Kubernetes' RBAC decides what a person may do; this decides only between "no" an
 read with the platform's own identity and kept for some seconds.
 """
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from roost.kube.client import Client
 from roost.model.kinds.tenant import Member, Tenant
@@ -15,6 +18,7 @@ from roost.model.names import API_VERSION, BUILD, TENANT_PATTERN, namespace
 from roost.surface.principal import Principal
 from roost.surface.problems import Problem, not_found
 
+_LOG = logging.getLogger("roost.api")
 KEEP: Final = timedelta(seconds=3)
 
 
@@ -28,7 +32,8 @@ class Tenants:
 
     async def all(self) -> list[Tenant]:
         """Every tenant."""
-        return [Tenant.parse(raw) for raw in await self._client.list(API_VERSION, "Tenant")]
+        parsed = [parse(raw) for raw in await self._client.list(API_VERSION, "Tenant")]
+        return [tenant for tenant in parsed if tenant is not None]
 
     async def visible(self, principal: Principal, name: str) -> Tenant:
         """The tenant; Problem not-found where there is none, or the principal is no member of it."""
@@ -63,9 +68,19 @@ class Tenants:
         if raw is None:
             self._kept.pop(name, None)
             return None
-        tenant = Tenant.parse(raw)
-        self._kept[name] = (tenant, self._clock() + KEEP)
+        tenant = parse(raw)
+        if tenant is not None:
+            self._kept[name] = (tenant, self._clock() + KEEP)
         return tenant
+
+
+def parse(raw: Mapping[str, Any]) -> Tenant | None:
+    """The tenant; None where it does not fit its model: one such object must not take the others with it."""
+    try:
+        return Tenant.parse(dict(raw))
+    except ValidationError as error:
+        _LOG.warning("a Tenant does not fit its model", extra={"tenant": raw["metadata"]["name"], "cause": str(error)})
+        return None
 
 
 def memberships(person: str, tenant: Tenant) -> list[Member]:

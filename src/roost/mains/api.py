@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from roost.api.app import Secrets, create_app
+from roost.kernel import health, logs
 from roost.kube.client import Client
 from roost.settings import Settings
 
@@ -21,7 +22,8 @@ BACKLOG = 512
 
 
 def configure_logs() -> None:
-    """One JSON object a line on stderr; values are escaped by JSON, so nobody forges a line."""
+    """One JSON object a line on stderr, uvicorn's too; values are escaped by JSON, so nobody forges a line."""
+    logs.configure()
     shared: list[structlog.typing.Processor] = [structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder()]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -70,7 +72,11 @@ async def serve(settings: Settings) -> None:
         forwarded_allow_ips="*",
         timeout_graceful_shutdown=GRACE_S,
     )
-    await uvicorn.Server(config).serve()
+    measuring = await health.serve(settings.metrics, lambda: True)
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        measuring.close()
 
 
 def main() -> None:

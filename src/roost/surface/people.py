@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, NotFound
 from roost.model.conditions import timestamp
@@ -81,7 +83,11 @@ class People:
         if not _NAME.match(person):
             return None
         raw = await self._client.get(API_VERSION, "User", person)
-        return User.parse(raw) if raw else None
+        try:
+            return User.parse(raw) if raw else None
+        except ValidationError:
+            # Whoever made it that way did not want it to be let in.
+            return None
 
     async def create(self, person: str, spec: UserSpec, creator: Client, dry_run: bool = False) -> dict[str, Any]:
         """Make the User as `creator` (whose rights decide) and the ServiceAccount. AlreadyExists, Forbidden."""

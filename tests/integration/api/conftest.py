@@ -33,6 +33,7 @@ from tests.integration.apiserver import ApiServer
 
 ENVIRONMENTS = ("dev", "prod")
 KEY = new_key()
+_PREPARED: set[str] = set()
 GIT_SECRET = "integration-shared-secret"
 
 
@@ -106,11 +107,13 @@ def _named(api_version: str, kind: str, name: str, namespace: str | None = None)
 @pytest.fixture
 async def kubeconfig(apiserver: ApiServer, client: Client, tmp_path: Path) -> Path:
     """A kubeconfig of the API's own ServiceAccount, with its real rights."""
-    for namespace in (SYSTEM_NAMESPACE, PEOPLE_NAMESPACE):
-        await ensure(client, _named("v1", "Namespace", namespace))
-    await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
-    for manifest in (*roles.cluster_roles(), *roles.system_bindings()):
-        await client.apply(manifest, "test")
+    if apiserver.url not in _PREPARED:
+        for namespace in (SYSTEM_NAMESPACE, PEOPLE_NAMESPACE):
+            await ensure(client, _named("v1", "Namespace", namespace))
+        await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
+        for manifest in (*roles.cluster_roles(), *roles.system_bindings()):
+            await client.apply(manifest, "test")
+        _PREPARED.add(apiserver.url)
     answer = await client.request(
         "POST",
         f"api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{roles.API}/token",
