@@ -132,7 +132,10 @@ def _from_python(files: Files, build: Build, commands: procfile.Commands, offere
             )
         found = {"web": guess.command}
         extra = guess.extra
-        why = f"{guess.why}: {guess.command}" + (f" ({', '.join(extra)} is added)" if extra else "")
+        why = f"{guess.why}: {guess.command}"
+    extra = extra or python.servers(files, found.values())
+    if extra:
+        why += f" ({', '.join(extra)} is added)"
     processes = _processes(found, build.port)
     command = next((item.command for item in processes if item.name == "web"), processes[0].command)
     body = python.lines(choice, tool, extra, python.collects_static(files))

@@ -17,6 +17,13 @@ from roost.builds.versions import Choice, load_toml, section
 MARKERS = ("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "setup.py", "setup.cfg", "Pipfile")
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CANDIDATES = ("app", "main", "wsgi", "asgi", "application", "server", "run", "api")
+_SERVERS = {
+    "daphne": "daphne",
+    "gunicorn": "gunicorn",
+    "hypercorn": "hypercorn",
+    "uvicorn": "uvicorn",
+    "waitress-serve": "waitress",
+}
 _CACHE = "--mount=type=cache,target=/root/.cache"
 
 
@@ -65,7 +72,7 @@ def installer(files: Files) -> Installer:
     """Which tool installs the dependencies. Unbuildable where the repository uses one that is not supported."""
     project = load_toml(files, "pyproject.toml")
     if files.read("uv.lock") is not None:
-        sync = "uv sync --frozen --no-dev --no-editable"
+        sync = "uv sync --frozen --inexact --no-dev --no-editable"
         return Installer(
             "uv",
             "there is a uv.lock",
@@ -168,6 +175,13 @@ def start(files: Files) -> Start | None:
             command = f"gunicorn --bind 0.0.0.0:$PORT {module}:application"
             return Start(command, f"a WSGI application in {module}.py", _extra("gunicorn", known))
     return None
+
+
+def servers(files: Files, commands: Iterable[str]) -> tuple[str, ...]:
+    """Servers that a start command calls and that no file names as a dependency: they are added."""
+    known = dependencies(files)
+    called = {command.split()[0] for command in commands if command.strip()}
+    return tuple(sorted(package for program, package in _SERVERS.items() if program in called and package not in known))
 
 
 def collects_static(files: Files) -> bool:

@@ -129,6 +129,13 @@ def test_a_start_command_of_the_project_wins() -> None:
     assert found(FLASK, start="python serve.py").processes[0].command[-1] == "exec python serve.py"
 
 
+def test_a_server_that_is_called_and_named_nowhere_is_added() -> None:
+    result = found({"pyproject.toml": '[project]\nname="x"'}, start="waitress-serve --port $PORT x:app")
+    assert "pip install --quiet waitress" in result.containerfile
+    assert result.lines[-1] == "Start: the project's start command starts web (waitress is added)"
+    assert "--quiet" not in found({"requirements.txt": "Gunicorn"}, start="gunicorn x:app").containerfile
+
+
 def test_a_static_site_is_served() -> None:
     assert "http.server" in found({"index.html": "<h1>"}).processes[0].command[-1]
 
