@@ -110,7 +110,6 @@ _WALLS = (
 )
 _CONTROLLER = (
     _rule(names.GROUP, ["*"], [*READ, "update", "patch"]),
-    _rule("", ["configmaps"], ["get"], resourceNames=["roost-settings"]),
     _rule(names.GROUP, ["runs", "promotions"], ["create", "delete"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
