@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -30,6 +30,7 @@ RUNS: Final = BUILD_PREFIX + "runs/{name}"
 NDJSON: Final = "application/x-ndjson"
 MAX_INSTANCES: Final = 50
 MAX_TAIL: Final = 10_000
+MAX_SINCE_S: Final = 10 * 365 * 86400
 LOOK_S: Final = 2.0
 FINISHED: Final = frozenset(["Succeeded", "Failed", "Cancelled"])
 Hold = Callable[[], AbstractContextManager[None]]
@@ -54,16 +55,16 @@ class LogQuery:
             return Wanted(MAX_TAIL if tail is None else tail)
         match = _SINCE.match(self.since)
         if match:
-            return Wanted(tail, now - timedelta(seconds=int(match[1]) * _UNITS[match[2]]))
+            seconds = min(int(match[1]) * _UNITS[match[2]], MAX_SINCE_S)
+            return Wanted(tail, now - timedelta(seconds=seconds))
         try:
             moment = datetime.fromisoformat(self.since)
-        except ValueError as error:
-            raise invalid(
-                "since", "It is 30s, 10m, 2h, 1d, or an RFC 3339 time such as 2026-01-31T08:00:00Z."
-            ) from error
-        if moment.tzinfo is None:
-            raise invalid("since", "The time needs a zone: end it with Z.")
-        return Wanted(tail, moment)
+            if moment.tzinfo is None:
+                raise invalid("since", "The time needs a zone: end it with Z.")
+            return Wanted(tail, moment.astimezone(UTC))
+        except (ValueError, OverflowError) as error:
+            told = "It is 30s, 10m, 2h, 1d, or an RFC 3339 time such as 2026-01-31T08:00:00Z."
+            raise invalid("since", told) from error
 
 
 LogQueryDep = Annotated[LogQuery, Depends()]
