@@ -1,5 +1,6 @@
 """Any JSON as a body: a manifest or a Problem, nothing else."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,12 +46,13 @@ _OBJECTS = st.dictionaries(_WORDS | st.text(max_size=10), _JSON, max_size=6)
 @given(metadata=_JSON, spec=_JSON, rest=_OBJECTS)
 def test_an_object_is_made_or_refused(kind: type[Resource], metadata: Any, spec: Any, rest: dict[str, Any]) -> None:
     current = {"metadata": {"name": "x", "resourceVersion": "1"}, "spec": {}}
+    makers: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
+        lambda body: kinds.new_manifest(kind, body, "acme-dev"),
+        lambda body: kinds.replaced(kind, current, body),
+        lambda body: kinds.patched(kind, current, body),
+    )
     for body in (rest, {"metadata": metadata, "spec": spec}, {"metadata": {"name": "shop"}, "spec": spec}):
-        for make in (
-            lambda body: kinds.new_manifest(kind, body, "acme-dev"),
-            lambda body: kinds.replaced(kind, current, body),
-            lambda body: kinds.patched(kind, current, body),
-        ):
+        for make in makers:
             try:
                 manifest = make(body)
             except Problem as problem:
