@@ -28,10 +28,22 @@ class Ledger:
         self._cluster = cluster
         self._locks: defaultdict[Name, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._open: set[Name] = set()
+        self._pushed: set[Name] = set()
+
+    async def _tidy(self) -> None:
+        """Keep what was pushed to small and quick, one repository at a time."""
+        while self._pushed:
+            name = self._pushed.pop()
+            try:
+                if self._repositories.is_untidy(name):
+                    await self._repositories.tidy(name)
+            except OSError as error:  # TimeoutError among them.
+                log.warning("repository not tidied", repository=str(name), error=str(error))
 
     def touch(self, name: Name) -> None:
         """A push to this repository begins: look at it until it is settled."""
         self._open.add(name)
+        self._pushed.add(name)
 
     async def settle(self, name: Name) -> list[Move]:
         """Make the Runs that are missing; all moves that came to be, in order. KubeError or OSError: try again."""
@@ -61,9 +73,11 @@ class Ledger:
         """Catch up, for ever. Every repository is open at start, since nobody knows what was left."""
         self._open.update(self._repositories.all())
         while True:
+            self._pushed |= self._open
             for name in sorted(self._open, key=str):
                 try:
                     await self.settle(name)
                 except (KubeError, OSError) as error:
                     log.warning("runs not made yet", repository=str(name), error=str(error))
+            await self._tidy()
             await asyncio.sleep(PAUSE_S)

@@ -19,7 +19,10 @@ from roost.gitserver import hooks
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 
 OWNER = "roost-project"
-_TIMEOUT_S = 60
+MANY_PACKS = 50
+MANY_LOOSE = 27  # In one of 256 folders.
+_TIMEOUT_S = 60.0
+_TIDY_S = 600.0
 
 # What git must not do, and what it must check, in every repository. Some mistakes of old clients in commits that
 # cannot be changed any more are harmless and only warned of.
@@ -120,8 +123,8 @@ class Repositories:
             result[f"GIT_CONFIG_VALUE_{at}"] = value
         return result | dict(extra or {})
 
-    async def git(self, *arguments: str) -> str:
-        """What a short git command printed; OSError where it failed."""
+    async def git(self, *arguments: str, timeout_s: float = _TIMEOUT_S) -> str:
+        """What a git command printed; OSError where it failed, TimeoutError where it did not end."""
         process = await asyncio.create_subprocess_exec(
             "git",
             *arguments,
@@ -131,7 +134,7 @@ class Repositories:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 out, error = await process.communicate()
         finally:
             if process.returncode is None:
@@ -181,6 +184,17 @@ class Repositories:
         )
         pairs = (line.split(" ", 1) for line in listing.splitlines())
         return {ref: commit for commit, ref in pairs}
+
+    def is_untidy(self, name: Name) -> bool:
+        """Whether pushes have left so many packs or loose objects that fetches become slow (git's own measure)."""
+        objects = self.path(name) / "objects"
+        packs = sum(1 for _ in (objects / "pack").glob("*.pack"))
+        return packs > MANY_PACKS or sum(1 for _ in (objects / "17").glob("*")) > MANY_LOOSE
+
+    async def tidy(self, name: Name) -> None:
+        """Repack. What no ref leads to stays for a month: a run of an earlier move may still want it."""
+        options = ("-c", "gc.pruneExpire=30.days.ago", "-c", "gc.cruftPacks=true")
+        await self.git(*options, f"--git-dir={self.path(name)}", "gc", "--quiet", timeout_s=_TIDY_S)
 
     async def is_full(self, name: Name) -> bool:
         """Whether the repository already takes all that it may."""
