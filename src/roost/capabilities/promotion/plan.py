@@ -85,14 +85,20 @@ def _newest(promotion: Promotion, observed: Observed) -> Verdict:
 
 def _followed(promotion: Promotion, observed: Observed) -> Plan:
     """Applied: which Release it became."""
-    made = [seen for seen in observed.releases if seen.artefact == promotion.spec.artefact]
-    if not made:
+    wanted = promotion.spec.artefact
+    # The image decides: where another run built the very same, the application has had it all along.
+    releases = sorted(observed.releases, key=lambda seen: seen.number)
+    made = [seen for seen in releases if seen.artefact is not None and seen.artefact.image == wanted.image]
+    named = observed.app.artefact if observed.app is not None else None
+    ours = named is not None and named.image == wanted.image
+    # An earlier version may have had the image as well: as long as the App names it, the newest one must be ours.
+    if not made or (ours and made[-1] != releases[-1]):
         return Plan(
             conditions=(ready("Applied", "The application has it; its version is being made."),),
             status={"phase": "Applied"},
             next_check=FOLLOWING,
         )
-    release = max(made, key=lambda seen: seen.number)
+    release = made[-1]
     return Plan(
         conditions=(ready("Applied", f"It became {release.name}."),),
         status={"phase": "Applied", "release": promotion.status.release or release.name},

@@ -21,8 +21,11 @@ def digest(data: Any) -> str:
 
 
 def content_digest(spec: AppSpec) -> str:
-    """The digest of a version's content."""
-    return digest(content(spec).wire())
+    """The digest of a version's content. Where an image came from is told in the Release, but is not what runs."""
+    kept = content(spec)
+    if kept.artefact is not None:
+        kept = kept.model_copy(update={"artefact": kept.artefact.model_copy(update={"commit": "", "run": ""})})
+    return digest(kept.wire())
 
 
 def gate_digest(spec: AppSpec) -> str:
@@ -82,7 +85,8 @@ def cause(spec: AppSpec, releases: Sequence[SeenRelease]) -> str:
             return f"Back to v{earlier.number}"
     old, new = releases[-1].content, content(spec)
     words = []
-    if old.artefact != new.artefact and new.artefact is not None:
+    before = old.artefact.image if old.artefact else ""
+    if new.artefact is not None and new.artefact.image != before:
         what = new.artefact.commit[:10] or new.artefact.image.rpartition(":")[2][:12]
         words.append(f"deploy of {what}")
     words += _process_changes(old.processes, new.processes) + _config_changes(old, new)

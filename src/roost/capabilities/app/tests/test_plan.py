@@ -59,6 +59,12 @@ def test_the_same_content_makes_no_release() -> None:
     assert all(item.manifest["kind"] != "Release" for item in plan(app(spec()), observed, golden.NOW).apply)
 
 
+def test_the_same_image_of_another_run_makes_no_release() -> None:
+    observed = PLACE.model_copy(update={"releases": (seen(1, spec()),)})
+    again = AppSpec(artefact=Artefact(image=IMAGE, commit="c" * 40, run="shop-2-abc"))
+    assert all(item.manifest["kind"] != "Release" for item in plan(app(again), observed, golden.NOW).apply)
+
+
 def test_stopping_and_holding_make_no_release() -> None:
     observed = PLACE.model_copy(update={"releases": (seen(1, spec()),)})
     result = plan(app(spec(stopped=True, hold="looked at")), observed, golden.NOW)
