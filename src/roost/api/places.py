@@ -18,6 +18,7 @@ from roost.api.objects import Collection, Selecting, listed, position_of, router
 from roost.api.tenants import parse, sees
 from roost.api.watching import Watched
 from roost.kernel.discovery import kinds
+from roost.model.kinds.people import User
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION
 from roost.model.resource import Resource
@@ -50,7 +51,9 @@ async def at_tenant(ctx: Context, caller: Caller, params: Mapping[str, str]) -> 
 
 def routers() -> list[APIRouter]:
     """The generic routes of every kind."""
-    return [_tenants(), *(_router(kind) for kind in kinds() if kind.KIND not in ("Tenant", "User"))]
+    # People are made, changed and removed in `users`.
+    users = router_for(User, "/v1/users", in_cluster, frozenset(["create", "patch", "delete"]))
+    return [_tenants(), users, *(_router(kind) for kind in kinds() if kind.KIND not in ("Tenant", "User"))]
 
 
 def _router(kind: type[Resource]) -> APIRouter:

@@ -1,8 +1,9 @@
-"""Users: administrators make, change and remove people. RBAC decides who may, as everywhere."""
+"""Users: administrators make, change and remove people. RBAC decides who may, as everywhere.
 
-from typing import Annotated
+Listing, watching, reading and replacing are the generic routes (`places`).
+"""
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -10,7 +11,7 @@ from roost.api import kinds as shapes
 from roost.api.bodies import body_schema, json_response, parse, read_json, read_model
 from roost.api.context import Caller, CallerDep, ContextDep
 from roost.api.errors import from_kube
-from roost.api.objects import MANAGER, Collection, DryRun, IfMatch, Selecting, listed, tagged, version_of
+from roost.api.objects import MANAGER, Collection, DryRun, IfMatch, tagged, version_of
 from roost.kube.errors import KubeError
 from roost.model.kinds.people import User, UserSpec
 from roost.model.names import NameRefused
@@ -45,18 +46,6 @@ class NewUserShown(Model):
 
 def _users(caller: Caller) -> Collection:
     return Collection(User, None, caller.client, caller)
-
-
-@router.get("", operation_id="listUser", summary="List: User")
-async def list_users(caller: CallerDep, wanted: Annotated[Selecting, Depends()]) -> Response:
-    """One page of people."""
-    return await listed(_users(caller), wanted)
-
-
-@router.get("/{name}", operation_id="getUser", summary="Get one: User", responses={200: {"model": User}})
-async def get_user(caller: CallerDep, name: str) -> Response:
-    """One person."""
-    return tagged(await _users(caller).get(name))
 
 
 @router.post(

@@ -114,6 +114,10 @@ async def test_a_reset_ends_every_token(api: Running, team: Team, administrator:
     assert reset.status_code == 201, reset.text
     assert (await http.get("/v1/me")).status_code == 401
     owner = await api.as_(team.person("owner"))
+    read = await admin.get(f"/v1/users/{name}")
+    assert (await admin.put(f"/v1/users/{name}", json={**read.json(), "spec": {"title": "V"}})).status_code == 200
+    assert name in [item["metadata"]["name"] for item in (await admin.get("/v1/users?limit=500")).json()["items"]]
+    assert (await owner.get("/v1/users?watch=true")).status_code == 403
     assert (await owner.post(f"/v1/users/{name}/password")).status_code == 403
     assert (await admin.delete(f"/v1/users/{name}")).status_code == 202
     assert await api.people.password(name) is None
