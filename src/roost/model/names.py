@@ -66,7 +66,7 @@ class NameRefused(ValueError):
 
 
 def _match(pattern: str, name: str, what: str, allowed: str) -> str:
-    if not re.match(pattern, name):
+    if not re.fullmatch(pattern, name):
         raise NameRefused(f"{name!r} cannot be the name of {what}: {allowed}.")
     if name in RESERVED and what in ("a tenant", "an environment"):
         raise NameRefused(f"{name!r} is reserved and cannot be the name of {what}: take another.")
@@ -96,7 +96,7 @@ def namespace(tenant: str, environment: str) -> str:
 def split_namespace(name: str) -> tuple[str, str] | None:
     """(tenant, environment) of a tenant's namespace, or None where it is none."""
     tenant, hyphen, environment = name.rpartition("-")
-    if not hyphen or not re.match(TENANT_PATTERN, tenant) or not re.match(ENVIRONMENT_PATTERN, environment):
+    if not hyphen or not re.fullmatch(TENANT_PATTERN, tenant) or not re.match(ENVIRONMENT_PATTERN, environment):
         return None
     if tenant in RESERVED:
         return None
