@@ -96,7 +96,7 @@ def namespace(tenant: str, environment: str) -> str:
 def split_namespace(name: str) -> tuple[str, str] | None:
     """(tenant, environment) of a tenant's namespace, or None where it is none."""
     tenant, hyphen, environment = name.rpartition("-")
-    if not hyphen or not re.fullmatch(TENANT_PATTERN, tenant) or not re.match(ENVIRONMENT_PATTERN, environment):
+    if not hyphen or not re.fullmatch(TENANT_PATTERN, tenant) or not re.fullmatch(ENVIRONMENT_PATTERN, environment):
         return None
     if tenant in RESERVED:
         return None
