@@ -30,7 +30,7 @@ from roost.model.build_report import BuildReport
 from roost.model.build_task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
 from roost.model.kinds.app import Process
 
-BUILDER_TRIES = 120  # A builder that died is started anew within some seconds.
+TRIES = 120  # A builder or a git server that died is there again within seconds.
 PAUSE_S = 0.5
 Say = Callable[[str], None]
 
@@ -161,6 +161,22 @@ def _check_time(bench: Bench, task: Task) -> None:
     )
 
 
+def _git(task: Task, bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> None:
+    """A git command; while the git server starts anew it is tried again. BuilderLost where it fails."""
+    for attempt in range(TRIES):
+        with _run(bench, command, environment, cwd) as process:
+            error = process.stderr.read()[-1000:] if process.stderr else ""
+        _check_time(bench, task)
+        if not process.returncode:
+            return
+        if "unable to access" not in error or "error: 4" in error:
+            break
+        if not attempt:
+            bench.say(f"{INDENT}Waiting for the git server")
+        bench.stop.wait(PAUSE_S)
+    raise BuilderLost(f"git {command[1]} failed: {error.strip()}")
+
+
 def fetch(task: Task, bench: Bench) -> Path:
     """The commit's files in a new folder. No hook, filter or configuration of the repository is run."""
     root = bench.work / "source"
@@ -174,7 +190,6 @@ def fetch(task: Task, bench: Bench) -> Path:
         "protocol.allow": "never",
         "protocol.http.allow": "always",
         "protocol.https.allow": "always",
-        "fetch.fsckObjects": "true",
         "submodule.recurse": "false",
         "advice.detachedHead": "false",
     }
@@ -194,11 +209,7 @@ def fetch(task: Task, bench: Bench) -> Path:
         ["git", "fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", url, task.commit],
         ["git", "checkout", "--quiet", "--force", "--detach", task.commit],
     ):
-        with _run(bench, command, environment, root) as process:
-            error = process.stderr.read()[-1000:] if process.stderr else ""
-        if process.returncode:
-            _check_time(bench, task)
-            raise BuilderLost(f"git {command[1]} failed: {error.strip()}")
+        _git(task, bench, command, environment, root)
     shutil.rmtree(root / ".git")
     return root
 
@@ -207,7 +218,7 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
     """The digest of the image, built and pushed. StepFailed, Unbuildable, BuilderLost."""
     contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered)
     command = _command(task, bench, context, found, contexts)
-    for attempt in range(BUILDER_TRIES):
+    for attempt in range(TRIES):
         narrator = Narrator(command.hidden)
         metadata = bench.work / "metadata.json"
         metadata.unlink(missing_ok=True)

@@ -43,7 +43,8 @@ def test_a_context_is_a_folder_of_the_commit_and_no_link(tmp_path: Path) -> None
             step.enter(tmp_path, context)
 
 
-def test_a_git_server_that_does_not_answer_is_another_try(bench: Bench) -> None:
+def test_a_git_server_that_does_not_answer_is_another_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "TRIES", 2)
     with pytest.raises(step.BuilderLost, match="git fetch failed"):
         step.carry_out(TASK, bench)
 
