@@ -88,15 +88,16 @@ def make_images(run: Run) -> str:
 
 
 def prepare_machine(run: Run) -> str:
-    """Control groups, mounts, kernel settings; after a crash first what was left over."""
-    cold = supervisor.running() is None and teardown.leftovers()
+    """Control groups, mounts, kernel settings; after a power cut first what was left over."""
+    cold = supervisor.running() is None and teardown.needed(supervisor.STOP.exists())
+    left = cold and teardown.leftovers()
     if cold:
         runtime.stop()
         teardown.everything()
     prepare.machine_for_pods()
     for path in (REGISTRY_DATA, REPOSITORIES):
         volume(path)
-    return "cleared what an earlier run left" if cold else ""
+    return "cleared what an earlier run left" if left else ""
 
 
 def volume(path: Path) -> None:

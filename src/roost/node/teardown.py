@@ -149,8 +149,16 @@ def everything() -> None:
     (machine.CNI_CONFIG / "05-cilium.conflist").unlink(missing_ok=True)
 
 
+def needed(stopping: bool) -> bool:
+    """Whether a start without a supervisor must clear first. `stopping`: a `down` or `wipe` may not have ended.
+
+    Where pods still run, their supervisor alone was killed: a new one finds the daemons, and applications go on.
+    """
+    return prepare.BEFORE.exists() and (stopping or not cgroups.processes(cgroups.hierarchies()))
+
+
 def leftovers() -> bool:
-    """Whether an earlier run left processes, mounts or groups while no supervisor keeps them."""
+    """Whether an earlier run left processes, mounts or groups."""
     found = cgroups.hierarchies()
     busy = any(directory.exists() and any(directory.glob("kubepods*")) for directory in found.all)
     return busy or bool(cgroups.processes(found)) or bool(our_mounts(Path("/proc/self/mounts").read_text()))

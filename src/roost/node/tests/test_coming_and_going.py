@@ -7,7 +7,22 @@ import pytest
 
 from roost.model.kinds.app import App
 from roost.model.kinds.tenant import Tenant
-from roost.node import commands, demo, install, machine, runtime, status, steps, supervisor, trust, up, wipe
+from roost.node import (
+    cgroups,
+    commands,
+    demo,
+    install,
+    machine,
+    prepare,
+    runtime,
+    status,
+    steps,
+    supervisor,
+    teardown,
+    trust,
+    up,
+    wipe,
+)
 from roost.node.pki import authority
 
 
@@ -87,6 +102,32 @@ def test_status_tells_a_daemon_that_runs_from_one_that_ended(run_directory: Path
     assert status.daemon_line("kubelet").well is False
 
 
+@pytest.mark.parametrize(
+    ("made_before", "stopping", "pods", "clears"),
+    [
+        (False, False, {7}, False),  # Never ours.
+        (True, False, {7}, False),  # Only the supervisor was killed: applications go on.
+        (True, False, set(), True),  # A power cut.
+        (True, True, {7}, True),  # An interrupted `down`.
+    ],
+)
+def test_a_start_clears_after_a_power_cut_but_not_under_running_pods(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    made_before: bool,
+    stopping: bool,
+    pods: set[int],
+    clears: bool,
+) -> None:
+    before = tmp_path / "before.json"
+    if made_before:
+        before.touch()
+    monkeypatch.setattr(prepare, "BEFORE", before)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: None)
+    monkeypatch.setattr(cgroups, "processes", lambda _: pods)
+    assert teardown.needed(stopping) is clears
+
+
 def test_restarting_what_never_ran_does_nothing(run_directory: Path) -> None:
     runtime.restart("kubelet")
     assert list(run_directory.iterdir()) == []
@@ -104,7 +145,7 @@ def test_shared_places_go_only_where_we_made_them(tmp_path: Path, monkeypatch: p
     for path in (ours, theirs):
         path.mkdir()
         (path / "file").touch()
-    monkeypatch.setattr(wipe.prepare, "SHARED", (ours, theirs))
+    monkeypatch.setattr(prepare, "SHARED", (ours, theirs))
     monkeypatch.setattr(wipe, "DIRECTORIES", ())
     monkeypatch.setattr(machine, "STATE", tmp_path / "state")
     wipe.remove_directories({str(ours): False, str(theirs): True})
