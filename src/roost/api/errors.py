@@ -26,6 +26,7 @@ from roost.kube.errors import (
     RefusedError,
     TooLarge,
     TooManyRequests,
+    Unauthorized,
     UnknownKind,
 )
 from roost.surface.problems import (
@@ -71,6 +72,9 @@ def from_kube(error: KubeError, what: str = "such object") -> Problem:
             return malformed(_clean(error))
         case TooManyRequests():
             return too_many("The cluster asks to slow down. Try again.", int(error.retry_after_s) or 1)
+        case Unauthorized():
+            # The API itself is not known (yet, after a restart); the caller has nothing to do with it.
+            return unavailable("The cluster does not answer now. Try again in a moment.")
         case RefusedError():
             return Problem("refused", _clean(error))
         case _:

@@ -23,7 +23,8 @@ from roost.surface.problems import Problem
 
 RECHECK_S: Final = 45.0
 HEARTBEAT_S: Final = 10.0
-RETRIES: Final = 5
+RETRIES: Final = 30
+REFUSALS: Final = 3
 PAUSE_S: Final = 1.0
 _NAMES: Final = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted", "BOOKMARK": "bookmark"}
 Shows = Callable[[Mapping[str, Any]], bool]
@@ -78,16 +79,14 @@ async def stream(watched: Watched, position: str) -> AsyncIterator[bytes]:
             await watched.recheck()
         except Gone:
             position = ""
-        except RetryableError as error:
+        except KubeError as error:
             failures += 1
-            if failures > RETRIES:
+            # A kube-apiserver that has just started refuses what it will allow in a moment.
+            if failures > (RETRIES if isinstance(error, RetryableError) else REFUSALS):
                 yield event("error", from_kube(error).body(watched.request_id))
                 return
             yield comment()
             await asyncio.sleep(PAUSE_S)
-        except KubeError as error:
-            yield event("error", from_kube(error).body(watched.request_id))
-            return
         except Problem as problem:
             yield event("error", problem.body(watched.request_id))
             return
