@@ -9,7 +9,7 @@ from roost.capabilities.tenant import roles
 from roost.capabilities.tenant.manifests import network as tenant_network
 from roost.capabilities.tenant.model import Platform
 from roost.node.machine import Node
-from roost.node.manifests import cilium, dns, gateway, metrics_server, network, platform, registry
+from roost.node.manifests import cilium, dns, fairness, gateway, metrics_server, network, platform, registry
 
 NODE = Node("node-a", "192.0.2.7", "eth0")
 PLATFORM = platform.Platform(
@@ -32,6 +32,7 @@ def everything() -> list[dict[str, Any]]:
         *gateway.everything(NODE, "roost.internal/traefik:1"),
         *platform.everything(PLATFORM),
         *network.policies(),
+        *fairness.everything(),
     ]
 
 
@@ -153,3 +154,9 @@ def test_cluster_dns_carries_the_label_that_tenants_policies_name() -> None:
     policy = next(item for item in tenant_network.common("t", "dev", Platform()) if "dns" in item["metadata"]["name"])
     (peer,) = policy["spec"]["egress"][0]["to"]
     assert peer["podSelector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
+
+
+def test_a_tenants_requests_queue_apart_from_the_platforms() -> None:
+    flows = {item["metadata"]["name"]: item["spec"] for item in fairness.everything() if item["kind"] == "FlowSchema"}
+    assert flows["roost-people"]["distinguisherMethod"] == {"type": "ByNamespace"}
+    assert flows["roost-platform"]["matchingPrecedence"] < flows["roost-people"]["matchingPrecedence"]
