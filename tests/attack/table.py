@@ -428,4 +428,48 @@ LATE = [
     _build("build-with-scheduler", "Schedulers", spec__schedulerName="mine"),
 ]
 
-ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE]
+# Mallory has taken over the controller, and with it all its rights.
+_TENANTS_OWN = changed(NAMESPACE, metadata__labels={names.TENANT: "acme", names.ENVIRONMENT: "more"})
+_ROLE: dict[str, Any] = {
+    "apiVersion": _RBAC,
+    "kind": "ClusterRole",
+    "metadata": {"name": "roost-tenant-harmless", "labels": {}},
+    "rules": [],
+}
+_QUOTA: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": meta("harmless", "acme-prod"),
+    "spec": {"hard": {"count/pods": "1000"}},
+}
+CONTROLLERS = [
+    Attack(
+        "controller-makes-a-namespace",
+        CONTROLLER,
+        _TENANTS_OWN,
+        changed(_TENANTS_OWN, metadata__labels={}),
+        "roost-controller-namespaces",
+        "adopts none",
+        MADE,
+    ),
+    Attack(
+        "controller-makes-a-role",
+        CONTROLLER,
+        _ROLE,
+        changed(_ROLE, metadata__name="harmless-to-look-at"),
+        "roost-controller-roles",
+        "cluster roles",
+        MADE,
+    ),
+    Attack(
+        "controller-bounds-the-platform",
+        CONTROLLER,
+        _QUOTA,
+        changed(_QUOTA, metadata__namespace=names.SYSTEM_NAMESPACE, spec__hard={"count/pods": "0"}),
+        "roost-controller-walls",
+        "walls",
+        MADE,
+    ),
+]
+
+ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE, *CONTROLLERS]

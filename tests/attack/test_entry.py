@@ -4,7 +4,7 @@ import pytest
 
 from tests.attack import entry
 from tests.attack.table import OWN, POD
-from tests.attack.world import MALLORY, World
+from tests.attack.world import CONTROLLER, MALLORY, World
 
 pytestmark = pytest.mark.integration
 
@@ -54,3 +54,18 @@ def test_a_tenants_namespace_is_deleted_by_the_platform_only(world: World) -> No
 def test_the_walls_survive_a_deletion_of_all(world: World, kind: str) -> None:
     refused = world.call(MALLORY, "DELETE", f"/api/v1/namespaces/acme-dev/{kind}", params={"dryRun": "All"})
     assert refused.status_code == 403 and "denied request" in refused.text, refused.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("DELETE", "/api/v1/namespaces/roost-people", None),
+        ("PATCH", "/api/v1/namespaces/default", {"metadata": {"labels": {"roost.dev/tenant": "acme"}}}),
+        ("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/view", None),
+        ("DELETE", "/api/v1/namespaces/roost-system/serviceaccounts/roost-api", None),
+    ],
+    ids=["delete-a-namespace", "adopt-a-namespace", "delete-a-role", "delete-an-account"],
+)
+def test_the_controller_itself_is_held_to_tenants(world: World, method: str, path: str, body: object) -> None:
+    refused = world.call(CONTROLLER, method, path, body, params={"dryRun": "All"})
+    assert refused.status_code == 403 and "roost-controller-" in refused.text, refused.text

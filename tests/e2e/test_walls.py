@@ -1,14 +1,19 @@
 """The walls between tenants, seen from inside an application: what an attacker reaches, and the harmless twin."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from tests.e2e.conftest import PREFIX, Person, kubectl, kubectl_json, made_tenant, until
 
+from roost.model import names
+from roost.node import bases, paths
+
 pytestmark = pytest.mark.e2e
 
 SERVE = "python3 -m http.server 8080 --directory /tmp"
+BASE = "base/python:3.13"
 PROBE = (
     "import socket, sys\n"
     "try:\n"
@@ -20,9 +25,11 @@ PROBE = (
 
 
 def _image() -> str:
-    app = kubectl_json("-n", "demo-dev", "get", "apps.roost.dev", "hello")
-    image: str = app["spec"]["artefact"]["image"]
-    return image
+    """An offered base by digest: every tenant may run it, and none may run another tenant's image."""
+    archive = paths.cache() / "images" / bases.pushed()[BASE]
+    command = ["skopeo", "inspect", "--format", "{{.Digest}}", f"oci-archive:{archive}"]
+    digest = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+    return f"{names.REGISTRY}/{BASE.partition(':')[0]}@{digest}"
 
 
 def _app(namespace: str, name: str) -> None:

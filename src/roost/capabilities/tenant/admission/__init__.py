@@ -24,4 +24,5 @@ def policies(domain: str, registry: str = names.REGISTRY) -> list[dict[str, Any]
         *objects.labelled(),
         *objects.namespaces(),
         *objects.tenants(),
+        *objects.controller(),
     ]

@@ -7,6 +7,7 @@ from roost.capabilities.tenant.admission.words import check, literal
 from roost.model import names
 
 KUBERNETES_OWN: Final = "['kubernetes.io/pvc-protection']"  # Admission itself puts it on every claim.
+CONTROLLERS_ROLES: Final = ("roost-tenant-", "roost-person-")
 ALL: Final = ("CREATE", "UPDATE", "DELETE")
 _LABELS: Final = "(has({0}.metadata) && has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
 _FINALIZERS: Final = "(has({0}.metadata) && has({0}.metadata.finalizers) ? dyn({0}.metadata.finalizers) : dyn([]))"
@@ -233,3 +234,41 @@ def tenants() -> list[dict[str, Any]]:
         ],
         variables={"trusted": f"{words.TRUSTED} || {administrator}"},
     )
+
+
+def controller() -> list[dict[str, Any]]:
+    """What Roost's own controller may write by RBAC, held to what it is for: a bug there must not reach further.
+
+    RBAC can bound neither namespaces nor cluster roles by label or prefix.
+    """
+    labels = "('{tenant}' in (has({item}.metadata.labels) ? dyn({item}.metadata.labels) : dyn({{}})))"
+    tenants = " && ".join(
+        f"({item} == null || {labels.format(item=item, tenant=names.TENANT)})" for item in ("object", "oldObject")
+    )
+    ours = " || ".join(f"request.name.startsWith('{prefix}')" for prefix in CONTROLLERS_ROLES)
+    walls = [
+        words.rule([""], ["resourcequotas", "limitranges", "serviceaccounts"], ALL),
+        words.rule(["networking.k8s.io"], ["networkpolicies"], ALL),
+        words.rule(["rbac.authorization.k8s.io"], ["rolebindings"], ALL),
+    ]
+    other = f"request.userInfo.username != '{words.CONTROLLER}'"
+    elsewhere = [{"key": names.TENANT, "operator": "DoesNotExist"}]
+    people = f"(request.resource.resource == 'serviceaccounts' && request.namespace == '{names.PEOPLE_NAMESPACE}')"
+    return [
+        *words.policy(
+            "roost-controller-namespaces",
+            [words.rule([""], ["namespaces", "namespaces/status", "namespaces/finalize"], ALL)],
+            [check(f"{other} || ({tenants})", "The controller writes namespaces of tenants only, and adopts none.")],
+        ),
+        *words.policy(
+            "roost-controller-roles",
+            [words.rule(["rbac.authorization.k8s.io"], ["clusterroles", "clusterrolebindings"], ALL)],
+            [check(f"{other} || {ours}", "The controller writes the cluster roles of tenants and people only.")],
+        ),
+        *words.policy(
+            "roost-controller-walls",
+            walls,
+            [check(f"{other} || {people}", "The controller writes walls in tenants' namespaces only.")],
+            elsewhere,
+        ),
+    ]
