@@ -209,15 +209,16 @@ def build(server: ApiServer) -> World:
     labels = {"pod-security.kubernetes.io/enforce": "privileged"}
     answer = world.call("", "PATCH", "/api/v1/namespaces/acme-dev", {"metadata": {"labels": labels}})
     assert answer.status_code == 200, answer.text
-    # The last policies of the list look at this: when they refuse it, all are in force.
+    # The last policy of the list looks at this: when it refuses, all are in force.
     probe = {
         "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "probe", "namespace": "acme-dev", "labels": {names.PLATFORM: "mine"}},
+        "kind": "ResourceQuota",
+        "metadata": {"name": "probe", "namespace": names.SYSTEM_NAMESPACE},
+        "spec": {"hard": {"count/pods": "0"}},
     }
 
     def refused() -> bool:
-        return world.call(MALLORY, "POST", collection(probe), probe, params={"dryRun": "All"}).status_code == 403
+        return world.call(CONTROLLER, "POST", collection(probe), probe, params={"dryRun": "All"}).status_code == 403
 
     world.until(refused, "the admission policies")
     return world
