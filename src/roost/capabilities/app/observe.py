@@ -36,6 +36,11 @@ def _labels(item: Object) -> Mapping[str, str]:
     return item["metadata"].get("labels") or {}
 
 
+def _belongs(item: Object, uid: str) -> bool:
+    """Whether the App with this uid owns it. What an earlier App of the same name left is about to be collected."""
+    return any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences") or ())
+
+
 def release(item: Object) -> SeenRelease:
     """A Release as the plan wants it."""
     parsed = Release.parse(item)
@@ -136,9 +141,12 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         return Observed()
     pods = await reader.list("v1", "Pod", space, selector)
     jobs = await reader.list("batch/v1", "Job", space, selector)
-    releases = [release(item) for item in await reader.list(names.API_VERSION, "Release", space, selector)]
+    uid = app.metadata.uid
+    listed = await reader.list(names.API_VERSION, "Release", space, selector)
+    releases = [release(item) for item in listed if _belongs(item, uid)]
     version = app.spec.secret_version
-    copied = bool(version) and await reader.get("v1", "Secret", secret_copy_name(name, version), space) is not None
+    copy = await reader.get("v1", "Secret", secret_copy_name(name, version), space) if version else None
+    copied = copy is not None and _belongs(copy, uid)
     secret = await reader.get("v1", "Secret", secret_name(name), space) if version and not copied else None
     return Observed(
         tenant=place[names.TENANT],

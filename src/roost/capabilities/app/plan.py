@@ -265,7 +265,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         actions=(*_phases(choice, phase, live, observed, now), *_forget(observed, keep)),
         conditions=(condition, *_domains(refused)),
         status=status,
-        next_check=None if condition.status == "True" else WATCHING,
+        next_check=SOON if copies else None if condition.status == "True" else WATCHING,
     )
 
 

@@ -84,3 +84,26 @@ async def test_the_environment_is_read_from_the_namespaces_labels_not_its_name()
 @pytest.mark.parametrize("labels", [{}, {"tenant": "acme"}, {"tenant": "acme", "environment": "build"}])
 async def test_what_is_no_environment_runs_nothing(labels: dict[str, str]) -> None:
     assert (await observe(Shelf(namespace(**labels)), APP, Settings())).tenant == ""
+
+
+def kept_by(uid: str) -> tuple[Object, Object]:
+    """A Release and a copy of secrets that belong to an App."""
+    meta = {"namespace": "acme-dev", "labels": {"roost.dev/app": "shop"}, "ownerReferences": [{"uid": uid}]}
+    spec = {"app": "shop", "number": 1, "digest": "d", "content": {}}
+    release = {
+        "apiVersion": "roost.dev/v1alpha1",
+        "kind": "Release",
+        "metadata": {**meta, "name": "shop-v1"},
+        "spec": spec,
+    }
+    copy = {"apiVersion": "v1", "kind": "Secret", "metadata": {**meta, "name": "shop-config-0123456789abcdef"}}
+    return release, copy
+
+
+@pytest.mark.parametrize(("uid", "there"), [("a-1", True), ("a-0", False)])
+async def test_what_an_earlier_app_of_the_name_left_does_not_count(uid: str, there: bool) -> None:
+    """The garbage collector is about to take it: a new App that relied on it would be left with nothing."""
+    asked = APP.model_copy(update={"spec": APP.spec.model_copy(update={"secret_version": "0123456789abcdef"})})
+    shelf = Shelf(namespace(tenant="acme", environment="dev"), *kept_by(uid))
+    seen = await observe(shelf, asked, Settings())
+    assert (len(seen.releases) == 1, seen.copied) == (there, there)
