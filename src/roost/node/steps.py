@@ -34,7 +34,18 @@ from roost.node.engine import Engine
 from roost.node.images import Images
 from roost.node.kubectl import Kubectl, describe_pods, wait_until, workload_ready
 from roost.node.machine import Node
-from roost.node.manifests import cilium, common, dns, fairness, gateway, metrics_server, network, platform, registry
+from roost.node.manifests import (
+    cilium,
+    collector,
+    common,
+    dns,
+    fairness,
+    gateway,
+    metrics_server,
+    network,
+    platform,
+    registry,
+)
 from roost.node.run import succeeds
 from roost.node.trust import Trust
 
@@ -192,6 +203,7 @@ def apply_platform(run: Run) -> str:
             *admission.policies(run.node.domain),
             *fairness.everything(),
             *registry.everything(run.image("registry"), run.node.name, str(REGISTRY_DATA), run.trust.registry_files),
+            *collector.everything(run.image("platform"), run.node.name, str(REGISTRY_DATA)),
             *gateway.everything(run.node, run.image("traefik")),
             *platform.everything(run.platform),
         ]

@@ -9,7 +9,7 @@ from roost.capabilities.tenant import roles
 from roost.capabilities.tenant.manifests import network as tenant_network
 from roost.capabilities.tenant.model import Platform
 from roost.node.machine import Node
-from roost.node.manifests import cilium, dns, fairness, gateway, metrics_server, network, platform, registry
+from roost.node.manifests import cilium, collector, dns, fairness, gateway, metrics_server, network, platform, registry
 
 NODE = Node("node-a", "192.0.2.7", "eth0")
 PLATFORM = platform.Platform(
@@ -33,6 +33,7 @@ def everything() -> list[dict[str, Any]]:
         *platform.everything(PLATFORM),
         *network.policies(),
         *fairness.everything(),
+        *collector.everything("roost.internal/platform:1", "node-a", "/r"),
     ]
 
 
@@ -160,3 +161,13 @@ def test_a_tenants_requests_queue_apart_from_the_platforms() -> None:
     flows = {item["metadata"]["name"]: item["spec"] for item in fairness.everything() if item["kind"] == "FlowSchema"}
     assert flows["roost-people"]["distinguisherMethod"] == {"type": "ByNamespace"}
     assert flows["roost-platform"]["matchingPrecedence"] < flows["roost-people"]["matchingPrecedence"]
+
+
+def test_the_collector_reads_names_and_writes_nothing_in_the_cluster() -> None:
+    found = collector.everything("roost.internal/platform:1", "node-a", "/r")
+    (rights,) = [item["rules"] for item in found if item["kind"] == "ClusterRole"]
+    assert {verb for rule in rights for verb in rule["verbs"]} == {"get", "list"}
+    (cron,) = [item["spec"] for item in found if item["kind"] == "CronJob"]
+    pod = cron["jobTemplate"]["spec"]["template"]["spec"]
+    assert cron["concurrencyPolicy"] == "Forbid" and pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
