@@ -30,10 +30,14 @@ _CONFIG = {
     "safe.directory": "*",
     "core.fsync": "all",
     "core.logAllRefUpdates": "false",
+    "core.bigFileThreshold": "8m",  # Larger files are streamed, never held in memory.
     "gc.auto": "0",
     "http.getanyfile": "false",
     "http.uploadpack": "true",
     "http.receivepack": "true",
+    "pack.deltaCacheSize": "32m",
+    "pack.threads": "1",
+    "pack.windowMemory": "64m",
     "protocol.version": "2",
     "receive.autogc": "false",
     "receive.denyDeleteCurrent": "refuse",
@@ -43,6 +47,7 @@ _CONFIG = {
     "receive.fsck.missingSpaceBeforeDate": "warn",
     "receive.fsck.zeroPaddedFilemode": "warn",
     "receive.keepAlive": "5",
+    "receive.unpackLimit": "1",  # Loose objects would be unpacked in memory.
     "receive.updateServerInfo": "false",
     "transfer.advertiseSID": "false",
     "uploadpack.allowFilter": "true",
