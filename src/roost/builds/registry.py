@@ -4,10 +4,12 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+TRIES = 120  # A registry that died is there again within seconds.
+PAUSE_S = 0.5
 _LIMIT = 4 << 20
 _TIMEOUT_S = 20
 
@@ -17,11 +19,15 @@ class RegistryFailed(Exception):
 
 
 class Registry:
-    """The registry at `host` (host:port), with an access token; TLS by the authority in the file `ca`."""
+    """The registry at `host` (host:port), with an access token; TLS by the authority in the file `ca`.
 
-    def __init__(self, host: str, token: str, ca: str) -> None:
+    `pause` waits so many seconds between two tries at a registry that starts anew.
+    """
+
+    def __init__(self, host: str, token: str, ca: str, pause: Callable[[float], object]) -> None:
         self._host = host
         self._token = token
+        self._pause = pause
         context = ssl.create_default_context(cafile=ca)
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
@@ -30,16 +36,22 @@ class Registry:
     def _get(self, path: str, accept: str = "application/json") -> dict[str, Any] | None:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": accept}
         request = urllib.request.Request(f"https://{self._host}/v2/{path}", headers=headers)
-        try:
-            with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
-                loaded = json.loads(answer.read(_LIMIT))
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return None
-            raise RegistryFailed(f"The registry answered {error.code} for {path}.") from error
-        except (OSError, ValueError) as error:
-            raise RegistryFailed(f"The registry did not answer for {path}: {error}") from error
-        return loaded if isinstance(loaded, dict) else None
+        problem = ""
+        for _ in range(TRIES):
+            try:
+                with self._opener.open(request, timeout=_TIMEOUT_S) as answer:
+                    loaded = json.loads(answer.read(_LIMIT))
+                return loaded if isinstance(loaded, dict) else None
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return None
+                problem = f"The registry answered {error.code} for {path}."
+                if error.code < 500:
+                    break
+            except (OSError, ValueError) as error:
+                problem = f"The registry did not answer for {path}: {error}"
+            self._pause(PAUSE_S)
+        raise RegistryFailed(problem)
 
     def offered(self, repositories: Sequence[str]) -> tuple[str, ...]:
         """Images with tags, such as base/python:3.13, sorted. RegistryFailed."""

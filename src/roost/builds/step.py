@@ -4,6 +4,7 @@ The pod has no Kubernetes token and nobody else's secrets. Every program is star
 environment of its own; what the repository brings is only read, or handed to the builder.
 
     StepFailed      a step ended in a way that its owner must see; `reason` is CamelCase
+    Halted          the time is over, or the run was cancelled
     BuilderLost     the builder went away: the pod ends without a report and is tried again
 """
 
@@ -43,6 +44,10 @@ class StepFailed(Exception):
         self.reason = reason
 
 
+class Halted(Exception):
+    """The bench was told to stop."""
+
+
 class BuilderLost(Exception):
     """The builder cannot be reached."""
 
@@ -65,6 +70,11 @@ class Bench:
         """One of the run's own secrets."""
         return (self.credentials / name).read_text().strip()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the step may go on."""
+        if self.stop.wait(seconds):
+            raise Halted
+
     def halt(self, why: str) -> None:
         """Stop what runs."""
         self.why = self.why or why
@@ -77,7 +87,7 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
     try:
         root = fetch(task, bench)
         context = enter(root, task.build.context)
-        registry = Registry(task.registry, bench.secret(REGISTRY_TOKEN), str(bench.trust / "ca.crt"))
+        registry = Registry(task.registry, bench.secret(REGISTRY_TOKEN), str(bench.trust / "ca.crt"), bench.pause)
         offered = registry.offered(BASES)
         found = detect(Checkout(context), task.build, offered)
         detected = "\n".join(found.lines)
@@ -96,6 +106,9 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
             release_command=found.release_command,
             detected=detected[:1500],
         )
+    except Halted:
+        error = _halted(bench, task)
+        return BuildReport(ok=False, reason=error.reason, message=str(error), detected=detected[:1500])
     except (StepFailed, Unbuildable) as error:
         return BuildReport(ok=False, reason=error.reason, message=str(error)[:1500], detected=detected[:1500])
     except RegistryFailed as error:
@@ -151,29 +164,32 @@ def _run(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: 
     return process
 
 
-def _check_time(bench: Bench, task: Task) -> None:
-    if not bench.stop.is_set():
-        return
+def _check_time(bench: Bench) -> None:
+    if bench.stop.is_set():
+        raise Halted
+
+
+def _halted(bench: Bench, task: Task) -> StepFailed:
     if bench.why == "Cancelled":
-        raise StepFailed("Cancelled", "The run was cancelled.")
-    raise StepFailed(
+        return StepFailed("Cancelled", "The run was cancelled.")
+    return StepFailed(
         "TimedOut", f"The build took longer than {task.timeout_s} s, which is the project's limit (timeoutS)."
     )
 
 
-def _git(task: Task, bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> None:
+def _git(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> None:
     """A git command; while the git server starts anew it is tried again. BuilderLost where it fails."""
     for attempt in range(TRIES):
         with _run(bench, command, environment, cwd) as process:
             error = process.stderr.read()[-1000:] if process.stderr else ""
-        _check_time(bench, task)
+        _check_time(bench)
         if not process.returncode:
             return
         if "unable to access" not in error or "error: 4" in error:
             break
         if not attempt:
             bench.say(f"{INDENT}Waiting for the git server")
-        bench.stop.wait(PAUSE_S)
+        bench.pause(PAUSE_S)
     raise BuilderLost(f"git {command[1]} failed: {error.strip()}")
 
 
@@ -209,7 +225,7 @@ def fetch(task: Task, bench: Bench) -> Path:
         ["git", "fetch", "--quiet", "--depth=1", "--no-tags", "--end-of-options", url, task.commit],
         ["git", "checkout", "--quiet", "--force", "--detach", task.commit],
     ):
-        _git(task, bench, command, environment, root)
+        _git(bench, command, environment, root)
     shutil.rmtree(root / ".git")
     return root
 
@@ -229,12 +245,12 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
                     bench.say(told)
         if process.returncode == 0:
             return str(json.loads(metadata.read_text())["containerimage.digest"])
-        _check_time(bench, task)
+        _check_time(bench)
         if not narrator.lost:
             raise StepFailed("BuildFailed", narrator.failure(own=bool(found.path)))
         if not attempt:
             bench.say(f"{INDENT}Waiting for the builder")
-        bench.stop.wait(PAUSE_S)
+        bench.pause(PAUSE_S)
     raise BuilderLost(narrator.failure(own=bool(found.path)))
 
 
