@@ -2,13 +2,13 @@
 
 import io
 import json
+import ssl
 import urllib.error
 import urllib.request
 from email.message import Message
 
 import pytest
 
-from roost.builds import registry
 from roost.builds.registry import Registry, RegistryFailed
 
 Answer = dict[str, object] | int | OSError
@@ -34,9 +34,9 @@ class Opener:
 
 def made(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[Answer]]) -> tuple[Registry, Opener, list[float]]:
     opener, pauses = Opener(answers), list[float]()
-    monkeypatch.setattr(registry.ssl, "create_default_context", lambda cafile: None)
-    monkeypatch.setattr(registry.urllib.request, "HTTPSHandler", lambda context: None)
-    monkeypatch.setattr(registry.urllib.request, "build_opener", lambda *handlers: opener)
+    monkeypatch.setattr(ssl, "create_default_context", lambda cafile: None)
+    monkeypatch.setattr(urllib.request, "HTTPSHandler", lambda context: None)
+    monkeypatch.setattr(urllib.request, "build_opener", lambda *handlers: opener)
     return Registry("registry:5000", "token", "ca.crt", pauses.append), opener, pauses
 
 
