@@ -252,7 +252,7 @@ def _kube_apiserver(program: Path, folder: Path, port: int, etcd: int) -> list[s
         f"--service-account-key-file={folder}/tls.crt",
         f"--service-account-signing-key-file={folder}/tls.key",
         "--service-account-issuer=https://kubernetes.default.svc",
-        "--service-cluster-ip-range=10.0.0.0/24",
+        "--service-cluster-ip-range=10.0.0.0/16",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
         "--anonymous-auth=false",

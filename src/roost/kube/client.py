@@ -26,8 +26,8 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 PAGE = 500
-SERVER_TIMEOUT_S = 290
-SILENCE_S = 90.0  # Bookmarks come about once a minute; a stream that is silent for longer is dead.
+SERVER_TIMEOUT_S = 60  # The server ends a stream after that long, with a bookmark just before (its first else: 120 s).
+SILENCE_S = 75.0  # So a stream that says nothing for longer is dead.
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Client:
         version: str = "",
         silence_s: float = SILENCE_S,
     ) -> AsyncGenerator[Event]:
-        """Events from `version` on, until the server ends the stream (it does, after some minutes).
+        """Events from `version` on, until the server ends the stream (it does, after a minute).
 
         Raises Gone when `version` is too old, be it as a status or inside the stream; Unreachable when nothing, not
         even a bookmark, came for `silence_s` seconds.

@@ -89,7 +89,7 @@ class Runtimes:
         capability: Capability = CAPABILITY,
         client: Client | None = None,
         workers: int = 4,
-        silence_s: float = 90.0,
+        silence_s: float = 75.0,
     ) -> Running:
         """A runtime that works already."""
         client = client or self.server.client(agent)
