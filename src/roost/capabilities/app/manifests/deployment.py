@@ -7,8 +7,28 @@ from roost.capabilities.app.model import RUNTIME
 from roost.model import names
 from roost.model.kinds.app import App, AppSpec, Process
 
-SETTLE_S = 5
+OPEN_TIMES = 3  # A second apart.
+OPEN_SETTLE_S = 3
+SETTLE_S = 5  # What has no port shows only by going on that it runs.
 PROGRESS_RESERVE_S = 120  # Beyond the start: pulling the image, finding room.
+
+
+def _steady(process: Process) -> dict[str, Any]:
+    """How often it must show that it serves.
+
+    An open port proves little: many servers open it first and load the application then, and end if that fails. So it
+    must stay open for a while before requests come. Whoever names a path that answers is believed at once.
+    """
+    if process.health.path:
+        return {"periodSeconds": 5, "successThreshold": 1, "failureThreshold": 3}
+    return {"periodSeconds": 1, "successThreshold": OPEN_TIMES, "failureThreshold": 5}
+
+
+def _settle_s(process: Process) -> int:
+    """Seconds that a ready instance goes on before an old one goes for it."""
+    if process.port is None:
+        return SETTLE_S
+    return 0 if process.health.path else OPEN_SETTLE_S
 
 
 def _probes(process: Process) -> dict[str, Any]:
@@ -23,7 +43,7 @@ def _probes(process: Process) -> dict[str, Any]:
             "timeoutSeconds": 3,
             "failureThreshold": process.health.start_s,
         },
-        "readinessProbe": {**answers, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 3},
+        "readinessProbe": {**answers, "timeoutSeconds": 3, **_steady(process)},
         # Only what has lost its port is started again; a slow answer takes an instance out of service, no more.
         "livenessProbe": {**opens, "periodSeconds": 10, "timeoutSeconds": 3, "failureThreshold": 6},
     }
@@ -67,8 +87,7 @@ def deployment(app: App, where: str, content: AppSpec, process: Process, release
         "spec": {
             "replicas": 0 if app.spec.stopped else process.replicas,
             "revisionHistoryLimit": 3,
-            # What has no port shows only by going on that it runs.
-            "minReadySeconds": 0 if process.port is not None else SETTLE_S,
+            "minReadySeconds": _settle_s(process),
             "progressDeadlineSeconds": process.health.start_s + PROGRESS_RESERVE_S,
             "selector": {"matchLabels": selected},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
