@@ -161,10 +161,10 @@ def test_a_pusher_who_hangs_up_during_the_run_loses_nothing(server: Server, clon
     assert clone.git("push", server.url(), "main").code == 0
 
 
-def body_of_a_push(clone: Clone, commit: str) -> bytes:
-    """What a git client would send to make main point to `commit`."""
+def body_of_a_push(clone: Clone, commit: str, ref: str = "refs/heads/main") -> bytes:
+    """What a git client would send to make a ref point to `commit`."""
     capabilities = b"report-status side-band-64k"
-    command = f"{moves.ZERO} {commit} refs/heads/main\0".encode() + capabilities
+    command = f"{moves.ZERO} {commit} {ref}\0".encode() + capabilities
     pack = subprocess.run(
         ["git", "pack-objects", "--all", "--stdout", "-q"], cwd=clone.path, capture_output=True, check=True, input=b""
     )
@@ -177,6 +177,7 @@ def begin_push(server: Server, length: int) -> socket.socket:
     head = [
         "POST /acme/hello.git/git-receive-pack HTTP/1.1",
         "Host: git",
+        "Connection: close",
         f"Content-Length: {length}",
         "Content-Type: application/x-git-receive-pack-request",
         f"X-Roost-Shared: {SECRET}",
@@ -198,6 +199,37 @@ def test_a_client_that_dies_in_mid_push_leaves_no_process_and_no_move(
     connection.close()
     wait_for(lambda: not git_processes(server), "no git process is left")
     assert moves.read(server.repository()) == [] and cluster.runs == {}
+    assert clone.git("push", server.url(), "main").code == 0
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "refs/heads/../../../escape",
+        "refs/heads/a..b",
+        "refs/heads/.hidden",
+        "refs/heads/x.lock",
+        "refs/heads/--upload-pack=x",
+        "refs/heads/" + "x" * 300,
+        "refs/heads/\x1b[31m",
+        "HEAD",
+        "roost-moves.log",
+    ],
+)
+def test_hostile_refs_change_nothing_but_a_branch(server: Server, clone: Clone, cluster: StandIn, ref: str) -> None:
+    """Names that git allows become branches like any other; nothing is ever built from them."""
+    body = body_of_a_push(clone, clone.commit("app.py"), ref)
+    connection = begin_push(server, len(body))
+    connection.sendall(body)
+    answer = b""
+    while part := connection.recv(65536):
+        answer += part
+    connection.close()
+    assert b"unpack" in answer or b"fatal" in answer or b" 500 " in answer, answer
+    assert cluster.runs == {}
+    assert {path.name for path in server.root.iterdir()} == {".hooks", "acme"}
+    assert all(line.ref.startswith("refs/heads/") for line in moves.read(server.repository()))
+    clone.commit("next")
     assert clone.git("push", server.url(), "main").code == 0
 
 
