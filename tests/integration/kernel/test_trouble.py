@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from roost.kernel.clock import SystemClock
 from roost.kernel.informer import Informer, Scope
-from roost.kube.client import Client, Event, Selection
+from roost.kube.client import SILENCE_S, Client, Event, Selection
 from roost.kube.errors import Gone
 from roost.model.conditions import READY, find
 from tests.integration import apiserver as servers
@@ -89,6 +90,18 @@ async def test_a_half_open_connection_is_noticed(
     task.cancel()
     await client.close()
     await proxy.stop()
+
+
+@pytest.mark.full  # It takes as long as the server leaves an idle stream open.
+async def test_an_idle_stream_is_not_taken_for_dead(client: Client, place: Place, eventually: Eventually) -> None:
+    informer = Informer(client, Scope("v1", "ConfigMap", Selection(place.name)), SystemClock())
+    task = asyncio.ensure_future(informer.run())
+    await eventually(informer.synced.is_set)
+    await asyncio.sleep(SILENCE_S + 5)
+    assert not REGISTRY.get_sample_value("roost_watch_failures_total", {"kind": "ConfigMap"})
+    await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named("late", place.name)})
+    await eventually(lambda: informer.store.get((place.name, "late")))
+    task.cancel()
 
 
 async def test_the_server_may_die_and_come_back(mortal: ApiServer, eventually: Eventually) -> None:
