@@ -31,24 +31,26 @@ def text(*documents: Mapping[str, Any]) -> str:
     return yaml.safe_dump_all([dict(document) for document in documents], sort_keys=False)
 
 
-def write_policy() -> bool:
-    """Write what kube-apiserver reads, the encryption key once and for all; whether something changed."""
+def write_policy() -> str:
+    """Write what kube-apiserver reads, the encryption key once and for all; a digest of what may change."""
     files = {
         "audit.yaml": text(kubeadm.audit()),
         "admission.yaml": text(kubeadm.admission()),
         "authentication.yaml": text(kubeadm.authentication()),
         **{f"patches/{name}": text(patch) for name, patch in kubeadm.patches().items()},
     }
-    changed = [pki.write_private(machine.POLICY / name, body) for name, body in files.items()]
+    for name, body in files.items():
+        pki.write_private(machine.POLICY / name, body)
     if not ENCRYPTION.exists():
         key = base64.b64encode(secrets.token_bytes(32)).decode()
-        changed.append(pki.write_private(ENCRYPTION, text(kubeadm.encryption(key))))
-    return any(changed)
+        pki.write_private(ENCRYPTION, text(kubeadm.encryption(key)))
+    return sha256(json.dumps(files).encode()).hexdigest()[:16]
 
 
-def documents(node: Node, version: str, etcd_tag: str) -> str:
+def documents(node: Node, version: str, etcd_tag: str, policy_digest: str) -> str:
     """Everything that kubeadm is told."""
-    return text(kubeadm.init(node), kubeadm.cluster(node, version, etcd_tag), kubeadm.kubelet(machine.resolver_file()))
+    cluster = kubeadm.cluster(node, version, etcd_tag, policy_digest)
+    return text(kubeadm.init(node), cluster, kubeadm.kubelet(machine.resolver_file()))
 
 
 def initialised() -> dict[str, str] | None:
@@ -84,8 +86,7 @@ def serving_certificate(node: Node, now: datetime) -> bool:
 
 def start(node: Node, version: str, etcd_tag: str) -> str:
     """Make or update the control plane and wait until it answers; a word on what was done."""
-    policy_changed = write_policy()
-    told = documents(node, version, etcd_tag)
+    told = documents(node, version, etcd_tag, write_policy())
     digest = sha256(told.encode()).hexdigest()
     noted = initialised()
     pki.write_private(CONFIG, told)
@@ -93,7 +94,7 @@ def start(node: Node, version: str, etcd_tag: str) -> str:
     if noted is None:
         done = "made"
         first_time(node)
-    elif noted["digest"] != digest or policy_changed:
+    elif noted["digest"] != digest:
         done = "updated"
         update()
     renew(datetime.now(UTC))

@@ -54,8 +54,8 @@ def init(node: Node) -> Document:
     }
 
 
-def api_server(node: Node) -> Document:
-    """kube-apiserver's part of the ClusterConfiguration."""
+def api_server(node: Node, policy_digest: str) -> Document:
+    """kube-apiserver's part of the ClusterConfiguration. A changed `policy_digest` makes the kubelet start it anew."""
     policy = str(machine.POLICY)
     return {
         "certSANs": ["127.0.0.1", "localhost", node.address, node.name],
@@ -78,6 +78,7 @@ def api_server(node: Node) -> Document:
             tls_cipher_suites=CIPHERS,
             tls_min_version="VersionTLS12",
         ),
+        "extraEnvs": [{"name": "ROOST_POLICY", "value": policy_digest}],
         "extraVolumes": [
             {
                 "name": "roost-policy",
@@ -91,7 +92,7 @@ def api_server(node: Node) -> Document:
     }
 
 
-def cluster(node: Node, version: str, etcd_tag: str) -> Document:
+def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Document:
     """ClusterConfiguration. Nodes that fail are noticed after 16 s, their pods replaced 10 s later."""
     return {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -105,7 +106,7 @@ def cluster(node: Node, version: str, etcd_tag: str) -> Document:
             "serviceSubnet": machine.SERVICE_NETWORK,
             "dnsDomain": "cluster.local",
         },
-        "apiServer": api_server(node),
+        "apiServer": api_server(node, policy_digest),
         "controllerManager": {
             "extraArgs": arguments(
                 node_monitor_grace_period="16s",

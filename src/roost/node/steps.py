@@ -154,7 +154,7 @@ def start_control_plane(run: Run) -> str:
     assert run.engine is not None
     version = run.engine.version("kubernetes")
     done = control_plane.start(run.node, version, run.image("etcd").rsplit(":", 1)[1])
-    if "kubelet" in run.changed and done == "unchanged":
+    if done == "updated" or (done == "unchanged" and "kubelet" in run.changed):
         runtime.restart("kubelet")
     return done
 

@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def api_arguments() -> dict[str, str]:
-    return {item["name"]: item["value"] for item in kubeadm.api_server(NODE)["extraArgs"]}
+    return {item["name"]: item["value"] for item in kubeadm.api_server(NODE, "1")["extraArgs"]}
 
 
 def test_anonymous_callers_reach_health_only() -> None:
@@ -69,8 +69,10 @@ def test_the_kubelet_is_closed() -> None:
 
 
 def test_what_kubeadm_is_told_is_the_same_every_time_and_never_pulls() -> None:
-    first = control_plane.documents(NODE, "v1.36.3", "3.6.8-0")
-    assert first == control_plane.documents(NODE, "v1.36.3", "3.6.8-0")
+    first = control_plane.documents(NODE, "v1.36.3", "3.6.8-0", "1")
+    assert first == control_plane.documents(NODE, "v1.36.3", "3.6.8-0", "1")
+    # A changed policy file is read only by an API server that starts anew.
+    assert first != control_plane.documents(NODE, "v1.36.3", "3.6.8-0", "2")
     init, cluster, kubelet = yaml.safe_load_all(first)
     assert init["nodeRegistration"]["imagePullPolicy"] == "Never"
     assert cluster["imageRepository"] == "roost.internal"
