@@ -70,13 +70,11 @@ class Answer:
 def get(url: str, ca: str | None = None, timeout_s: float = 10) -> Answer:
     """GET `url` at the gateway of this machine, by curl; status 0 where no answer came."""
     command = ["curl", "--silent", "--show-error", "--include", "--max-time", str(timeout_s)]
-    done = subprocess.run(
-        [*command, *(["--cacert", ca] if ca else []), url], capture_output=True, text=True, check=False
-    )
-    head, _, body = done.stdout.partition("\r\n\r\n")
+    done = subprocess.run([*command, *(["--cacert", ca] if ca else []), url], capture_output=True, check=False)
+    head, _, body = done.stdout.decode().partition("\r\n\r\n")
     first, *rest = head.split("\r\n")
     if not first.startswith("HTTP/"):
-        return Answer(0, {}, done.stderr)
+        return Answer(0, {}, done.stderr.decode())
     pairs = (line.partition(": ") for line in rest)
     return Answer(int(first.split()[1]), {name.lower(): value for name, _, value in pairs}, body)
 

@@ -63,7 +63,7 @@ def test_a_second_up_changes_nothing() -> None:
     def pods() -> set[tuple[str, int]]:
         return {
             (pod["metadata"]["uid"], sum(s["restartCount"] for s in pod["status"].get("containerStatuses", [])))
-            for pod in kubectl_json("-A", "get", "pods", "-l", "!roost.dev/run")["items"]
+            for pod in kubectl_json("get", "pods", "-A", "-l", "!roost.dev/run")["items"]
             if pod["status"]["phase"] == "Running" and not pod["metadata"]["namespace"].startswith("e2e")
         }
 

@@ -128,7 +128,7 @@ def test_scale_and_logs(member: Person, shop: tuple[Path, str]) -> None:
 def test_a_broken_program_leaves_the_old_version_serving(member: Person, shop: tuple[Path, str]) -> None:
     path, url = shop
     good = get(url).body
-    commit(member, path, {"app.py": "raise SystemExit('broken on purpose')\n"}, "A broken version.")
+    commit(member, path, {"app.py": "raise RuntimeError('broken on purpose')\n"}, "A broken version.")
     pushed = member.git("push", member.remote("shop"), "main", cwd=path, ok=False)
     assert get(url).body == good
     assert pushed.err.count("broken on purpose") + pushed.err.lower().count("crash") > 0
