@@ -7,9 +7,13 @@ pyproject.toml, setup.py     pip install .
 """
 
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from packaging.requirements import InvalidRequirement, Requirement
+
+from roost.builds import versions
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Files
 from roost.builds.versions import Choice, load_toml, section
@@ -68,6 +72,36 @@ def dependencies(files: Files) -> set[str]:
     return found
 
 
+def _own_package(files: Files, project: object) -> tuple[str, ...]:
+    """Installs the repository itself, where it is a package that Poetry would find."""
+    name = str(section(project, "tool", "poetry", "name") or section(project, "project", "name") or "")
+    folder = normal(name).replace("-", "_")
+    packaged = section(project, "tool", "poetry", "package-mode") is not False
+    there = bool(name) and bool(files.names(folder) or files.names(f"src/{folder}"))
+    return (f"RUN {_CACHE} pip install --no-deps .",) if packaged and there else ()
+
+
+def _of_poetry(table: object) -> list[str]:
+    """Poetry's dependencies as pip takes them. Unbuildable for those that only a poetry.lock tells."""
+    wanted = []
+    for name, value in table.items() if isinstance(table, dict) else ():
+        given = value if isinstance(value, dict) else {"version": value}
+        if name == "python" or given.get("optional"):
+            continue
+        extras = f"[{','.join(given['extras'])}]" if isinstance(given.get("extras"), list) else ""
+        text = f"{name}{extras}{versions.from_poetry(str(given.get('version', '')))}"
+        try:
+            Requirement(text)
+        except InvalidRequirement:
+            text = ""
+        if not text or not isinstance(given.get("version"), str) or {"markers", "python", "source"} & given.keys():
+            raise Unbuildable(
+                "LockMissing", f"Poetry's dependency {name[:60]!r} needs a poetry.lock: run `poetry lock` and push it."
+            )
+        wanted.append(text)
+    return wanted
+
+
 def installer(files: Files) -> Installer:
     """Which tool installs the dependencies. Unbuildable where the repository uses one that is not supported."""
     project = load_toml(files, "pyproject.toml")
@@ -79,13 +113,19 @@ def installer(files: Files) -> Installer:
             ("pyproject.toml", "uv.lock"),
             (f"RUN {_CACHE} pip install --quiet uv && {sync} --no-install-project", f"RUN {_CACHE} {sync}"),
         )
-    if files.read("poetry.lock") is not None or section(project, "tool", "poetry", "dependencies"):
-        early = ("pyproject.toml", *(("poetry.lock",) if files.read("poetry.lock") is not None else ()))
-        install = "poetry install --only main --no-interaction --no-root"
-        tool = "python -m venv /opt/poetry && /opt/poetry/bin/pip install --quiet poetry"
-        return Installer(
-            "Poetry", "pyproject.toml is Poetry's", early, (f"RUN {_CACHE} {tool} && /opt/poetry/bin/{install}",)
-        )
+    if files.read("poetry.lock") is not None:
+        tool = "python -m venv /opt/poetry && /opt/poetry/bin/pip install --quiet poetry poetry-plugin-export"
+        export = "/opt/poetry/bin/poetry export --only main --output /opt/poetry/requirements.txt"
+        install = "pip install -r /opt/poetry/requirements.txt"
+        run = f"RUN {_CACHE} {tool} && {export} && {install} && rm -rf /opt/poetry"
+        early = ("pyproject.toml", "poetry.lock")
+        return Installer("Poetry", "there is a poetry.lock", early, (run, *_own_package(files, project)))
+    if section(project, "tool", "poetry", "dependencies"):
+        wanted = _of_poetry(section(project, "tool", "poetry", "dependencies"))
+        install = f"RUN {_CACHE} pip install {' '.join(map(shlex.quote, wanted))}"
+        why = "pyproject.toml is Poetry's, without a poetry.lock"
+        run = (install if wanted else "RUN true", *_own_package(files, project))
+        return Installer("pip", why, ("pyproject.toml",), run)
     requirements = files.read("requirements.txt")
     if requirements is not None:
         whole = re.search(r"^\s*(-[rce]|--requirement|--constraint|--editable|\.|file:)", requirements, re.MULTILINE)

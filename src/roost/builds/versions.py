@@ -38,21 +38,26 @@ def section(data: Any, *path: str) -> Any:
     return data
 
 
-def _poetry(text: str) -> str:
-    """A constraint of Poetry as a PEP 440 specifier."""
+def from_poetry(text: str) -> str:
+    """A constraint of Poetry (`^1.2`, `~1.2`, `1.2`, `*`) as a PEP 440 specifier.
+
+    Source: https://python-poetry.org/docs/dependency-specification/
+    """
     parts = []
-    for part in text.split(","):
-        part = part.strip()
+    for part in text.replace(" ", "").split(","):
         numbers = [int(number) for number in re.findall(r"\d+", part)]
         if part.startswith("^") and numbers:
-            parts.append(f">={part[1:].strip()},<{numbers[0] + 1}")
+            # The first number that is not 0 must stay; of zeros only, the last one given.
+            at = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+            upper = [*numbers[:at], numbers[at] + 1]
+            parts.append(f">={part[1:]},<{'.'.join(map(str, upper))}")
         elif part.startswith("~") and not part.startswith("~=") and numbers:
-            upper = f"{numbers[0]}.{numbers[1] + 1}" if len(numbers) > 1 else str(numbers[0] + 1)
-            parts.append(f">={part[1:].strip()},<{upper}")
+            upper = [numbers[0], numbers[1] + 1] if len(numbers) > 1 else [numbers[0] + 1]
+            parts.append(f">={part[1:]},<{'.'.join(map(str, upper))}")
         elif part == "*" or not part:
             continue
         elif part[0].isdigit():
-            parts.append(f"=={part}" if part.endswith("*") else f"=={part}.*")
+            parts.append(f"=={part}")
         else:
             parts.append(part)
     return ",".join(parts)
@@ -90,7 +95,7 @@ def choose(files: Files, offered: Sequence[str]) -> Choice:
     constraint = section(project, "project", "requires-python")
     source = "requires-python"
     if not isinstance(constraint, str) or not constraint:
-        constraint = _poetry(str(section(project, "tool", "poetry", "dependencies", "python") or ""))
+        constraint = from_poetry(str(section(project, "tool", "poetry", "dependencies", "python") or ""))
         source = "Poetry's python"
     if not constraint:
         return Choice(ordered[-1], "the newest offered; a .python-version would choose another")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Listing
+from roost.builds.versions import from_poetry
 from roost.model.kinds.delivery import Build
 
 OFFERED = ("base/debian:trixie", "base/python:3.11", "base/python:3.13")
@@ -91,7 +92,14 @@ def test_a_version_that_is_not_offered_is_told_with_those_that_are() -> None:
     ("files", "words"),
     [
         ({"uv.lock": "", "pyproject.toml": "[project]"}, "uv sync --frozen"),
-        ({"poetry.lock": "", "pyproject.toml": "[tool.poetry]"}, "poetry install --only main"),
+        ({"poetry.lock": "", "pyproject.toml": "[tool.poetry]"}, "poetry export --only main"),
+        (
+            {
+                "pyproject.toml": "[tool.poetry.dependencies]\npython='^3.11'\nflask='^3.0'\n"
+                "x={version='~1.2',extras=['a']}"
+            },
+            "pip install 'flask>=3.0,<4' 'x[a]>=1.2,<1.3'",
+        ),
         ({"requirements.txt": "-r base.txt\n"}, "pip install -r requirements.txt"),
         ({"pyproject.toml": '[build-system]\nrequires=["hatchling"]'}, "pip install ."),
         ({"setup.py": ""}, "pip install ."),
@@ -99,6 +107,33 @@ def test_a_version_that_is_not_offered_is_told_with_those_that_are() -> None:
 )
 def test_each_way_to_install_is_known(files: dict[str, str], words: str) -> None:
     assert words in found(files, start="serve").containerfile
+
+
+@pytest.mark.parametrize(
+    ("text", "specifier"),
+    [
+        ("^1.2.3", ">=1.2.3,<2"),
+        ("^0.2.3", ">=0.2.3,<0.3"),
+        ("^0.0.3", ">=0.0.3,<0.0.4"),
+        ("^0", ">=0,<1"),
+        ("~1.2.3", ">=1.2.3,<1.3"),
+        ("~1", ">=1,<2"),
+        ("1.2.*", "==1.2.*"),
+        (">= 1.2, < 2", ">=1.2,<2"),
+        ("*", ""),
+    ],
+)
+def test_constraints_of_poetry_are_read_as_its_manual_says(text: str, specifier: str) -> None:
+    assert from_poetry(text) == specifier
+
+
+def test_a_package_of_poetry_is_installed_after_its_dependencies() -> None:
+    project = {"pyproject.toml": "[tool.poetry]\nname='My-App'\n[tool.poetry.dependencies]\nflask='^3.0'\n"}
+    text = found(project | {"src/my_app/__init__.py": ""}, start="my-app").containerfile
+    assert (
+        text.index("'flask>=3.0,<4'") < text.index("COPY --chown=1000:1000 . .") < text.index("pip install --no-deps .")
+    )
+    assert "--no-deps" not in found(project, start="my-app").containerfile
 
 
 def test_requirements_that_name_other_files_get_the_whole_repository_first() -> None:
@@ -149,6 +184,8 @@ def test_a_static_site_is_served() -> None:
         ({"backend/requirements.txt": ""}, "NothingDetected", "in backend"),
         ({"requirements.txt": ""}, "NoStartCommand", "Procfile"),
         ({"Pipfile": ""}, "InstallerMissing", "pipenv requirements"),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\nx={git="https://x"}'}, "LockMissing", "poetry lock"),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\nx="; rm -rf /"'}, "LockMissing", "poetry lock"),
     ],
 )
 def test_what_is_missing_is_said(files: dict[str, str], reason: str, words: str) -> None:
