@@ -124,8 +124,8 @@ def installer(files: Files) -> Installer:
         wanted = _of_poetry(section(project, "tool", "poetry", "dependencies"))
         install = f"RUN {_CACHE} pip install {' '.join(map(shlex.quote, wanted))}"
         why = "pyproject.toml is Poetry's, without a poetry.lock"
-        run = (install if wanted else "RUN true", *_own_package(files, project))
-        return Installer("pip", why, ("pyproject.toml",), run)
+        steps = (install if wanted else "RUN true", *_own_package(files, project))
+        return Installer("pip", why, ("pyproject.toml",), steps)
     requirements = files.read("requirements.txt")
     if requirements is not None:
         whole = re.search(r"^\s*(-[rce]|--requirement|--constraint|--editable|\.|file:)", requirements, re.MULTILINE)
