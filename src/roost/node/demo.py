@@ -14,7 +14,7 @@ from roost.model.names import REGISTRY, hostname, namespace
 from roost.node import machine
 from roost.node.kubectl import describe_pods, wait_until
 from roost.node.pki import write_private
-from roost.node.steps import Run, reaches
+from roost.node.steps import Run, gateway_answers
 from roost.surface.people import ADMINISTRATOR, People, ensure_administrator
 
 TENANT = "demo"
@@ -120,6 +120,11 @@ def demo(run: Run) -> str:
     wait_until(f"Namespace {space}", lambda: run.kubectl.get("namespace", space) is not None, within_s=60)
     run.kubectl.apply_patiently([App.manifest(APP, app_spec(image_of(run)), space)])
     address = url(run.node.domain)
-    wait_until(f"The demo at {address}", lambda: reaches(address), 180, lambda: describe_pods(run.kubectl, space))
+    wait_until(
+        f"The demo at {address}",
+        lambda: gateway_answers(address.removeprefix("http://")),
+        180,
+        lambda: describe_pods(run.kubectl, space),
+    )
     write_private(MARK, json.dumps({"made": datetime.now(UTC).isoformat()}))
     return f"{address} answers"

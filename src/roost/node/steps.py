@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +45,6 @@ from roost.node.manifests import (
     platform,
     registry,
 )
-from roost.node.run import succeeds
 from roost.node.trust import Trust
 
 CONTROL_PLANE_IMAGES = ("pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -288,19 +286,19 @@ def wait_for_platform(run: Run) -> str:
         ("statefulset", platform.GIT),
     ):
         wait_for(run, kind, name, HERE)
+    # After a power cut the stored states are those of before; an answer is not.
+    host = f"api.{run.node.domain}"
+    wait_until(
+        f"The API at {host}", lambda: gateway_answers(host, "/readyz"), 120, lambda: describe_pods(run.kubectl, HERE)
+    )
     install.forget_old(image.reference for image in (run.images.images.values() if run.images else ()))
     return ""
 
 
-def reaches(url: str) -> bool:
-    """Whether something answers there below 500."""
-    return succeeds(["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", url])
-
-
-def workloads(run: Run, namespaces: Sequence[str] = (common.SYSTEM, HERE)) -> list[tuple[str, str, str, bool]]:
-    """(namespace, kind, name, whether it is well) of every workload there."""
-    found = []
-    for namespace in namespaces:
-        for item in run.kubectl.list("deployments,statefulsets,daemonsets", namespace):
-            found.append((namespace, item["kind"], item["metadata"]["name"], workload_ready(item)))
-    return found
+def gateway_answers(host: str, path: str = "/") -> bool:
+    """Whether the gateway of this machine answers for a host name with success; no resolver is asked."""
+    try:
+        answer = httpx2.get(f"http://127.0.0.1{path}", headers={"Host": host}, timeout=5, trust_env=False)
+    except httpx2.HTTPError:
+        return False
+    return answer.status_code == 200
