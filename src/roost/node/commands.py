@@ -105,9 +105,12 @@ def build() -> None:
 def down() -> None:
     """Stop the cluster and everything in it; data stays, and `up` brings it back."""
     with explained():
-        from roost.node import runtime, teardown
+        from roost.node import prepare, runtime, teardown
         from roost.node import up as bring
 
+        if not prepare.BEFORE.exists():
+            click.echo("Nothing on this machine is Roost's; nothing was touched.")
+            return
         with bring.alone():
             runtime.stop()
             teardown.everything()
@@ -148,9 +151,13 @@ def wipe(yes: bool) -> None:
         from roost.node import wipe as wiping
 
         with bring.alone():
-            wiping.wipe()
+            done = wiping.wipe()
             bring.LOCK.unlink(missing_ok=True)
-        click.echo("The machine is as it was before the first `make up`.")
+        click.echo(
+            "The machine is as it was before the first `make up`."
+            if done
+            else "Nothing on this machine is Roost's; nothing was touched."
+        )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,14 @@ def remove_directories(before: Mapping[str, object]) -> None:
     shutil.rmtree(machine.STATE, ignore_errors=True)
 
 
-def wipe() -> None:
-    """Everything, idempotent; safe to repeat after an interruption."""
+def wipe() -> bool:
+    """Everything, idempotent, safe to repeat after an interruption. False where nothing on the machine is ours.
+
+    `up` notes what was there before it touches anything. Without that note, /etc/kubernetes and the like are another
+    cluster's, and stay.
+    """
+    if not prepare.BEFORE.exists():
+        return False
     before = prepare.before()
     runtime.stop()
     teardown.everything()
@@ -80,3 +86,4 @@ def wipe() -> None:
     restore_sysctls(before["sysctls"])
     install.remove_command()
     remove_directories(before["paths"])
+    return True

@@ -140,6 +140,15 @@ def test_wipe_names_every_place_of_kubernetes_and_ours() -> None:
     assert not named & {"/", "/etc", "/var/lib", "/run", "/var/log"}
 
 
+def test_a_machine_that_is_not_ours_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = tmp_path / "kubernetes"
+    theirs.mkdir()
+    monkeypatch.setattr(prepare, "BEFORE", tmp_path / "none")
+    monkeypatch.setattr(wipe, "DIRECTORIES", (theirs,))
+    assert wipe.wipe() is False
+    assert theirs.exists()
+
+
 def test_shared_places_go_only_where_we_made_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     for path in (ours, theirs):
