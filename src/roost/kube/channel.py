@@ -55,5 +55,6 @@ async def connect(client: Client, path: str, params: Sequence[tuple[str, str]]) 
     What is raised inside the block leaves it in an ExceptionGroup; better raise nothing there.
     """
     # The identity's headers and the pool belong to the client; this is the one other way to use them.
-    async with client._transport.websocket(path, params, client._headers, PROTOCOL) as session:
+    headers = {**client._headers, "Accept": "*/*"}
+    async with client._transport.websocket(path, params, headers, PROTOCOL) as session:
         yield Channel(session)

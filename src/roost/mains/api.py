@@ -7,7 +7,9 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from pathlib import Path
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -17,8 +19,32 @@ from roost.kernel import health, logs
 from roost.kube.client import Client
 from roost.settings import Settings
 
-GRACE_S = 20
+GRACE_S = 30
+DRAIN_S = 4.0
 BACKLOG = 512
+# Longer than the gateway keeps an idle connection (90 s): who closes first must be the side that sends requests, or a
+# request that meets the closing becomes a 502.
+KEEP_ALIVE_S = 120
+
+
+class DrainingServer(uvicorn.Server):
+    """Goes on to serve for DRAIN_S seconds after SIGTERM, until the gateway has heard that this replica ends."""
+
+    _leaves_at = 0.0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the end; a second one ends at once."""
+        if self._leaves_at:
+            super().handle_exit(sig, frame)
+        else:
+            self._leaves_at = time.monotonic() + DRAIN_S
+            self._captured_signals.append(sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: is it time to end?"""
+        if self._leaves_at and time.monotonic() >= self._leaves_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def configure_logs() -> None:
@@ -67,6 +93,7 @@ async def serve(settings: Settings) -> None:
         log_config=None,
         server_header=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
         # Only the gateway reaches this port (network policy), and it sets the address itself.
         proxy_headers=True,
         forwarded_allow_ips="*",
@@ -74,7 +101,7 @@ async def serve(settings: Settings) -> None:
     )
     measuring = await health.serve(settings.metrics, lambda: True)
     try:
-        await uvicorn.Server(config).serve()
+        await DrainingServer(config).serve()
     finally:
         measuring.close()
 

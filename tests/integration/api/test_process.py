@@ -51,6 +51,9 @@ async def test_it_starts_serves_and_ends(kubeconfig: Path, api: Running, team: T
         route = "/v1/tenants/{tenant}/environments/{environment}/apps"
         assert f'roost_api_requests_total{{method="GET",route="{route}",status="200"}} 1.0' in counted
         process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1)
+        # The gateway still sends for a moment: it is served.
+        assert (await http.get(team.of("apps"))).status_code == 200
         said = (await process.stderr.read()).decode()
         assert await process.wait() in (0, -signal.SIGTERM)
     assert team.person("viewer") in said and '"status": 200' in said
