@@ -6,6 +6,7 @@ open because kube-apiserver did not answer. Both may do the same work, since a R
 
 import asyncio
 from collections import defaultdict
+from datetime import timedelta
 
 import structlog
 
@@ -13,22 +14,38 @@ from roost.gitserver import moves
 from roost.gitserver.cluster import Cluster, name_of, run_for
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name, Repositories
+from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
 
 log = structlog.get_logger(__name__)
 
 PAUSE_S = 2.0
+SWEEP_S = 900.0
+KEEP = timedelta(days=7)
 
 
 class Ledger:
     """Reads the logs of moves, makes the Runs, marks what is done."""
 
-    def __init__(self, repositories: Repositories, cluster: Cluster) -> None:
+    def __init__(self, repositories: Repositories, cluster: Cluster, clock: Clock) -> None:
         self._repositories = repositories
         self._cluster = cluster
+        self._clock = clock
         self._locks: defaultdict[Name, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._open: set[Name] = set()
         self._pushed: set[Name] = set()
+
+    async def sweep(self) -> None:
+        """Set repositories aside whose Project is gone, and forget what was set aside a week ago."""
+        try:
+            for name in list(self._repositories.all()):
+                project = await self._cluster.project(name)
+                if project is None or project.metadata.uid != self._repositories.owner(name):
+                    self._repositories.set_aside(name)
+                    log.info("repository set aside", repository=str(name))
+            await asyncio.to_thread(self._repositories.forget, self._clock.now() - KEEP)
+        except (KubeError, OSError) as error:
+            log.warning("repositories not swept", error=str(error))
 
     async def _tidy(self) -> None:
         """Keep what was pushed to small and quick, one repository at a time."""
@@ -72,6 +89,7 @@ class Ledger:
     async def keep(self) -> None:
         """Catch up, for ever. Every repository is open at start, since nobody knows what was left."""
         self._open.update(self._repositories.all())
+        swept = 0.0
         while True:
             self._pushed |= self._open
             for name in sorted(self._open, key=str):
@@ -80,4 +98,7 @@ class Ledger:
                 except (KubeError, OSError) as error:
                     log.warning("runs not made yet", repository=str(name), error=str(error))
             await self._tidy()
+            if asyncio.get_running_loop().time() > swept + SWEEP_S:
+                swept = asyncio.get_running_loop().time()
+                await self.sweep()
             await asyncio.sleep(PAUSE_S)

@@ -1,7 +1,7 @@
 """The repositories on the disk: where each lies, how it is made, what git is told about it.
 
     <root>/<tenant>/<project>.git      bare; `roost-project` holds the uid of its Project
-    <root>/.aside/                     repositories of Projects that are gone, until an operator removes them
+    <root>/.aside/                     repositories of Projects that are gone, for a week
     <root>/.hooks/                     the two scripts that git runs, written at start
 
 All configuration reaches git by its environment, so nothing in a repository can weaken it.
@@ -13,12 +13,14 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from roost.gitserver import hooks
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 
 OWNER = "roost-project"
+ASIDE = ".aside"
 MANY_PACKS = 50
 MANY_LOOSE = 27  # In one of 256 folders.
 _TIMEOUT_S = 60.0
@@ -158,17 +160,28 @@ class Repositories:
     async def ensure(self, name: Name, uid: str, branch: str) -> Path:
         """The repository of the Project with that uid, made when it is not there; HEAD names `branch`."""
         path = self.path(name)
-        owner = self.owner(name)
-        if path.exists() and owner != uid:
-            aside = self.root / ".aside"
-            aside.mkdir(exist_ok=True)
-            path.rename(aside / f"{name.tenant}.{name.project}.{owner}.{os.urandom(4).hex()}")
+        if path.exists() and self.owner(name) != uid:
+            self.set_aside(name)
         if not path.exists():
             await self._make(path, uid, branch)
         head = f"ref: refs/heads/{branch}\n"
         if (path / "HEAD").read_text() != head:
             await self.git(f"--git-dir={path}", "symbolic-ref", "HEAD", f"refs/heads/{branch}")
         return path
+
+    def set_aside(self, name: Name) -> None:
+        """Take a repository whose Project is gone out of reach; it is kept for a while."""
+        aside = self.root / ASIDE
+        aside.mkdir(exist_ok=True)
+        target = aside / f"{name.tenant}.{name.project}.{self.owner(name)}.{os.urandom(4).hex()}"
+        self.path(name).rename(target)
+        os.utime(target)
+
+    def forget(self, before: datetime) -> None:
+        """Remove for good what was set aside before that moment."""
+        for path in (self.root / ASIDE).glob("*"):
+            if path.stat().st_mtime < before.timestamp():
+                shutil.rmtree(path)
 
     async def _make(self, path: Path, uid: str, branch: str) -> None:
         fresh = self.root / f".new-{uid}-{os.urandom(4).hex()}"

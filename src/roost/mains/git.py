@@ -23,14 +23,15 @@ GRACE_S = 20
 
 async def serve(settings: Settings, secret: str) -> None:
     """Serve until SIGTERM."""
+    clock = SystemClock()
     client = Client.connect(agent="roost-git")
     repositories = Repositories(Path(settings.repositories), settings.max_repository_mib, settings.max_push_mib)
     repositories.prepare()
     cluster = KubeCluster(client)
-    ledger = Ledger(repositories, cluster)
+    ledger = Ledger(repositories, cluster, clock)
     host, _, port = settings.listen.rpartition(":")
     config = uvicorn.Config(
-        GitServer(repositories, ledger, cluster, secret, SystemClock()),
+        GitServer(repositories, ledger, cluster, secret, clock),
         host=host,
         port=int(port),
         http="h11",

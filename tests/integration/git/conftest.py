@@ -39,6 +39,7 @@ class StandIn:
     branch: str = "main"
     uid: str = "uid-1"
     slow_s: float = 0.0
+    gone: tuple[str, ...] = ()
 
     def _call(self) -> None:
         if self.down:
@@ -46,7 +47,7 @@ class StandIn:
             raise Unreachable("connection refused")
 
     async def project(self, name: Name) -> Project | None:
-        if name.project == "missing":
+        if name.project in ("missing", *self.gone):
             return None
         return Project.parse({"metadata": {"name": name.project, "uid": self.uid}, "spec": {"branch": self.branch}})
 
@@ -133,7 +134,7 @@ class Server:
         return kind(client)
 
     async def _serve_with(self, cluster: Cluster, repositories: Repositories, ready: threading.Event) -> None:
-        ledger = Ledger(repositories, cluster)
+        ledger = Ledger(repositories, cluster, SystemClock())
         application = GitServer(repositories, ledger, cluster, SECRET, SystemClock())
         config = uvicorn.Config(
             application, host="127.0.0.1", port=0, http="h11", ws="none", lifespan="off", log_level="warning"

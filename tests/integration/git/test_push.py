@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from roost.gitserver import moves
+from roost.gitserver.ledger import Ledger
 from roost.gitserver.pktline import FLUSH, packet
+from roost.gitserver.repositories import Repositories
+from roost.kernel.clock import SystemClock
 from tests.integration.git.conftest import SECRET, Clone, Server, StandIn, make_clone, wait_for
 
 pytestmark = pytest.mark.integration
@@ -281,6 +284,18 @@ def test_a_project_made_again_gets_a_repository_of_its_own(server: Server, clone
     cluster.uid = "uid-2"
     assert clone.git("ls-remote", server.url()).text == ""
     assert list((server.root / ".aside").iterdir())
+
+
+async def test_repositories_of_deleted_projects_are_set_aside(server: Server, clone: Clone, cluster: StandIn) -> None:
+    clone.commit("app.py")
+    clone.git("push", server.url(), "main")
+    repositories = Repositories(server.root, 64, 4)
+    ledger = Ledger(repositories, cluster, SystemClock())
+    await ledger.sweep()
+    assert server.repository().exists()
+    cluster.gone = ("hello",)
+    await ledger.sweep()
+    assert not server.repository().exists() and list((server.root / ".aside").iterdir())
 
 
 def test_a_run_fetches_its_commit_by_id(server: Server, clone: Clone, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Repositories on the disk: made whole, kept apart, tidied, and freed of what a killed process left."""
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ async def test_what_a_killed_process_left_goes_at_start(repositories: Repositori
     repositories.prepare()
     assert not any(file.exists() for file in [*left, path / "objects/tmp_objdir-incoming-x"])
     assert not list(repositories.root.glob(".new-*"))
+
+
+async def test_what_was_set_aside_goes_after_a_while(repositories: Repositories) -> None:
+    await repositories.ensure(NAME, "uid-1", "main")
+    repositories.set_aside(NAME)
+    now = datetime.now(UTC)
+    repositories.forget(now - timedelta(days=7))
+    assert len(list((repositories.root / ".aside").iterdir())) == 1
+    repositories.forget(now + timedelta(seconds=10))
+    assert list((repositories.root / ".aside").iterdir()) == [] and list(repositories.all()) == []
 
 
 async def test_many_packs_become_one(repositories: Repositories) -> None:
