@@ -1,0 +1,1 @@
+"""Every published figure, one command each: `make bench B=P1`. See README.md beside this file."""
