@@ -8,6 +8,7 @@ capability = Capability(
     observe="roost.capabilities.project.observe:observe",
     plan="roost.capabilities.project.plan:plan",
     watches="roost.capabilities.project.observe:WATCHES",
+    actions="roost.capabilities.project.actions:ACTIONS",
     finalizer=True,
     finalize="roost.capabilities.project.actions:finalize",
     commands="roost.capabilities.project.commands:commands",

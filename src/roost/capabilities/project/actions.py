@@ -1,11 +1,24 @@
-"""What a Project leaves behind: the builder goes with the last project of a tenant; else runs look after it."""
+"""What goes with time and with a Project: its oldest runs, and the builder with the last project of a tenant."""
 
 from roost.kernel.action import ActionContext
-from roost.kube.errors import Forbidden, NotFound
-from roost.model.kinds.delivery import Project
+from roost.kube.errors import Conflict, Forbidden, NotFound
+from roost.model.kinds.delivery import Project, Run
 from roost.model.names import API_VERSION
+from roost.model.plan import Action
 
 BUILDER = "builder"
+
+
+async def forget(action: Action, context: ActionContext) -> None:
+    """Delete a run that ended long ago."""
+    meta = {"name": action.arguments["name"], "namespace": action.arguments["namespace"]}
+    try:
+        await context.client.delete({"apiVersion": API_VERSION, "kind": Run.KIND, "metadata": meta}, action.key)
+    except (NotFound, Conflict):
+        return
+
+
+ACTIONS = {"forget": forget}
 
 
 async def finalize(project: Project, context: ActionContext) -> None:

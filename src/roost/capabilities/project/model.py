@@ -5,9 +5,17 @@ from pydantic import Field
 from roost.model.resource import Model
 
 
+class SeenRun(Model):
+    """A Run of the project that has ended."""
+
+    name: str
+    uid: str
+
+
 class Observed(Model):
     """All that a plan for a Project needs to know."""
 
     domain: str = "roost.localhost"
     environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
     last_run: str = Field("", description="The newest Run; empty: there is none.")
+    ended_runs: tuple[SeenRun, ...] = Field((), description="Runs that have ended, the newest first.")

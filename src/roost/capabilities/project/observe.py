@@ -1,6 +1,6 @@
 """What stands of a Project. Reads only, no decisions."""
 
-from roost.capabilities.project.model import Observed
+from roost.capabilities.project.model import Observed, SeenRun
 from roost.kernel.capability import Watch
 from roost.kube.reader import Reader
 from roost.model.kinds.delivery import Project, Run
@@ -17,13 +17,16 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
     names = split_namespace(space)
     raw = await reader.get(API_VERSION, Tenant.KIND, names[0]) if names else None
     runs = await reader.list(API_VERSION, Run.KIND, space, f"{PROJECT}={project.metadata.name}")
-    newest = max(
-        runs,
-        default=None,
-        key=lambda run: (run["metadata"].get("creationTimestamp") or "", run["spec"]["attempt"]),
+    runs = sorted(
+        runs, reverse=True, key=lambda run: (run["metadata"].get("creationTimestamp") or "", run["spec"]["attempt"])
     )
     return Observed(
         domain=settings.domain,
         environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
-        last_run=newest["metadata"]["name"] if newest else "",
+        last_run=runs[0]["metadata"]["name"] if runs else "",
+        ended_runs=tuple(
+            SeenRun(name=run["metadata"]["name"], uid=run["metadata"]["uid"])
+            for run in runs
+            if (run.get("status") or {}).get("finishedAt")
+        ),
     )

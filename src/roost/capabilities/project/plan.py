@@ -9,7 +9,10 @@ from roost.capabilities.project.model import Observed
 from roost.model.conditions import Condition, not_ready, ready
 from roost.model.kinds.delivery import Project
 from roost.model.names import BUILD, split_namespace
-from roost.model.plan import Plan
+from roost.model.plan import Action, Plan
+
+KEPT_RUNS = 100  # A tenant may have 2000 runs; older ones are told by the Releases that they led to.
+FORGOTTEN_AT_ONCE = 20
 
 
 def plan(project: Project, observed: Observed, now: datetime) -> Plan:
@@ -20,7 +23,12 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
             conditions=(not_ready("WrongNamespace", "A project belongs into the build namespace of a tenant."),)
         )
     repository = f"https://api.{observed.domain}/{names[0]}/{project.metadata.name}.git"
+    namespace = project.metadata.namespace or ""
     return Plan(
+        actions=tuple(
+            Action("forget", run.uid, {"name": run.name, "namespace": namespace})
+            for run in observed.ended_runs[KEPT_RUNS:][:FORGOTTEN_AT_ONCE]
+        ),
         conditions=(_condition(project, names[0], observed, repository),),
         status={"repository": repository, "lastRun": observed.last_run or None},
     )

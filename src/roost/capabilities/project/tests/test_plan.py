@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from roost.capabilities.project import capability
+from roost.capabilities.project.model import Observed, SeenRun
+from roost.capabilities.project.plan import plan as plan_of
 from roost.kernel import golden
+from roost.model.kinds.delivery import Project
 
 CASES = golden.cases(Path(__file__).parent.parent)
 
@@ -17,5 +20,12 @@ def test_golden(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
 def test_a_project_only_tells(case: Path) -> None:
-    plan = golden.run(capability, case)
-    assert plan.apply == () and plan.actions == ()
+    assert golden.run(capability, case).apply == ()
+
+
+def test_the_hundred_newest_runs_are_kept() -> None:
+    project = Project.parse({"metadata": {"name": "hello", "namespace": "acme-build"}, "spec": {}})
+    runs = tuple(SeenRun(name=f"hello-{number}", uid=f"u{number}") for number in range(130, 0, -1))
+    plan = plan_of(project, Observed(environments=("dev",), ended_runs=runs), golden.NOW)
+    assert [action.key for action in plan.actions] == [f"u{number}" for number in range(30, 10, -1)]
+    assert plan_of(project, Observed(ended_runs=runs[:100]), golden.NOW).actions == ()
