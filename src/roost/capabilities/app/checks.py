@@ -89,9 +89,13 @@ def image_pulled(rollout: Rollout) -> Verdict:
 def start_allowed(rollout: Rollout) -> Verdict:
     """The container can be started at all."""
     for pod in rollout.pods:
-        if pod.waiting not in REFUSED_START:
+        if pod.exit_reason == "StartError" and not pod.started:
+            why = pod.last_words.strip() or pod.exit_reason
+        elif pod.waiting in REFUSED_START:
+            why = pod.waiting_message or pod.waiting
+        else:
             continue
-        why = pod.waiting_message or pod.waiting
+        why = why.rpartition("error during container init: ")[2]  # Before it stands how containerd reached runc.
         if "runAsNonRoot" in why or "non-numeric user" in why:
             why += ". Name the user by number in the Containerfile (USER 1000), or let the image be marked as root's."
         return Verdict(False, "StartRefused", f"{rollout.process.name} cannot be started: {why}")
@@ -160,7 +164,7 @@ def within_quota(rollout: Rollout) -> Verdict:
         return Verdict(
             False,
             "QuotaExceeded",
-            f"The environment's quota has no room for another instance of {rollout.process.name}: {refusal} Scale "
+            f"The environment's quota has no room for another instance of {rollout.process.name}: {refusal.rstrip('. ')}. Scale "
             "something down, ask for less, or have the quota raised. A new version needs room beside the old one.",
         )
     return Verdict(False, "InstanceRefused", f"An instance of {rollout.process.name} is refused: {refusal}")
