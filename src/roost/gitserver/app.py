@@ -93,6 +93,7 @@ class GitServer:
         self._secret = secret
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
+        self.closing = False  # Set when the process is told to stop: whoever follows a run is sent away in words.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope of type http."""
@@ -211,6 +212,8 @@ class GitServer:
             if isinstance(item, Outcome):
                 return item
             await (answer.say(item) if item is not None else answer.keep_alive())
+            if self.closing:
+                return Outcome(False, f"the git server starts anew; the run goes on: `roost run logs -f {run}`")
         return Outcome(False, "nothing more is known of the run")
 
 

@@ -6,6 +6,7 @@ Reads settings and the shared secret, puts the pieces together, serves until it 
 import asyncio
 import os
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -21,6 +22,19 @@ SECRET = Path("/etc/roost/git/token")
 GRACE_S = 20
 
 
+class Server(uvicorn.Server):
+    """uvicorn, which tells the application that the end is near before it waits for open answers."""
+
+    def __init__(self, config: uvicorn.Config, application: GitServer) -> None:
+        super().__init__(config)
+        self._application = application
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT."""
+        self._application.closing = True
+        super().handle_exit(sig, frame)
+
+
 async def serve(settings: Settings, secret: str) -> None:
     """Serve until SIGTERM."""
     clock = SystemClock()
@@ -30,8 +44,9 @@ async def serve(settings: Settings, secret: str) -> None:
     cluster = KubeCluster(client)
     ledger = Ledger(repositories, cluster, clock)
     host, _, port = settings.listen.rpartition(":")
+    application = GitServer(repositories, ledger, cluster, secret, clock)
     config = uvicorn.Config(
-        GitServer(repositories, ledger, cluster, secret, clock),
+        application,
         host=host,
         port=int(port),
         http="h11",
@@ -42,7 +57,7 @@ async def serve(settings: Settings, secret: str) -> None:
     )
     keeping = asyncio.create_task(ledger.keep())
     try:
-        await uvicorn.Server(config).serve()
+        await Server(config, application).serve()
     finally:
         keeping.cancel()
         await client.close()

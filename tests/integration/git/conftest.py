@@ -135,7 +135,7 @@ class Server:
 
     async def _serve_with(self, cluster: Cluster, repositories: Repositories, ready: threading.Event) -> None:
         ledger = Ledger(repositories, cluster, SystemClock())
-        application = GitServer(repositories, ledger, cluster, SECRET, SystemClock())
+        application = self.application = GitServer(repositories, ledger, cluster, SECRET, SystemClock())
         config = uvicorn.Config(
             application, host="127.0.0.1", port=0, http="h11", ws="none", lifespan="off", log_level="warning"
         )

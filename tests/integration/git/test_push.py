@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from roost.gitserver import moves
+from roost.gitserver import app, moves
 from roost.gitserver.ledger import Ledger
 from roost.gitserver.pktline import FLUSH, packet
 from roost.gitserver.repositories import Repositories
@@ -276,6 +276,21 @@ def test_a_restart_makes_the_runs_that_were_left_open(server: Server, clone: Clo
     assert clone.git("push", again.url(), "main").code == 0
     assert [run["spec"]["attempt"] for run in cluster.runs.values()] == [1, 2]
     again.stop()
+
+
+def test_a_server_that_is_told_to_stop_sends_pushers_away_in_words(
+    server: Server, clone: Clone, cluster: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "KEEP_ALIVE_S", 0.1)
+    cluster.slow_s = 30
+    clone.commit("app.py")
+    pushing = subprocess.Popen(
+        clone.command("push", server.url(), "main"), cwd=clone.path, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: cluster.runs, "the run is made")
+    server.application.closing = True
+    _, error = pushing.communicate(timeout=20)
+    assert pushing.returncode == 1 and "the git server starts anew; the run goes on" in error
 
 
 def test_a_project_made_again_gets_a_repository_of_its_own(server: Server, clone: Clone, cluster: StandIn) -> None:
