@@ -22,6 +22,7 @@ from roost.node.run import run
 
 CONFIG = machine.MARKS / "kubeadm.yaml"
 MARK = machine.MARKS / "control-plane.json"  # {"digest": of what kubeadm was told, "version": ...}
+RENEWED = machine.MARKS / "renewed"  # When kubeadm's certificates were last renewed; missing until then.
 ENCRYPTION = machine.POLICY / "encryption.yaml"
 SERVING = (machine.KUBELET / "pki" / "serving.crt", machine.KUBELET / "pki" / "serving.key")
 
@@ -32,7 +33,9 @@ def text(*documents: Mapping[str, Any]) -> str:
 
 
 def write_policy() -> str:
-    """Write what kube-apiserver reads, the encryption key once and for all; a digest of what may change."""
+    """Write what kube-apiserver reads, the encryption key once and for all; a digest of what, when it
+    changes, needs the control plane to start anew: these files, and certificates that were renewed.
+    """
     files = {
         "audit.yaml": text(kubeadm.audit()),
         "admission.yaml": text(kubeadm.admission()),
@@ -44,7 +47,8 @@ def write_policy() -> str:
     if not ENCRYPTION.exists():
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         pki.write_private(ENCRYPTION, text(kubeadm.encryption(key)))
-    return sha256(json.dumps(files).encode()).hexdigest()[:16]
+    renewed = RENEWED.read_text() if RENEWED.exists() else ""
+    return sha256(json.dumps([files, renewed] if renewed else files).encode()).hexdigest()[:16]
 
 
 def documents(node: Node, version: str, etcd_tag: str, policy_digest: str) -> str:
@@ -59,6 +63,11 @@ def initialised() -> dict[str, str] | None:
         noted: dict[str, str] = json.loads(MARK.read_text())
         return noted
     return None
+
+
+def half_made() -> bool:
+    """Whether kubeadm began and never finished here."""
+    return initialised() is None and (machine.PKI.exists() or (machine.KUBERNETES / "manifests").exists())
 
 
 def forget_half() -> None:
@@ -86,9 +95,11 @@ def serving_certificate(node: Node, now: datetime) -> bool:
 
 def start(node: Node, version: str, etcd_tag: str) -> str:
     """Make or update the control plane and wait until it answers; a word on what was done."""
+    noted = initialised()
+    if noted is not None:
+        renew(datetime.now(UTC))
     told = documents(node, version, etcd_tag, write_policy())
     digest = sha256(told.encode()).hexdigest()
-    noted = initialised()
     pki.write_private(CONFIG, told)
     done = "unchanged"
     if noted is None:
@@ -97,7 +108,6 @@ def start(node: Node, version: str, etcd_tag: str) -> str:
     elif noted["digest"] != digest:
         done = "updated"
         update()
-    renew(datetime.now(UTC))
     serving_certificate(node, datetime.now(UTC))
     wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
     pki.write_private(MARK, json.dumps({"digest": digest, "version": version}))
@@ -106,7 +116,6 @@ def start(node: Node, version: str, etcd_tag: str) -> str:
 
 def first_time(node: Node) -> None:
     """kubeadm init: first the authority, so that the kubelet's serving certificate exists before the kubelet starts."""
-    forget_half()
     program = str(machine.BIN / "kubeadm")
     run([program, "init", "phase", "certs", "ca", f"--config={CONFIG}"])
     serving_certificate(node, datetime.now(UTC))
@@ -129,4 +138,5 @@ def renew(now: datetime) -> bool:
     if held is None or held.parsed.not_valid_after_utc - now > pki.RENEW_BEFORE:
         return False
     run([str(machine.BIN / "kubeadm"), "certs", "renew", "all", f"--config={CONFIG}"])
+    pki.write_private(RENEWED, now.isoformat())
     return True

@@ -54,8 +54,13 @@ def init(node: Node) -> Document:
     }
 
 
+def environment(policy_digest: str) -> list[Document]:
+    """A variable that nobody reads: its change makes the kubelet start a static pod anew."""
+    return [{"name": "ROOST_POLICY", "value": policy_digest}]
+
+
 def api_server(node: Node, policy_digest: str) -> Document:
-    """kube-apiserver's part of the ClusterConfiguration. A changed `policy_digest` makes the kubelet start it anew."""
+    """kube-apiserver's part of the ClusterConfiguration. `policy_digest` as in `environment`."""
     policy = str(machine.POLICY)
     return {
         "certSANs": ["127.0.0.1", "localhost", node.address, node.name],
@@ -78,7 +83,7 @@ def api_server(node: Node, policy_digest: str) -> Document:
             tls_cipher_suites=CIPHERS,
             tls_min_version="VersionTLS12",
         ),
-        "extraEnvs": [{"name": "ROOST_POLICY", "value": policy_digest}],
+        "extraEnvs": environment(policy_digest),
         "extraVolumes": [
             {
                 "name": "roost-policy",
@@ -108,14 +113,15 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
         },
         "apiServer": api_server(node, policy_digest),
         "controllerManager": {
+            "extraEnvs": environment(policy_digest),
             "extraArgs": arguments(
                 node_monitor_grace_period="16s",
                 node_monitor_period="2s",
                 profiling="false",
                 terminated_pod_gc_threshold="200",
-            )
+            ),
         },
-        "scheduler": {"extraArgs": arguments(profiling="false")},
+        "scheduler": {"extraEnvs": environment(policy_digest), "extraArgs": arguments(profiling="false")},
         "etcd": {
             "local": {
                 "imageRepository": REPOSITORY,

@@ -148,8 +148,16 @@ def preload_images(run: Run) -> str:
 
 
 def start_control_plane(run: Run) -> str:
-    """kubeadm, then wait for the API."""
+    """kubeadm, then wait for the API. What an interrupted one left is cleared first: its pods hold the ports."""
     assert run.engine is not None
+    if control_plane.half_made():
+        if run.importing is not None:
+            run.importing.result()
+        runtime.stop()
+        teardown.everything()
+        control_plane.forget_half()
+        prepare.machine_for_pods()
+        start_runtime(run)
     version = run.engine.version("kubernetes")
     done = control_plane.start(run.node, version, run.image("etcd").rsplit(":", 1)[1])
     if done == "updated" or (done == "unchanged" and "kubelet" in run.changed):
