@@ -113,6 +113,11 @@ def bases(text: str) -> list[Base]:
                 name, equals, value = part.partition("=")
                 if equals:
                     values[name] = _expand(value.strip("\"'"), values)
+        if item.word != "FROM" and item.word != "ARG" and not froms:
+            raise Unbuildable(
+                "BadContainerfile",
+                f"Line {item.line} of the Containerfile: {item.word[:40]} cannot stand before the first FROM.",
+            )
         if item.word != "FROM":
             continue
         froms += 1

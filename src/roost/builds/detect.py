@@ -53,7 +53,7 @@ def detect(files: Files, build: Build, offered: Sequence[str]) -> Detected:
     if build.strategy == "python" or names & set(python.MARKERS):
         return _from_python(files, build, commands, offered)
     if not names:
-        raise Unbuildable("Empty", "There are no files in this commit.")
+        raise Unbuildable("Empty", "This commit is empty: there are no files in it.")
     if "index.html" in names:
         return _from_static(build, offered)
     if any(name.endswith(".py") for name in names) and (commands.processes or build.start):

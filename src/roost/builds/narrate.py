@@ -99,6 +99,11 @@ class Narrator:
         return f"{where}: {cause}{said}" if where else f"The build failed: {cause}{said}"
 
     @property
+    def begun(self) -> bool:
+        """Whether a step of the build was told."""
+        return bool(self._told)
+
+    @property
     def lost(self) -> bool:
         """Whether the builder went away, so that trying again may help."""
         text = " ".join(self._plain) + " ".join(self._errors.values())

@@ -33,6 +33,10 @@ from roost.model.kinds.app import Process
 
 TRIES = 120  # A builder or a git server that died is there again within seconds.
 PAUSE_S = 0.5
+DEATHS = 3  # So often a builder that dies in the middle of one build is an accident.
+_DIED = (
+    f"The builder died {DEATHS} times in the middle of this build: it takes more memory or disk than a build may have."
+)
 Say = Callable[[str], None]
 
 
@@ -234,6 +238,7 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
     """The digest of the image, built and pushed. StepFailed, Unbuildable, BuilderLost."""
     contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered)
     command = _command(task, bench, context, found, contexts)
+    deaths = 0
     for attempt in range(TRIES):
         narrator = Narrator(command.hidden)
         metadata = bench.work / "metadata.json"
@@ -248,6 +253,9 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
         _check_time(bench)
         if not narrator.lost:
             raise StepFailed("BuildFailed", narrator.failure(own=bool(found.path)))
+        deaths += narrator.begun
+        if deaths >= DEATHS:
+            raise StepFailed("BuilderDied", _DIED)
         if not attempt:
             bench.say(f"{INDENT}Waiting for the builder")
         bench.pause(PAUSE_S)

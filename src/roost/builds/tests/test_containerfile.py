@@ -49,6 +49,11 @@ def test_a_text_without_a_base_is_refused(text: str) -> None:
         text_of.bases(text)
 
 
+def test_a_misspelt_from_is_named() -> None:
+    with pytest.raises(Unbuildable, match="Line 2 of the Containerfile: FORM cannot stand before"):
+        text_of.bases("# x\nFORM base/python:3.13\n")
+
+
 def test_the_site_reaches_every_run_and_lines_stay_where_they_are() -> None:
     text = (
         '# syntax=docker/dockerfile:1\nFROM base/debian\n  run a \\\n  && b\nRUN <<EOF\nRUN not this\nEOF\nRUN ["x"]\n'

@@ -65,7 +65,9 @@ def test_a_failure_names_the_line_and_what_the_program_said() -> None:
 def test_a_lost_builder_is_known() -> None:
     narrator = Narrator()
     told(narrator, "error: failed to list workers: Unavailable: connection error: connection refused")
-    assert narrator.lost
+    assert narrator.lost and not narrator.begun
+    told(narrator, vertex("[1/2] RUN fallocate -l 24G /x"))
+    assert narrator.begun
     assert "connection refused" in narrator.failure(own=True)
     assert Narrator().failure(own=True) == "The build failed: buildctl said nothing"
 
