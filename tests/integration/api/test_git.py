@@ -222,7 +222,7 @@ async def test_real_git_pushes_through_the_api_to_the_real_git_server(api: Runni
     repositories = Repositories(tmp_path / "repositories", 100, 100)
     repositories.prepare()
     cluster: Any = StandIn()
-    ledger = Ledger(repositories, cluster)
+    ledger = Ledger(repositories, cluster, SystemClock())
     server = GitServer(repositories, ledger, cluster, GIT_SECRET, SystemClock())
     async for url in _serving(server):
         object.__setattr__(api.settings, "git_url", url)
