@@ -3,6 +3,8 @@
 A paged list, then watches from its version. A stream that is silent for longer than bookmarks allow is dead
 (half-open TCP) and is opened anew; 410, as a status or inside the stream, leads to a new list; every other failure is
 tried again with back-off. A kind that the cluster does not serve has no objects: the informer looks again later.
+When a stream broke, or ended without a word, the server's history may be another one (etcd was restored): it would
+leave a watch from its future waiting in silence, so its version is asked for first.
 """
 
 import asyncio
@@ -46,6 +48,7 @@ class Informer:
         self._clock = clock
         self._silence_s = silence_s
         self._version = ""
+        self._doubt = False
         self._failures = 0
         self._handlers: list[tuple[object, Handler]] = []
         self._log = structlog.get_logger("roost.kernel.informer").bind(kind=scope.kind)
@@ -68,6 +71,8 @@ class Informer:
             try:
                 if not self._version:
                     await self._list()
+                elif self._doubt:
+                    await self._check_history()
                 await self._watch()
             except Gone:
                 self._version = ""
@@ -78,6 +83,7 @@ class Informer:
                 self.synced.set()
                 await asyncio.sleep(UNSERVED_PAUSE_S)
             except RetryableError as error:
+                self._doubt = True
                 metrics.WATCH_FAILURES.labels(self.scope.kind).inc()
                 self._log.warning("The stream broke: opening it anew.", error=str(error), failures=self._failures)
                 await self._pause(error.retry_after_s)
@@ -89,30 +95,47 @@ class Informer:
 
     async def _list(self) -> None:
         scope = self.scope
+        before = self.store.newest
         page = await self._client.page(scope.api_version, scope.kind, scope.selection)
         items = page.items
         while page.rest:
             page = await self._client.page(scope.api_version, scope.kind, scope.selection, page.rest)
             items += page.items
-        self._version = page.version
-        for change in self.store.replace(items, int(page.version) if page.version.isdigit() else 0):
+        self._version, self._doubt = page.version, False
+        version = int(page.version) if page.version.isdigit() else 0
+        if version < before:
+            self._log.warning("The server's history went back: etcd was restored.", version=version, before=before)
+            for change in self.store.reset():
+                self._tell(change)
+        for change in self.store.replace(items, version):
             self._tell(change)
         self.synced.set()
         metrics.CACHED.labels(scope.kind).set(len(self.store))
 
+    async def _check_history(self) -> None:
+        """Gone when the server's history does not reach as far as ours."""
+        page = await self._client.page(self.scope.api_version, self.scope.kind, self.scope.selection, limit=1)
+        if page.version.isdigit() and self._version.isdigit() and int(page.version) < int(self._version):
+            raise Gone("The server's history went back: etcd was restored.", 410, "Restored")
+        self._doubt = False
+
     async def _watch(self) -> None:
         scope = self.scope
+        self._doubt = True
         begun = asyncio.get_running_loop().time()
         events = self._client.watch(scope.api_version, scope.kind, scope.selection, self._version, self._silence_s)
         async with aclosing(events):
             async for event in events:
                 self._failures = 0
                 self._take(event)
+                self._doubt = False
         if asyncio.get_running_loop().time() - begun < SHORTEST_STREAM_S:
             await self._pause()
 
     def _take(self, event: Event) -> None:
         item = event.object
+        if self._version.isdigit() and version_of(item) < int(self._version):
+            raise Gone("Versions went back: etcd was restored.", 410, "Restored")
         self._version = item["metadata"]["resourceVersion"]
         if event.type == "DELETED":
             self._tell(self.store.remove(key_of(item), version_of(item)))

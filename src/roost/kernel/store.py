@@ -53,6 +53,7 @@ class Store:
         self._owners: dict[str, set[Key]] = {}
         self._uids: dict[str, Key] = {}
         self._gone: OrderedDict[Key, int] = OrderedDict()
+        self.newest = 0  # The highest version that was put or removed.
 
     def __len__(self) -> int:
         return len(self._items)
@@ -92,6 +93,7 @@ class Store:
             return None
         if old is not None:
             self._unlink(key, old)
+        self.newest = max(self.newest, version)
         self._items[key] = item
         self._namespaces.setdefault(key[0], set()).add(key)
         self._uids[item["metadata"]["uid"]] = key
@@ -107,6 +109,7 @@ class Store:
         self._unlink(key, old)
         del self._items[key]
         self._gone[key] = max(version, version_of(old))
+        self.newest = max(self.newest, version)
         while len(self._gone) > TOMBSTONES:
             self._gone.popitem(last=False)
         return Change(old, None)
@@ -122,6 +125,14 @@ class Store:
             if not version or version_of(self._items[key]) <= version:
                 changes.append(self.remove(key, version))
         return tuple(change for change in changes if change is not None)
+
+    def reset(self) -> tuple[Change, ...]:
+        """Forget everything: the server's history is another than the one that was followed."""
+        changes = tuple(Change(item, None) for item in self._items.values())
+        for index in (self._items, self._namespaces, self._owners, self._uids, self._gone):
+            index.clear()
+        self.newest = 0
+        return changes
 
     def _unlink(self, key: Key, old: Object) -> None:
         for index, values in ((self._namespaces, {key[0]}), (self._owners, owners_of(old))):

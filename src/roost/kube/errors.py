@@ -14,7 +14,7 @@
         ├── NotFound           404
         ├── Conflict           409: resourceVersion, uid or field ownership
         │   └── AlreadyExists  409 on create
-        ├── Gone               410: the resourceVersion is too old, list again
+        ├── Gone               410, or a version from the future (etcd was restored): list again
         ├── TooLarge           413
         └── Invalid            422: the schema, or a rule
 
@@ -97,7 +97,7 @@ class AlreadyExists(Conflict):
 
 
 class Gone(RefusedError):
-    """That resourceVersion is too old."""
+    """The server's history does not hold that resourceVersion: it is too old, or from before etcd was restored."""
 
 
 class TooLarge(RefusedError):
@@ -126,6 +126,8 @@ def from_status(code: int, status: Mapping[str, Any], retry_after_s: float = 0.0
     message = str(status.get("message") or f"kube-apiserver answered {code}")
     details = status.get("details") or {}
     wait_s = retry_after_s or float(details.get("retryAfterSeconds") or 0)
+    if any(cause.get("reason") == "ResourceVersionTooLarge" for cause in details.get("causes") or ()):
+        return Gone(message, 410, "ResourceVersionTooLarge", status)
     if code == 429:
         return TooManyRequests(message, wait_s or 1.0)
     if code >= 500:

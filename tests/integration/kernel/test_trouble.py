@@ -1,6 +1,7 @@
 """When things go wrong: one bad object, a lost stream, a version that is too old, a server that dies."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,30 @@ async def test_an_informer_lists_anew_after_410(mortal: ApiServer, eventually: E
     await eventually(lambda: client.watches >= 2)
     await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named("late", "default")})
     await eventually(lambda: informer.store.get(("default", "late")))
+    task.cancel()
+    await client.close()
+
+
+async def test_etcd_may_be_restored_from_before(mortal: ApiServer, eventually: Eventually) -> None:
+    """Its history goes back: what the cache knows is from a future that never was. Here it begins with nothing."""
+    client = mortal.client()
+    for number in range(400):
+        data = {"n": str(number)}
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named("x", "default"), "data": data}
+        await client.apply(manifest, "tests")
+    informer = Informer(client, Scope("v1", "ConfigMap", Selection("default")), SystemClock())
+    task = asyncio.ensure_future(informer.run())
+    await eventually(lambda: informer.store.get(("default", "x")))
+    for name in ("kube-apiserver", "etcd"):
+        await asyncio.to_thread(mortal.kill, name)
+    shutil.rmtree(mortal.folder / "etcd")
+    for name in ("etcd", "kube-apiserver"):
+        mortal.start(name)
+    await asyncio.to_thread(mortal.wait)
+    made = await client.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": _named("anew", "default")})
+    assert int(made["metadata"]["resourceVersion"]) < 400
+    await eventually(lambda: informer.store.get(("default", "anew")), 60)
+    assert informer.store.get(("default", "x")) is None
     task.cancel()
     await client.close()
 

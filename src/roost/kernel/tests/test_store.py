@@ -51,6 +51,17 @@ def test_a_list_replaces_what_it_knows_about() -> None:
     assert [found["metadata"]["name"] for found in store.list()] == ["came", "kept", "newer"]
 
 
+def test_a_restored_history_begins_anew() -> None:
+    store = Store()
+    store.put(item("x", 50))
+    store.put(item("y", 60))
+    store.remove(("a", "y"), 61)
+    assert store.newest == 61
+    assert [(change.old or {})["metadata"]["name"] for change in store.reset()] == ["x"]
+    assert len(store) == 0 and store.newest == 0
+    assert len(store.replace([item("x", 7), item("y", 8)], 9)) == 2
+
+
 def test_indexes_follow() -> None:
     store = Store()
     child = item("child", 1)

@@ -77,6 +77,7 @@ def status(code: int, reason: str = "", headers: dict[str, str] | None = None, *
         (status(418, "Teapot"), errors.RefusedError),
         (status(429, "TooManyRequests"), errors.TooManyRequests),
         (status(500, "InternalError"), errors.Unavailable),
+        (status(504, "Timeout", details={"causes": [{"reason": "ResourceVersionTooLarge"}]}), errors.Gone),
         (httpx2.Response(503, text="<html>upstream</html>"), errors.Unavailable),
         (httpx2.Response(502, json=["not", "a", "status"]), errors.Unavailable),
     ],
