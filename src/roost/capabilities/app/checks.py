@@ -166,7 +166,7 @@ def within_quota(rollout: Rollout) -> Verdict:
             "QuotaExceeded",
             f"The environment's quota has no room for another instance of {rollout.process.name}: "
             f"{refusal.rstrip('. ')}. "
-            "Scale something down, ask for less, or have the quota raised. A new version needs room beside the old one.",
+            "Scale down, ask for less, or have the quota raised; a new version needs room beside the old one.",
         )
     return Verdict(False, "InstanceRefused", f"An instance of {rollout.process.name} is refused: {refusal}")
 
