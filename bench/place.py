@@ -1,7 +1,7 @@
 """Where P1 works: a tenant of its own with one member, a repository, and the same application made by hand.
 
 Made by `make`, removed at the end; what a killed run left is removed at the start. By hand means: the same
-Containerfile built by the same warm BuildKit, pushed to the same registry, and a plain Deployment with a readiness probe.
+Containerfile built by the same warm BuildKit, pushed to the same registry, and a plain Deployment with a probe.
 """
 
 import asyncio

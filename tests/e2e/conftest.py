@@ -23,6 +23,7 @@ KUBECONFIG = "/etc/kubernetes/admin.conf"
 DOMAIN = "roost.localhost"
 SERVER = f"https://api.{DOMAIN}"
 PREFIX = os.environ.get("ROOST_TEST_PREFIX", "e2e")
+PASSWORD = Path("/run/roost/test-password")  # Readable by root, gone with the cluster.
 
 
 def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> str:
@@ -157,16 +158,25 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def administrator(tmp_path_factory: pytest.TempPathFactory, ca: str) -> Person:
-    """The local administrator, with a new password that root on the machine may set."""
-    done = subprocess.run(
-        [str(ROOT / ".venv/bin/python"), "-m", "roost.node.commands", "password"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    person = Person("admin", done.stdout.strip(), tmp_path_factory.mktemp("admin"), ca)
-    person.roost("login", SERVER, "--ca", ca, "--name", "admin", "--password-stdin", stdin=person.password + "\n")
+    """The local administrator, with a password that root on the machine may set.
+
+    It is kept for the next run, so that two runs on one machine do not sign each other out.
+    """
+
+    def signed_in(password: str) -> Person | None:
+        person = Person("admin", password, tmp_path_factory.mktemp("admin"), ca)
+        words = ("login", SERVER, "--ca", ca, "--name", "admin", "--password-stdin")
+        return None if person.roost(*words, stdin=password + "\n", ok=False).code else person
+
+    known = PASSWORD.read_text() if PASSWORD.exists() else ""
+    if known and (person := signed_in(known)):
+        return person
+    command = [str(ROOT / ".venv/bin/python"), "-m", "roost.node.commands", "password"]
+    fresh = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+    PASSWORD.touch(mode=0o600)
+    PASSWORD.write_text(fresh)
+    person = signed_in(fresh)
+    assert person is not None, "the administrator cannot sign in with a new password"
     return person
 
 
