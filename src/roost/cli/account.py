@@ -73,7 +73,7 @@ def login(session: Session, url: str | None, ca: str | None, name: str | None, p
         raise Failure(tr("It is not clear where to sign in."), hint=tr("Add the URL of the API."), code=USAGE)
     if "://" not in server:
         server = f"https://{server}"
-    authority = str(Path(ca).absolute()) if ca else (known.ca if server == known.server else "")
+    authority = str(Path(ca).resolve()) if ca else (known.ca if server == known.server else "")
     target = state.Login(server=server, ca=authority)
     _check_server(server)
     with closing(_client(target)) as client:

@@ -68,7 +68,7 @@ def test_following_survives_an_api_that_is_away_for_a_while(roost: Roost) -> Non
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        ("invalid", 1),
+        ("invalid", 2),
         ("unauthenticated", 4),
         ("forbidden", 4),
         ("not-found", 3),
