@@ -16,7 +16,7 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 # type -> (status, title, exit code of the CLI)
 TYPES: Final[dict[str, tuple[int, str, int]]] = {
-    "malformed": (400, "The request cannot be read", 1),
+    "malformed": (400, "The request cannot be read", 2),
     "unauthenticated": (401, "Not signed in", 4),
     "forbidden": (403, "Not allowed", 4),
     "not-found": (404, "Not found", 3),
@@ -25,7 +25,7 @@ TYPES: Final[dict[str, tuple[int, str, int]]] = {
     "conflict": (409, "Somebody else changed it", 5),
     "expired": (410, "Too long ago", 5),
     "too-large": (413, "Too large", 1),
-    "invalid": (422, "Something in it does not fit", 1),
+    "invalid": (422, "Something in it does not fit", 2),
     "refused": (422, "Refused by a rule", 7),
     "precondition-required": (428, "Say which version you saw", 5),
     "too-many": (429, "Too many requests", 1),

@@ -1,5 +1,6 @@
 """Commands of applications: `app`, `deploy`, `scale`, `open`, `resume`; more of them in the other commands_*.py."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -110,7 +111,7 @@ def delete(session: Session, name: str, confirm: str | None) -> None:
 
 
 def _by_digest(image: str) -> str:
-    if "@sha256:" not in image:
+    if not re.search(r"@sha256:[a-f0-9]{64}\Z", image):
         raise Failure(
             tr("{image} is no image by digest.", image=image),
             why=tr("A tag can change under a running application; a digest cannot."),

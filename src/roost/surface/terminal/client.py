@@ -17,6 +17,7 @@ HINTS: Final = {
     "unauthenticated": "Sign in with `roost login`.",
     "forbidden": "Ask an owner of the tenant for the role; `roost whoami` shows yours.",
     "not-found": "Check the name and -t, -e and -a; the `list` commands show what there is.",
+    "invalid": "Correct what is named and repeat the command; `--help` tells what is allowed.",
     "conflict": "Look at it again and repeat the command.",
     "too-many": "Wait a little and repeat the command.",
     "unavailable": "Repeat the command in a moment; `roost node status` shows the cluster on this machine.",

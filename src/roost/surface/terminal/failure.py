@@ -19,20 +19,6 @@ TIMED_OUT: Final = 6
 REFUSED: Final = 7
 INTERRUPTED: Final = 130
 
-# HTTP status -> exit code; what is not here is 1.
-BY_STATUS: Final = {
-    400: USAGE,
-    401: NOT_ALLOWED,
-    403: NOT_ALLOWED,
-    404: NOT_FOUND,
-    408: TIMED_OUT,
-    409: CONFLICT,
-    410: NOT_FOUND,
-    412: CONFLICT,
-    422: USAGE,
-    504: TIMED_OUT,
-}
-
 
 def printable(text: str) -> str:
     """`text` without control characters, so that data of others cannot steer the terminal."""

@@ -7,7 +7,7 @@ def test_a_problem_is_read_as_it_was_written() -> None:
     written = Problem("invalid", "spec.x: wrong", errors=(FieldError("spec.x", "wrong"),))
     read = Problem.read(422, written.body("abc"))
     assert (read.kind, read.detail, read.errors, read.request_id) == ("invalid", "spec.x: wrong", written.errors, "abc")
-    assert read.exit_code == 1
+    assert read.exit_code == 2
 
 
 def test_every_type_has_a_status_in_the_right_range_and_an_exit_code() -> None:
