@@ -58,6 +58,8 @@ ENVIRONMENT_PATTERN: Final = r"^[a-z][a-z0-9]{0,11}$"
 APP_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"
 PROCESS_PATTERN: Final = r"^[a-z][a-z0-9]{0,14}$"
 PERSON_PATTERN: Final = r"^[a-z][a-z0-9._-]{0,38}[a-z0-9]$"
+# A Kubernetes quantity as people write it: 500m, 1.5, 256Mi; no sign, no exponent.
+QUANTITY_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
 
 

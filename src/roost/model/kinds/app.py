@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from roost.model.names import APP_PATTERN, PROCESS_PATTERN, VARIABLE_PATTERN
+from roost.model.names import APP_PATTERN, PROCESS_PATTERN, QUANTITY_PATTERN, VARIABLE_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
 # No part of the path climbs out (`..`): a prefix of it says whose the image is.
@@ -28,9 +28,14 @@ class Artefact(Model):
 class Resources(Model):
     """What one instance gets. Kubernetes quantities; memory is request and limit alike."""
 
-    cpu: str = Field("100m", max_length=20, description="CPU requested, in cores.")
-    cpu_limit: str = Field("", max_length=20, description="CPU limit in cores; empty: none but the environment's.")
-    memory: str = Field("256Mi", max_length=20, description="Memory, in bytes.")
+    cpu: str = Field("100m", max_length=20, pattern=QUANTITY_PATTERN, description="CPU requested, in cores.")
+    cpu_limit: str = Field(
+        "",
+        max_length=20,
+        pattern=rf"^$|{QUANTITY_PATTERN}",
+        description="CPU limit in cores; empty: none but the environment's.",
+    )
+    memory: str = Field("256Mi", max_length=20, pattern=QUANTITY_PATTERN, description="Memory, in bytes.")
 
 
 class Health(Model):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN, RESERVED, TENANT_PATTERN
+from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN, QUANTITY_PATTERN, RESERVED, TENANT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
 _RESERVED = ", ".join(f"'{name}'" for name in sorted(RESERVED))
@@ -15,10 +15,19 @@ Role = Literal["owner", "developer", "viewer", "approver"]
 class Quota(Model):
     """What an environment may use at most. Kubernetes quantities."""
 
-    cpu: str = Field("4", max_length=20, description="CPU that the requests of all instances may add up to, in cores.")
-    memory: str = Field("8Gi", max_length=20, description="Memory that the requests may add up to, in bytes.")
+    cpu: str = Field(
+        "4",
+        max_length=20,
+        pattern=QUANTITY_PATTERN,
+        description="CPU that the requests of all instances may add up to, in cores.",
+    )
+    memory: str = Field(
+        "8Gi", max_length=20, pattern=QUANTITY_PATTERN, description="Memory that the requests may add up to, in bytes."
+    )
     pods: int = Field(50, ge=1, le=5000, description="Instances at the same time.")
-    storage: str = Field("20Gi", max_length=20, description="Storage that all volumes may add up to, in bytes.")
+    storage: str = Field(
+        "20Gi", max_length=20, pattern=QUANTITY_PATTERN, description="Storage that all volumes may add up to, in bytes."
+    )
 
 
 class Environment(Model):
