@@ -5,10 +5,10 @@ An older version never replaces a newer one: versions of one resource can be com
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
-from roost.kernel.selector import matches
+from roost.kernel.selector import matches, parse
 from roost.kube.reader import Object
 
 Key = tuple[str, str]  # (namespace or "", name)
@@ -52,6 +52,7 @@ class Store:
         self._namespaces: dict[str, set[Key]] = {}
         self._owners: dict[str, set[Key]] = {}
         self._uids: dict[str, Key] = {}
+        self._labels: dict[str, dict[str, set[Key]]] = {}  # By label and value; for labels that were asked for.
         self._gone: OrderedDict[Key, int] = OrderedDict()
         self.newest = 0  # The highest version that was put or removed.
 
@@ -73,7 +74,11 @@ class Store:
 
     def list(self, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Objects of a namespace (None: of all) that match a selector, sorted by namespace and name."""
-        keys: Iterable[Key] = self._items if namespace is None else self._namespaces.get(namespace, ())
+        keys = self._candidates(labels)
+        if keys is None:
+            keys = self._items.keys() if namespace is None else self._namespaces.get(namespace, set())
+        elif namespace is not None:
+            keys = {key for key in keys if key[0] == namespace}
         found = (self._items[key] for key in sorted(keys))
         return [item for item in found if not labels or matches(labels, item["metadata"].get("labels") or {})]
 
@@ -95,10 +100,9 @@ class Store:
             self._unlink(key, old)
         self.newest = max(self.newest, version)
         self._items[key] = item
-        self._namespaces.setdefault(key[0], set()).add(key)
         self._uids[item["metadata"]["uid"]] = key
-        for uid in owners_of(item):
-            self._owners.setdefault(uid, set()).add(key)
+        for index, values in self._indexes(key, item):
+            self._link(index, values, key)
         return Change(old, item)
 
     def remove(self, key: Key, version: int) -> Change | None:
@@ -129,15 +133,43 @@ class Store:
     def reset(self) -> tuple[Change, ...]:
         """Forget everything: the server's history is another than the one that was followed."""
         changes = tuple(Change(item, None) for item in self._items.values())
-        for index in (self._items, self._namespaces, self._owners, self._uids, self._gone):
+        for index in (self._items, self._namespaces, self._owners, self._uids, self._labels, self._gone):
             index.clear()
         self.newest = 0
         return changes
 
+    def _candidates(self, labels: str) -> Set[Key] | None:
+        """Where objects may stand that match a selector with `label=value`; None when nothing narrows it down."""
+        for requirement in parse(labels):
+            if requirement.operator == "in" and len(requirement.values) == 1:
+                if requirement.key not in self._labels:
+                    self._labels[requirement.key] = {}
+                    for key, item in self._items.items():
+                        self._link(self._labels[requirement.key], _label(item, requirement.key), key)
+                return self._labels[requirement.key].get(next(iter(requirement.values)), set())
+        return None
+
+    def _indexes(self, key: Key, item: Object) -> Iterator[tuple[dict[str, set[Key]], Iterable[str]]]:
+        yield self._namespaces, [key[0]]
+        yield self._owners, owners_of(item)
+        for label, index in self._labels.items():
+            yield index, _label(item, label)
+
+    @staticmethod
+    def _link(index: dict[str, set[Key]], values: Iterable[str], key: Key) -> None:
+        for value in values:
+            index.setdefault(value, set()).add(key)
+
     def _unlink(self, key: Key, old: Object) -> None:
-        for index, values in ((self._namespaces, {key[0]}), (self._owners, owners_of(old))):
+        for index, values in self._indexes(key, old):
             for value in values:
                 index[value].discard(key)
                 if not index[value]:
                     del index[value]
         self._uids.pop(old["metadata"]["uid"], None)
+
+
+def _label(item: Object, label: str) -> list[str]:
+    """The value of a label, or nothing."""
+    labels = item["metadata"].get("labels") or {}
+    return [labels[label]] if label in labels else []

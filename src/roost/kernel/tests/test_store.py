@@ -79,6 +79,25 @@ def test_indexes_follow() -> None:
     assert store.list("b") == [] and store.by_uid("far") is None
 
 
+def test_a_label_that_is_asked_for_is_followed_from_then_on() -> None:
+    store = Store()
+    store.put(item("a", 1, tier="web"))
+    store.put(item("b", 2, tier="web", size="big"))
+    store.put(item("c", 3, "other", tier="web"))
+
+    def names(labels: str, namespace: str | None = "a") -> list[str]:
+        return [found["metadata"]["name"] for found in store.list(namespace, labels)]
+
+    assert names("tier=web") == ["a", "b"] and names("tier=web", None) == ["a", "b", "c"]
+    assert names("tier=web,size=big") == ["b"] and names("size=big,tier") == ["b"]
+    store.put(item("a", 4, tier="worker"))
+    store.put(item("d", 5, tier="web"))
+    store.remove(("a", "b"), 6)
+    assert names("tier=web") == ["d"] and names("tier=worker") == ["a"] and names("tier=none") == []
+    store.reset()
+    assert names("tier=web") == []
+
+
 @pytest.mark.parametrize(
     ("text", "yes", "no"),
     [
