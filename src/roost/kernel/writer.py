@@ -20,7 +20,7 @@ from roost.kernel.store import OWNER_UID
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
 from roost.kube.reader import Object
-from roost.model.errors import Stalled, Waiting
+from roost.model.errors import Waiting
 from roost.model.plan import DEPLOYER, PLATFORM, Apply
 
 Inventory = list[dict[str, Any]]
@@ -136,14 +136,22 @@ class Writer:
         return gone
 
     def _ours(self, live: Object) -> None:
-        """Stalled or Waiting when something of that name stands that is not this owner's: it is never taken over."""
+        """Waiting when something of that name stands that is not this owner's: it is never taken over."""
         meta = live["metadata"]
         if (meta.get("labels") or {}).get(OWNER_UID) == self._owner.uid:
             return
         name = f"{live['kind']} {meta['name']}"
-        if meta.get("deletionTimestamp"):
-            raise Waiting("NameTaken", f"An older {name} is still being deleted.", after_s=3.0)
-        raise Stalled("NameTaken", f"A {name} that belongs to something else stands already: remove it, or rename.")
+        if meta.get("deletionTimestamp") or self._left_by_an_earlier_one(meta):
+            raise Waiting("NameTaken", f"An older {name} is still being removed.", after_s=2.0)
+        message = f"A {name} that belongs to something else stands already: remove it, or take another name."
+        raise Waiting("NameTaken", message, after_s=30.0)
+
+    def _left_by_an_earlier_one(self, meta: Mapping[str, Any]) -> bool:
+        """Whether an owner of the same kind and name had it, that is no more: the garbage collector is on its way."""
+        return any(
+            (reference.get("kind"), reference.get("name")) == (self._owner.kind, self._owner.name)
+            for reference in meta.get("ownerReferences") or ()
+        )
 
     def _strays(self, known: Inventory) -> Inventory:
         """What a crash between a write and the status kept out of the inventory."""

@@ -111,6 +111,27 @@ async def test_what_belongs_to_somebody_else_is_never_taken_over(
     assert await place.client.get("v1", "ConfigMap", "one-a", place.name) is not None
 
 
+async def test_an_object_made_anew_waits_for_what_the_earlier_one_left(
+    place: Place, run: Run, eventually: Eventually
+) -> None:
+    await run()
+    await place.app("one", A="1")
+    await eventually(lambda: _inventory(place, "one", ["one-a"]))
+    await place.delete("one", "App")  # Without a garbage collector its ConfigMap stays.
+    await place.app("one", A="2")
+
+    async def waits() -> bool:
+        return await place.ready("one") == "False NameTaken"
+
+    async def right() -> bool:
+        return await place.maps() == {"one-a": "2"} and await place.ready("one") == "True Ready"
+
+    await eventually(waits)
+    assert await place.maps() == {"one-a": "1"}
+    await place.delete("one-a")
+    await eventually(right)
+
+
 async def test_the_deployer_s_rights_are_the_limit(place: Place, run: Run, eventually: Eventually) -> None:
     rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
     await place.client.delete({**rbac, "metadata": {"name": "deployer", "namespace": place.name}})
