@@ -12,6 +12,7 @@ from joserfc.jwk import ECKey
 from roost.capabilities.run import actions, capability
 from roost.capabilities.run.observe import read_builder, read_job, read_pod
 from roost.kernel import golden
+from roost.model.build_task import BASES
 from roost.surface import fetch_token
 from roost.surface.registry import new_key
 
@@ -73,8 +74,7 @@ def test_a_run_may_push_to_its_own_project_only(tmp_path: Path, monkeypatch: pyt
     assert fetch_token.opens("shared secret", data["fetch"], "acme", "hello", now)
     claims = jwt.decode(data["registry"], ECKey.import_key(key), algorithms=["ES256"]).claims
     assert {item["name"]: item["actions"] for item in claims["access"]} == {
-        "base/debian": ["pull"],
-        "base/python": ["pull"],
+        **dict.fromkeys(BASES, ["pull"]),
         "acme/tools": ["pull"],
         "acme/hello": ["pull", "push"],
     }
