@@ -74,7 +74,7 @@ def test_a_run_may_push_to_its_own_project_only(tmp_path: Path, monkeypatch: pyt
     assert fetch_token.opens("shared secret", data["fetch"], "acme", "hello", now)
     claims = jwt.decode(data["registry"], ECKey.import_key(key), algorithms=["ES256"]).claims
     assert {item["name"]: item["actions"] for item in claims["access"]} == {
-        **dict.fromkeys(BASES, ["pull"]),
+        **{name: ["pull"] for name in BASES},
         "acme/tools": ["pull"],
         "acme/hello": ["pull", "push"],
     }
