@@ -128,7 +128,11 @@ class GitServer:
             raise Refused(503, "Kubernetes does not answer; nothing was changed. Try again.") from error
         if project is None or project.metadata.deletion_timestamp is not None:
             raise Refused(404, f"There is no project {request.name}: make it with `roost project create`.")
-        await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
+        try:
+            await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
+        except OSError as error:
+            log.error("repository not made", repository=str(request.name), error=str(error))
+            raise Refused(507, "The git server cannot write to its disk; nothing was changed.") from error
         return project
 
     async def _serve(self, exchange: Exchange, request: GitRequest, project: Project) -> None:
@@ -203,6 +207,7 @@ class GitServer:
             except (KubeError, OSError) as error:
                 await answer.say(f"       The commit is kept; waiting for Kubernetes to take the run ({error}).")
                 await asyncio.sleep(2.0)
+        await answer.say("-----> The run is made as soon as Kubernetes takes it: `roost run list` shows it then.")
         return []
 
     async def _follow(self, answer: "Push", request: GitRequest, run: str) -> Outcome:

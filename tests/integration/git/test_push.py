@@ -126,6 +126,15 @@ def test_a_missing_project_and_a_stranger_are_told(server: Server, clone: Clone)
     assert stranger.returncode == 128
 
 
+def test_a_full_disk_is_told(server: Server, clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Repositories, "_make", full)
+    clone.commit("app.py")
+    assert "returned error: 507" in clone.git("push", server.url(), "main").text
+
+
 def test_two_pushes_at_once_are_one_move_each(server: Server, clone: Clone, cluster: StandIn, tmp_path: Path) -> None:
     clone.commit("base")
     clone.git("push", server.url(), "main")
