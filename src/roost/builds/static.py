@@ -1,0 +1,14 @@
+"""A folder with an index.html, served by nginx as it is (pure). `detect` calls `plan`."""
+
+from collections.abc import Sequence
+
+from roost.builds import planned
+from roost.builds.planned import Planned
+
+
+def plan(offered: Sequence[str]) -> Planned:
+    """How to serve it. Unbuildable where nothing that serves is offered."""
+    site = planned.newest(offered, "nginx", "a static site")
+    return Planned(
+        (f"FROM {site}", "COPY . /app"), {"web": "serve-site /app"}, ("Detected a static site: there is an index.html",)
+    )
