@@ -39,7 +39,7 @@ class Settings:
     builder_idle_s: int = 1800  # Seconds without a run after which a tenant's builder goes.
     trust_bundle: str = "/etc/roost/trust/bundle.crt"  # CA bundle for calls to the outside.
     http_proxy: str = ""  # Proxy of the site, handed to builds.
-    mirrors: str = ""  # Package mirrors of the site, handed to builds: `pip=URL npm=URL go=URL`.
+    mirrors: str = ""  # Package mirrors of the site, handed to builds: `pip=URL npm=URL go=URL maven=URL`.
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":

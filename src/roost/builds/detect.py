@@ -1,31 +1,31 @@
 """What a repository is and how its image is made: files and the project's build in, a Containerfile out (pure).
 
 The step of a run and `roost project eject` call `detect`. The order: a Containerfile where there is one, then Python,
-then a static site. What cannot be built gets a message that says what is missing.
+Go, Java, Node, a static site; the project's strategy chooses another. What cannot be built gets a message that says
+what is missing.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roost.builds import containerfile as text_of
-from roost.builds import procfile, python, versions
+from roost.builds import golang, java, node, procfile, python, static, versions
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Files
+from roost.builds.planned import Planned
 from roost.model.kinds.app import Process
 from roost.model.kinds.delivery import Build
 
 CONTAINERFILES = ("Containerfile", "Dockerfile")
 # What is recognised and not built yet, with the file that shows it.
 _OTHERS = {
-    "package.json": "Node.js",
-    "go.mod": "Go",
-    "pom.xml": "Java (Maven)",
-    "build.gradle": "Java (Gradle)",
     "Gemfile": "Ruby",
     "composer.json": "PHP",
     "Cargo.toml": "Rust",
     "mix.exs": "Elixir",
 }
+_MARKS = {"go.mod": "go", "pom.xml": "java", "package.json": "node"}
+_LANGUAGES = ("python", "go", "java", "node", "static")  # Strategies that name one.
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,35 @@ def detect(files: Files, build: Build, offered: Sequence[str]) -> Detected:
     if build.strategy == "containerfile" or (build.strategy == "auto" and path):
         return _from_containerfile(files, build, path, commands)
     names = set(files.names())
-    if build.strategy == "python" or names & set(python.MARKERS):
-        return _from_python(files, build, commands, offered)
     if not names:
         raise Unbuildable("Empty", "This commit is empty: there are no files in it.")
-    if "index.html" in names:
-        return _from_static(build, offered)
+    language = build.strategy if build.strategy in _LANGUAGES else _language(names)
+    if language == "python":
+        return _from_python(files, build, commands, offered)
+    if language:
+        return _from_plan(_planned(language, files, build, commands, offered), build, commands)
     if any(name.endswith(".py") for name in names) and (commands.processes or build.start):
         return _from_python(files, build, commands, offered)
     raise Unbuildable("NothingDetected", _nothing(files, names))
+
+
+def _language(names: set[str]) -> str:
+    """What the files at the top show; empty: nothing."""
+    if names & set(python.MARKERS):
+        return "python"
+    for name, language in _MARKS.items():
+        if name in names:
+            return language
+    gradle = next((name for name in java.GRADLE if name in names), "")
+    if gradle and "index.html" not in names:
+        raise java.gradle(gradle)
+    return "static" if "index.html" in names else ""
+
+
+def _planned(language: str, files: Files, build: Build, commands: procfile.Commands, offered: Sequence[str]) -> Planned:
+    if language == "static":
+        return static.plan(offered)
+    return {"go": golang.plan, "java": java.plan, "node": node.plan}[language](files, build, commands, offered)
 
 
 def _nothing(files: Files, names: set[str]) -> str:
@@ -68,14 +88,14 @@ def _nothing(files: Files, names: set[str]) -> str:
                 f"This is a {language} repository ({name}), and this platform does not build {language} by itself yet:"
                 " add a Containerfile that builds FROM base/debian."
             )
-    marks = {*CONTAINERFILES, *python.MARKERS}
+    marks = {*CONTAINERFILES, *python.MARKERS, *_MARKS}
     inside = [folder for folder in sorted(names) if folder.endswith("/") and marks & set(files.names(folder))]
     if inside:
         folder = inside[0].rstrip("/")
         return f"Nothing to build at the top; there is something in {folder}: set it as the project's context."
     return (
         "Nothing says how to build this: add a Containerfile, or a requirements.txt or pyproject.toml for Python,"
-        " or an index.html for a static site."
+        " a package.json for Node.js, a go.mod for Go, a pom.xml for Java, or an index.html for a static site."
     )
 
 
@@ -152,18 +172,15 @@ def _from_python(files: Files, build: Build, commands: procfile.Commands, offere
     )
 
 
-def _from_static(build: Build, offered: Sequence[str]) -> Detected:
-    newest = max((name for name in offered if name.startswith("base/python:")), default="", key=lambda name: len(name))
-    if not newest:
-        raise Unbuildable("BaseNotOffered", "A static site is served by Python here, and no Python image is offered.")
-    command = procfile.shell("python -m http.server --bind 0.0.0.0 --directory /app $PORT")
-    body = [f"FROM {newest}", "WORKDIR /app", "COPY --chown=1000:1000 . .", "USER 1000:1000"]
+def _from_plan(made: Planned, build: Build, commands: procfile.Commands) -> Detected:
+    processes = _processes(made.commands, build.port)
+    command = next((item.command for item in processes if item.name == "web"), processes[0].command)
     return Detected(
-        containerfile=_written(body, build.port, command),
+        containerfile=_written(made.body, build.port, command),
         path="",
-        processes=(Process(name="web", command=command, port=build.port),),
-        release_command=(),
-        lines=("Detected a static site: there is an index.html",),
+        processes=processes,
+        release_command=procfile.shell(commands.release) if commands.release else (),
+        lines=made.lines,
     )
 
 

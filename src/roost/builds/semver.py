@@ -8,7 +8,7 @@ import re
 Version = tuple[int, int, int]
 MAX_LENGTH = 200
 _NUMBER = r"(\d{1,9}|[xX*])"
-_VERSION = rf"[vV=]?\s*{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER})?(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
+_VERSION = rf"[vV=]*\s*{_NUMBER}(?:\.{_NUMBER})?(?:\.{_NUMBER})?(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 _ONE = re.compile(rf"(\^|~>?|>=|<=|>|<|)\s*{_VERSION}(?:\s+|$)")
 _HYPHEN = re.compile(rf"\s*{_VERSION}\s+-\s+{_VERSION}\s*")
 _FAR: Version = (10**9, 0, 0)

@@ -17,8 +17,9 @@ _TRUSTING = (
 )
 _MIRRORS = {
     "pip": ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
-    "npm": ("NPM_CONFIG_REGISTRY",),
+    "npm": ("NPM_CONFIG_REGISTRY", "YARN_NPM_REGISTRY_SERVER"),
     "go": ("GOPROXY",),
+    "maven": ("MAVEN_MIRROR",),
 }
 _APT = f'Acquire::https::CaInfo "{BUNDLE}";\n'
 _APT_PATH = "/etc/apt/apt.conf.d/95roost"
@@ -34,7 +35,7 @@ class Site:
 
 
 def mirrors(text: str) -> dict[str, str]:
-    """`pip=URL npm=URL` as a dict; what is not understood is left out."""
+    """`pip=URL npm=URL go=URL maven=URL` as a dict; what is not understood is left out."""
     pairs = (item.partition("=") for item in text.split())
     return {name: url for name, equals, url in pairs if equals and url.startswith(("http://", "https://"))}
 

@@ -10,6 +10,7 @@ own and dies with the process that started it, so a killed run leaves neither mo
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -179,9 +180,10 @@ def write_secrets(settings: ImageSettings, directory: Path) -> dict[str, Path]:
     if settings.pip:
         pip.append(f"index-url = {settings.pip}")
     (directory / "pip").write_text("\n".join(pip) + "\n")
+    (directory / "go").write_text(f"export GOPROXY={shlex.quote(settings.go)}\n" if settings.go else "")
     apt = 'Acquire::https::CAInfo "/run/secrets/trust";\n' if trust.stat().st_size else ""
     (directory / "apt").write_text(apt + 'Acquire::Retries "3";\nAPT::Keep-Downloaded-Packages "true";\n')
-    return {name: directory / name for name in ("trust", "pip", "apt")}
+    return {name: directory / name for name in ("trust", "pip", "apt", "go")}
 
 
 def clear_cgroups(mounts: str, name: str) -> None:

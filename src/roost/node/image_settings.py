@@ -1,6 +1,6 @@
 """What a site decides about its images: package mirrors and the CA bundle that builds trust. Read once by a main.
 
-ROOST_MIRRORS             `apt=URL apt-security=URL pip=URL`; what is missing comes from the machine's own sources
+ROOST_MIRRORS             `apt=URL apt-security=URL pip=URL go=URL`; the machine's own sources for what is missing
 ROOST_BUILD_TRUST         CA bundle (PEM) that builds use while they run
 ROOST_BAKE_TRUST          `yes` puts that bundle into every image as the site's trust, else none is left in an image
 """
@@ -25,6 +25,7 @@ class ImageSettings:
     apt: str = ""  # Debian mirror, an URL.
     apt_security: str = ""  # Mirror of Debian's security updates; empty leaves them out where `apt` was given.
     pip: str = ""  # Index of Python packages, an URL; empty means pip's default.
+    go: str = ""  # Proxy of Go modules, an URL; empty means Go's default.
     trust_bundle: Path = MACHINE_BUNDLE  # Given to builds, never left behind by them.
     bake_trust: bool = False  # Whether the bundle becomes part of every image.
 
@@ -43,6 +44,7 @@ class ImageSettings:
             apt=apt,
             apt_security=security,
             pip=mirrors.get("pip", environment.get("PIP_INDEX_URL", "")),
+            go=mirrors.get("go", environment.get("GOPROXY", "")),
             trust_bundle=Path(environment.get("ROOST_BUILD_TRUST", str(MACHINE_BUNDLE))),
             bake_trust=environment.get("ROOST_BAKE_TRUST", "no") == "yes",
         )

@@ -1,7 +1,8 @@
 """Bills of materials: what is inside an image, as CycloneDX 1.6 JSON. Called by `roost.node.images` for every image.
 
-Three kinds of parts are found: Debian packages (dpkg's own list), Python distributions (their METADATA) and Go modules
-(what `go version -m` reads out of each program). Input is the image's root file system as a tar stream.
+Four kinds of parts are found: Debian packages (dpkg's own list), Python distributions (their METADATA), npm packages
+(their package.json) and Go modules (what `go version -m` reads out of each program). Input is the image's root file
+system as a tar stream.
 """
 
 import email.parser
@@ -20,13 +21,14 @@ from urllib.parse import quote
 
 DPKG = re.compile(r"^var/lib/dpkg/status(\.d/[a-z0-9.+-]+)?$")  # An image without dpkg keeps one file per package.
 METADATA = re.compile(r"(^|/)(?:dist|site)-packages/[^/]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$")
+NPM = re.compile(r"(^|/)node_modules/(?:@[^/]+/)?[^/@]+/package\.json$")
 GO_MAGIC = b"\xff Go buildinf:"  # Go writes it at the start of the section that names the modules.
 NAMESPACE = uuid.UUID("7f0f3f0e-0a0c-5b7e-9d5e-3a4a3c1f0b11")
 
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """One package: its kind is the one in a package URL (`deb`, `pypi`, `golang`)."""
+    """One package: its kind is the one in a package URL (`deb`, `pypi`, `npm`, `golang`)."""
 
     kind: str
     name: str
@@ -55,6 +57,16 @@ def parts_of_metadata(text: str) -> Iterator[Part]:
     message = email.parser.HeaderParser().parsestr(text)
     if message["Name"] and message["Version"]:
         yield Part("pypi", str(message["Name"]), str(message["Version"]))
+
+
+def parts_of_npm(text: str) -> Iterator[Part]:
+    """The package that a package.json describes; nothing where it names none."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return
+    if isinstance(said, dict) and isinstance(said.get("name"), str) and isinstance(said.get("version"), str):
+        yield Part("npm", said["name"], said["version"])
 
 
 def parts_of_go(text: str) -> Iterator[Part]:
@@ -108,7 +120,8 @@ def parts_of_rootfs(stream: IO[bytes], go: str) -> list[Part]:
                 continue
             name = member.name.removeprefix("./").lstrip("/")
             is_dpkg = DPKG.match(name) is not None
-            reads_text = is_dpkg or METADATA.search("/" + name)
+            is_npm = NPM.search(name) is not None
+            reads_text = is_dpkg or is_npm or METADATA.search("/" + name)
             if not reads_text and not (member.mode & 0o111 and member.size > 500_000):
                 continue
             content = archive.extractfile(member)
@@ -116,6 +129,8 @@ def parts_of_rootfs(stream: IO[bytes], go: str) -> list[Part]:
                 continue
             if is_dpkg:
                 found.update(parts_of_dpkg(content.read().decode(errors="replace")))
+            elif is_npm:
+                found.update(parts_of_npm(content.read().decode(errors="replace")))
             elif reads_text:
                 found.update(parts_of_metadata(content.read().decode(errors="replace")))
             else:

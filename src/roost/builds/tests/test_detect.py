@@ -10,7 +10,7 @@ from roost.builds.files import Listing
 from roost.builds.versions import from_poetry
 from roost.model.kinds.delivery import Build
 
-OFFERED = ("base/debian:trixie", "base/python:3.11", "base/python:3.13")
+OFFERED = ("base/debian:trixie", "base/nginx:1.26", "base/node:24", "base/python:3.11", "base/python:3.13")
 FLASK = {"requirements.txt": "Flask==3.1\n", "app.py": "from flask import Flask\napp = Flask(__name__)\n"}
 
 
@@ -172,7 +172,7 @@ def test_a_server_that_is_called_and_named_nowhere_is_added() -> None:
 
 
 def test_a_static_site_is_served() -> None:
-    assert "http.server" in found({"index.html": "<h1>"}).processes[0].command[-1]
+    assert found({"index.html": "<h1>"}).processes[0].command[-1] == "exec serve-site /app"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_static_site_is_served() -> None:
     [
         ({}, "Empty", "no files"),
         ({"README.md": ""}, "NothingDetected", "add a Containerfile"),
-        ({"package.json": "{}"}, "NothingDetected", "Node.js"),
+        ({"package.json": "{}"}, "NoStartCommand", "start script"),
         ({"backend/requirements.txt": ""}, "NothingDetected", "in backend"),
         ({"requirements.txt": ""}, "NoStartCommand", "Procfile"),
         ({"Pipfile": ""}, "InstallerMissing", "pipenv requirements"),

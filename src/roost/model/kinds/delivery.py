@@ -12,8 +12,8 @@ from roost.model.resource import Model, Resource, StatusModel
 class Build(Model):
     """How the image is made. Empty fields: what the repository says."""
 
-    strategy: Literal["auto", "containerfile", "python"] = Field(
-        "auto", description="auto: a Containerfile where there is one."
+    strategy: Literal["auto", "containerfile", "python", "node", "go", "java", "static"] = Field(
+        "auto", description="auto: a Containerfile where there is one, else the language that the files show."
     )
     context: str = Field(
         "",
