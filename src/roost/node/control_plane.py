@@ -114,22 +114,24 @@ def start(node: Node, version: str, etcd_tag: str) -> str:
     return done
 
 
+def kubeadm_run(*arguments: str, timeout_s: float = 120) -> None:
+    """One kubeadm command. It dies with us: one that lived on would work against the next `up`."""
+    program = ("setpriv", "--pdeathsig", "KILL", str(machine.BIN / "kubeadm"))
+    run((*program, *arguments, f"--config={CONFIG}"), timeout_s=timeout_s)
+
+
 def first_time(node: Node) -> None:
     """kubeadm init: first the authority, so that the kubelet's serving certificate exists before the kubelet starts."""
-    program = str(machine.BIN / "kubeadm")
-    run([program, "init", "phase", "certs", "ca", f"--config={CONFIG}"])
+    kubeadm_run("init", "phase", "certs", "ca")
     serving_certificate(node, datetime.now(UTC))
-    run([program, "init", f"--config={CONFIG}"], timeout_s=420)
+    kubeadm_run("init", timeout_s=420)
 
 
 def update() -> None:
     """Bring a running control plane to the present configuration: manifests, the kubelet's file, the stored copy."""
-    program = str(machine.BIN / "kubeadm")
     wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
-    run([program, "init", "phase", "upload-config", "all", f"--config={CONFIG}"])
-    run([program, "init", "phase", "kubelet-start", f"--config={CONFIG}"])
-    run([program, "init", "phase", "control-plane", "all", f"--config={CONFIG}"])
-    run([program, "init", "phase", "etcd", "local", f"--config={CONFIG}"])
+    for phase in (("upload-config", "all"), ("kubelet-start",), ("control-plane", "all"), ("etcd", "local")):
+        kubeadm_run("init", "phase", *phase)
 
 
 def renew(now: datetime) -> bool:
@@ -137,6 +139,6 @@ def renew(now: datetime) -> bool:
     held = pki.read_pair(machine.PKI / "apiserver.crt", machine.PKI / "apiserver.key")
     if held is None or held.parsed.not_valid_after_utc - now > pki.RENEW_BEFORE:
         return False
-    run([str(machine.BIN / "kubeadm"), "certs", "renew", "all", f"--config={CONFIG}"])
+    kubeadm_run("certs", "renew", "all")
     pki.write_private(RENEWED, now.isoformat())
     return True
