@@ -165,3 +165,25 @@ def test_kinds_are_read_from_every_file_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("kind: A\n---\nkind: B\n---\n")
     (tmp_path / "b.yaml").write_text("kind: C\n")
     assert [item["kind"] for item in steps.crds(tmp_path)] == ["A", "B", "C"]
+
+
+@pytest.mark.parametrize(
+    ("files", "half"),
+    [
+        ((), False),
+        (("pki/ca.crt",), True),
+        (("pki/ca.crt", "manifests/etcd.yaml", "admin.conf"), True),
+        (("pki/ca.crt", "manifests/etcd.yaml", "admin.conf", "mark"), False),
+    ],
+)
+def test_a_control_plane_is_half_made_until_it_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...], half: bool
+) -> None:
+    monkeypatch.setattr(machine, "KUBERNETES", tmp_path)
+    monkeypatch.setattr(machine, "PKI", tmp_path / "pki")
+    monkeypatch.setattr(machine, "ADMIN", tmp_path / "admin.conf")
+    monkeypatch.setattr(control_plane, "MARK", tmp_path / "mark")
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert control_plane.half_made() is half
