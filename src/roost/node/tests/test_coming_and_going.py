@@ -10,6 +10,7 @@ from roost.model.kinds.tenant import Tenant
 from roost.node import (
     cgroups,
     commands,
+    control_plane,
     demo,
     install,
     machine,
