@@ -116,7 +116,8 @@ def bases(text: str) -> list[Base]:
         if item.word != "FROM" and item.word != "ARG" and not froms:
             raise Unbuildable(
                 "BadContainerfile",
-                f"Line {item.line} of the Containerfile: {item.word[:40]} cannot stand before the first FROM.",
+                f"Line {item.line} of the Containerfile: {item.word[:40]} cannot stand before the first FROM."
+                " Begin with, for example, FROM base/debian.",
             )
         if item.word != "FROM":
             continue
