@@ -14,13 +14,12 @@ from roost.model.names import REGISTRY, hostname, namespace
 from roost.node import machine
 from roost.node.kubectl import describe_pods, wait_until
 from roost.node.pki import write_private
-from roost.node.steps import Run, gateway_answers
+from roost.node.steps import DEMO_BASE, Run, gateway_answers
 from roost.surface.people import ADMINISTRATOR, People, ensure_administrator
 
 TENANT = "demo"
 ENVIRONMENT = "dev"
 APP = "hello"
-BASE = "base-python-3.13"
 MARK = machine.MARKS / "demo.json"
 PAGE = """\
 import http.server
@@ -107,7 +106,7 @@ def app_spec(image: str) -> AppSpec:
 def image_of(run: Run) -> str:
     """The demo's image by digest."""
     assert run.images is not None
-    image = run.images.images[BASE]
+    image = run.images.images[DEMO_BASE]
     return f"{REGISTRY}/{image.offered.rsplit(':', 1)[0]}@{image.digest}"
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from roost.node import (
     trust,
 )
 from roost.node.engine import Engine
-from roost.node.images import Images
+from roost.node.images import Image, Images
 from roost.node.kubectl import Kubectl, describe_pods, wait_until, workload_ready
 from roost.node.machine import Node
 from roost.node.manifests import (
@@ -47,6 +48,7 @@ from roost.node.manifests import (
 )
 from roost.node.trust import Trust
 
+DEMO_BASE = "base-python-3.13"
 CONTROL_PLANE_IMAGES = ("pause", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 SYSTEM_WORKLOADS = (("daemonset", "cilium"), ("deployment", "cilium-operator"), ("deployment", "coredns"))
 REGISTRY_DATA = machine.STATE / "registry"
@@ -278,10 +280,23 @@ def wait_for(run: Run, kind: str, name: str, namespace: str, within_s: float = 1
 
 
 def wait_for_registry(run: Run) -> str:
-    """The registry serves; the offered bases are in it."""
-    assert run.images is not None and run.trust is not None
+    """The registry serves; the base that the demo runs on is in it."""
+    assert run.images is not None
     wait_for(run, "deployment", registry.NAME, HERE)
-    pushed = bases.push(run.images.bases(), run.trust.token_key, cgroups.hierarchies().host)
+    return push_bases(run, [run.images.images[DEMO_BASE]])
+
+
+def offer_bases(run: Run) -> str:
+    """All other bases that tenants may build on; the demo does not wait for them."""
+    assert run.images is not None
+    return push_bases(run, [image for image in run.images.images.values() if image.offered])
+
+
+def push_bases(run: Run, offered: Sequence[Image]) -> str:
+    """Push those that the registry lacks."""
+    assert run.trust is not None
+    pairs = [(image.archive, image.offered) for image in offered]
+    pushed = bases.push(pairs, run.trust.token_key, cgroups.hierarchies().host)
     return f"{len(pushed)} bases offered" if pushed else ""
 
 

@@ -65,6 +65,7 @@ START: Sequence[Step] = (
     Step("platform is up", steps.wait_for_platform),
     Step("administrator", demo.administrator),
     Step("demo", demo.demo),
+    Step("bases", steps.offer_bases),
 )
 
 
