@@ -57,7 +57,7 @@ def node() -> None:
 
 
 @node.command()
-@click.option("--domain", default="roost.localhost", show_default=True, help="Applications answer beneath it.")
+@click.option("--domain", default="", help="Applications answer beneath it: as before, at first roost.localhost.")
 @click.option("--until", default="", hidden=True)
 def up(domain: str, until: str) -> None:
     """Bring up Kubernetes and the platform; safe to repeat and to interrupt."""
@@ -66,10 +66,10 @@ def up(domain: str, until: str) -> None:
         from roost.node import up as bring
         from roost.node.steps import Run
 
-        run = Run(node=machine.this_node(domain))
+        run = Run(node=machine.this_node(machine.domain(domain)))
         bring.up(run, until)
         if not until:
-            click.echo(closing_words(domain, run.password))
+            click.echo(closing_words(run.node.domain, run.password))
 
 
 def closing_words(domain: str, password: str | None) -> str:

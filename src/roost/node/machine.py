@@ -18,6 +18,9 @@ BIN = STATE / "bin"  # The engine's programs, copied here so that a pruned cache
 CNI_BIN = STATE / "cni"
 MARKS = STATE / "node"  # What `up` has done, for the next `up` and for `wipe`.
 
+DOMAIN = MARKS / "domain"
+DEFAULT_DOMAIN = "roost.localhost"
+
 KUBERNETES = Path("/etc/kubernetes")
 PKI = KUBERNETES / "pki"
 POLICY = KUBERNETES / "roost"  # Files that kube-apiserver reads: audit, encryption, admission, authentication.
@@ -46,7 +49,14 @@ class Node:
     name: str
     address: str  # IPv4 address that the other members and the pods reach it by.
     device: str  # The network device that carries the address.
-    domain: str = "roost.localhost"
+    domain: str = DEFAULT_DOMAIN
+
+
+def domain(given: str, noted: Path = DOMAIN) -> str:
+    """The domain of this installation: what is given now, else what was given at an earlier `up`, else the default."""
+    if given:
+        return given
+    return noted.read_text().strip() if noted.exists() else DEFAULT_DOMAIN
 
 
 def default_route() -> tuple[str, str]:
@@ -60,7 +70,7 @@ def default_route() -> tuple[str, str]:
     raise MachineUnfit("The machine has no default route, so it has no address that pods could reach. Configure one.")
 
 
-def this_node(domain: str = "roost.localhost") -> Node:
+def this_node(domain: str = DEFAULT_DOMAIN) -> Node:
     """The node that this machine is. Its name is the lower-cased host name, as kubeadm takes it."""
     device, address = default_route()
     for network in (POD_NETWORK, SERVICE_NETWORK):

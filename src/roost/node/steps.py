@@ -46,6 +46,7 @@ from roost.node.manifests import (
     platform,
     registry,
 )
+from roost.node.pki import write_private
 from roost.node.trust import Trust
 
 DEMO_BASE = "base-python-3.13"
@@ -106,6 +107,7 @@ def prepare_machine(run: Run) -> str:
         runtime.stop()
         teardown.everything()
     prepare.machine_for_pods()
+    write_private(machine.DOMAIN, run.node.domain)
     for path in (REGISTRY_DATA, REPOSITORIES):
         volume(path)
     return "cleared what an earlier run left" if left else ""

@@ -188,3 +188,11 @@ def test_a_control_plane_is_half_made_until_it_is_noted(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("{}")
     assert control_plane.half_made() is half
+
+
+def test_a_domain_that_was_given_once_stays(tmp_path: Path) -> None:
+    noted = tmp_path / "domain"
+    assert machine.domain("", noted) == "roost.localhost"
+    noted.write_text("apps.example.com\n")
+    assert machine.domain("", noted) == "apps.example.com"
+    assert machine.domain("other.example.com", noted) == "other.example.com"
