@@ -44,6 +44,11 @@ class Rollout:
         )
 
     @property
+    def settling(self) -> bool:
+        """All instances are of this version and serve, nothing of an older one is left, and they count soon."""
+        return self.updated and self.deployment is not None and self.deployment.replicas == self.wanted
+
+    @property
     def handed_over(self) -> bool:
         """And nothing of an older version is left. (`available` counts instances of all versions.)"""
         seen = self.deployment

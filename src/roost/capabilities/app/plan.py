@@ -163,6 +163,8 @@ def _ready(app: App, choice: Choice, found: Sequence[checks.Rollout], observed: 
     if not verdict.ok:
         still = "" if was_live else _still(observed)
         return not_ready(verdict.reason, f"{version}{still}: {verdict.message}")
+    if all(rollout.settling for rollout in found):
+        return not_ready("RollingOut", f"{version} answers; it counts when it has done so for some seconds.")
     if all(rollout.updated for rollout in found):
         return not_ready("HandingOver", f"{version} serves; the old version ends: {checks.progress(found, now)}.")
     reason = "Stopping" if app.spec.stopped else "Degraded" if was_live else "RollingOut"
