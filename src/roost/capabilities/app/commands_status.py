@@ -22,8 +22,10 @@ INSTANCES = (
     out.Column("STATE", lambda row: "Ready" if row.get("ready") else str(row.get("reason") or row.get("state") or "-")),
     out.field("RESTARTS", "restarts"),
     out.age("startedAt"),
-    out.field("MESSAGE", "message"),
+    out.field("MESSAGE", "message", wide=True),
 )
+TROUBLES = (out.field("TROUBLE", "reason"), out.field("INSTANCES", "count"), out.field("WHY", "message"))
+SHOWN: Final = 20  # Instances in the table; -o wide shows all.
 
 
 def _processes(app: Any, instances: list[Any]) -> list[dict[str, str]]:
@@ -97,6 +99,17 @@ def _head(session: Session, app: Any) -> list[tuple[str, str]]:
     ]
 
 
+def troubles(instances: list[Any]) -> list[dict[str, Any]]:
+    """Why instances do not serve: each reason once, with how many have it and what one of them says."""
+    found: dict[str, dict[str, Any]] = {}
+    for item in instances:
+        reason = str(item.get("reason") or "")
+        if reason and not item.get("ready"):
+            entry = found.setdefault(reason, {"reason": reason, "count": 0, "message": item.get("message")})
+            entry["count"] += 1
+    return list(found.values())
+
+
 def _conditions(app: Any) -> list[Any]:
     others = [item for item in out.at(app, "status.conditions", ()) if item.get("type") != "Ready"]
     return [item for item in others if item.get("message")]
@@ -123,7 +136,13 @@ def _picture(session: Session, app: Any, instances: list[Any]) -> None:
     out.table(_processes(app, instances), PROCESSES)
     if instances:
         out.write("")
-        out.table(instances, INSTANCES)
+        wide = session.output == "wide"
+        out.table(instances if wide else instances[:SHOWN], INSTANCES, wide=wide)
+        if len(instances) > SHOWN and not wide:
+            out.write(tr("... and {count} more: -o wide", count=len(instances) - SHOWN))
+    if troubles(instances):
+        out.write("")
+        out.table(troubles(instances), TROUBLES)
     if _conditions(app):
         out.write("")
         out.table(_conditions(app), CONDITIONS)

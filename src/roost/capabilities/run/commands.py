@@ -120,7 +120,7 @@ def _tell(run: Any) -> None:
 def logs(session: Session, name: str | None, follow: bool, since: str | None, project: str | None) -> None:
     """Show the log of a run; of the newest without a name."""
     name = _name(session, name, project)
-    show_stream(session, Query(session.of_tenant("runs", name, "logs"), follow, since))
+    show_stream(session, Query(session.of_tenant("runs", name, "logs"), follow, since, named=False))
     if not follow:
         return
     run = session.api.get(session.of_tenant("runs", name))

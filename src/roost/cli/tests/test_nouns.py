@@ -88,7 +88,7 @@ def test_following_a_run_that_fails_exits_with_7(roost: Roost) -> None:
     roost.api.lines = [{"time": MOMENT, "instance": "shop-1-abc", "process": "build", "line": "RUN make"}]
     said = roost("run", "logs", "-f")
     assert said.code == 7
-    assert said.out == "build.abc | RUN make\n"
+    assert said.out == "RUN make\n"
     assert "The build ended with 1." in said.err
 
 

@@ -4,6 +4,9 @@ Failure (click.ClickException)    every problem of the API, of the network and o
 └── Unreachable                   the API does not answer; who follows something looks again
 """
 
+import shutil
+import sys
+import textwrap
 from typing import IO, Any, Final
 
 import click
@@ -53,7 +56,22 @@ class Failure(click.ClickException):
             (tr("Request:"), self.request_id),
         ):
             if text:
-                click.echo(f"  {click.style(label, bold=True)} {printable(text)}", err=True, file=file)
+                click.echo(
+                    f"  {click.style(label, bold=True)} {_wrapped(printable(text), len(label) + 3)}",
+                    err=True,
+                    file=file,
+                )
+
+
+def _wrapped(text: str, used: int) -> str:
+    """On a terminal, lines end between words; a pipe gets them as they are, and so do wide characters."""
+    if not sys.stderr.isatty() or not text.isascii():
+        return text
+    width = max(40, shutil.get_terminal_size().columns - 1)
+    lines = [
+        textwrap.wrap(line, width - used, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
+    ]
+    return ("\n" + " " * used).join(part for line in lines for part in line)
 
 
 class Unreachable(Failure):

@@ -45,7 +45,7 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     name = tr("Version {version}", version=version(current)) if seen and current else tr("Version")
     made = Step(name, "done" if seen and (current or stopped) else "running", str(out.at(release, "spec.cause", "")))
     state: State = "failed" if failed else "done" if live else "running" if made.state == "done" else "waiting"
-    running = Step(tr("Instances"), state, "; ".join(item for item in (counted, why) if item))
+    running = Step(tr("Instances"), state, "; ".join(item for item in (counted, "" if failed else why) if item))
     url = str(out.at(app, "status.url", "")) if live and not stopped else ""
     serving = Step(tr("Serving"), "done" if live else "waiting", url)
     failure = None

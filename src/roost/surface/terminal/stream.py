@@ -37,6 +37,7 @@ class Query:
     tail: int | None = None
     process: str = ""
     instance: str = ""
+    named: bool = True  # Name the instance before each line; a run has only one.
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -137,12 +138,14 @@ def show(session: Session, query: Query, with_time: bool = False, pattern: re.Pa
         if not instance:
             out.say(f"-- {text}")
             continue
-        name = _name(str(line.get("process") or ""), instance)
-        if terminal:
+        name = ""
+        if query.named:
+            name = printable(_name(str(line.get("process") or ""), instance)) + " | "
+        if name and terminal:
             colour = colours.setdefault(instance, COLOURS[len(colours) % len(COLOURS)])
-            name = click.style(printable(name), fg=colour)
+            name = click.style(name, fg=colour)
         moment = f"{line.get('time')} " if with_time else ""
-        out.write(f"{moment}{name} | {clean(text, terminal)}")
+        out.write(f"{moment}{name}{clean(text, terminal)}")
 
 
 def _name(process: str, instance: str) -> str:
