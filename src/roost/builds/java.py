@@ -61,8 +61,8 @@ def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str])
     choice = choose(files, [tag for tag in planned.tags(offered, "java") if tag in runners])
     asked = planned.asked(build, commands)
     if asked.commands:
-        # A command names jars and classes as Maven leaves them.
-        packed = "mkdir /out && find . -type d -name target -prune -exec cp -r --parents {} /out/ ';'"
+        # A command names jars and classes as Maven leaves them, and files of the repository.
+        packed = "cp -r . /out"
         found, why = dict(asked.commands), asked.why
     else:
         packed = "executable-jar /out"
