@@ -6,10 +6,9 @@ Each is idempotent. Deletions happen as the tenant's deployer, by uid.
 from collections.abc import Awaitable, Callable, Mapping
 
 from roost.kernel.action import ActionContext
-from roost.kube.errors import Conflict, NotFound
+from roost.kube.errors import NotFound
 from roost.model import names
 from roost.model.configuration import secret_copy_name
-from roost.model.errors import Waiting
 from roost.model.plan import DEPLOYER, Action
 
 MANAGER = "roost-app"
@@ -32,10 +31,8 @@ async def mark(action: Action, context: ActionContext) -> None:
     changes = {"phase": phase}
     if phase == "Live" and not status.get("liveAt"):
         changes["liveAt"] = action.arguments["at"]
-    try:
-        await context.client.patch_status(found, changes, MANAGER)
-    except Conflict as error:
-        raise Waiting("RollingOut", "The version's state is being written.", 1.0) from error
+    # Noted, so that the next look does not take the phase before for the present one and write a second time.
+    context.note(await context.client.patch_status(found, changes, MANAGER))
 
 
 async def forget(action: Action, context: ActionContext) -> None:
