@@ -5,7 +5,8 @@ list of instances.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import difference, tell
@@ -13,6 +14,9 @@ from roost.surface.terminal.failure import NOT_FOUND, Failure
 from roost.surface.terminal.follow import Progress, State, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
+
+
+LOOKS: Final = 4  # As many times, a second apart, a version must be seen as failed.
 
 
 def version(release: str | None) -> str:
@@ -58,10 +62,24 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     return Progress((made, running, serving), finished=live, failure=failure)
 
 
+class Patience:
+    """Takes a failure for one only when it was seen several times: what an older version left behind may look like one
+    for the moment in which the new version begins."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def __call__(self, progress: Progress) -> Progress:
+        """The progress, without a failure that is too young."""
+        self.seen = self.seen + 1 if progress.failure else 0
+        return replace(progress, failure=None) if progress.failure and self.seen < LOOKS else progress
+
+
 def watch(session: Session, changed: Mapping[str, Any], timeout: int) -> Mapping[str, Any]:
     """Follow until the App as it was `changed` serves; the App then. Failure where it does not, or after `timeout`."""
     generation = int(out.at(changed, "metadata.generation", 0))
     last: dict[str, Any] = {}
+    patience = Patience()
 
     def look() -> Progress:
         app = session.api.get(session.of_app())
@@ -72,7 +90,7 @@ def watch(session: Session, changed: Mapping[str, Any], timeout: int) -> Mapping
             release = _release(session, str(app["status"]["release"]))
         served = out.condition(app).get("status") == "True"
         instances = [] if served else session.api.get(session.of_app("instances")).get("items", [])
-        return steps(app, release, instances, generation)
+        return patience(steps(app, release, instances, generation))
 
     follow(look, timeout, session.command("status"))
     return last

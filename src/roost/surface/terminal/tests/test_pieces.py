@@ -11,7 +11,7 @@ from roost.surface.terminal import words
 from roost.surface.terminal.difference import Change, difference
 from roost.surface.terminal.failure import TIMED_OUT, Failure, Unreachable, printable
 from roost.surface.terminal.follow import Progress, Step, follow
-from roost.surface.terminal.rollout import steps
+from roost.surface.terminal.rollout import LOOKS, Patience, steps
 from roost.surface.terminal.state import Login, read_login, write_login
 from roost.surface.terminal.stream import Once, clean
 
@@ -149,6 +149,15 @@ def test_a_failed_release_is_a_failure_with_the_reason_of_the_instances() -> Non
     found = steps(broken, {"status": {"phase": "Failed"}}, instances, generation=2)
     assert found.failure is not None
     assert found.failure.why == "web: OOMKilled (256Mi)"
+
+
+def test_a_failure_of_a_moment_is_none() -> None:
+    patience = Patience()
+    failed = Progress((Step("Instances", "failed"),), failure=Failure("It fell."))
+    for _ in range(LOOKS - 1):
+        assert patience(failed).failure is None
+    assert patience(Progress((Step("Instances", "running"),))).failure is None
+    assert [patience(failed).failure is None for _ in range(LOOKS)] == [True] * (LOOKS - 1) + [False]
 
 
 def test_differences_are_told_by_field_and_secrets_by_version_only() -> None:
