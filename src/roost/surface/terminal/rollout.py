@@ -15,7 +15,6 @@ from roost.surface.terminal.follow import Progress, State, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
 
-
 LOOKS: Final = 4  # As many times, a second apart, a version must be seen as failed.
 
 
