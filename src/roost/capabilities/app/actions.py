@@ -6,7 +6,7 @@ Each is idempotent. Deletions happen as the tenant's deployer, by uid.
 from collections.abc import Awaitable, Callable, Mapping
 
 from roost.kernel.action import ActionContext
-from roost.kube.errors import NotFound
+from roost.kube.errors import Conflict, NotFound
 from roost.model import names
 from roost.model.configuration import secret_copy_name
 from roost.model.plan import DEPLOYER, Action
