@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 ARGS ?=
 
-.PHONY: help venv up down status wipe test test-full check gen bench lock
+.PHONY: help venv up down status wipe test test-full attack-sabotage check gen bench lock
 
 help: ## List every target with one line
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: venv ## Run the tests that every landing passes, with the time of each par
 
 test-full: venv ## Run all tests, also those that take long
 	$(PY) -m tests.run --full $(ARGS)
+
+attack-sabotage: venv ## Take each guard away once in a scratch API server and see its attack work
+	.venv/bin/pytest -q -m full tests/attack
 
 check: venv ## Judge the code without changing it: ruff, mypy, layers
 	.venv/bin/ruff check .
