@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: help venv up down status wipe test test-full attack-sabotage check gen bench lock
 
 help: ## List every target with one line
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.locked: requirements-dev.lock pyproject.toml
 	python3 -m venv .venv
