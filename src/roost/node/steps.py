@@ -83,6 +83,8 @@ class Run:
             builder_image=self.image("buildkit"),
             node=self.node.name,
             repositories=str(REPOSITORIES),
+            mirrors=os.environ.get("ROOST_MIRRORS", ""),
+            proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
         )
 
 

@@ -43,6 +43,8 @@ class Platform:
     builder_image: str
     node: str  # Where the repositories' disk is.
     repositories: str  # Their path there.
+    mirrors: str = ""  # The site's package mirrors for builds: `pip=URL npm=URL go=URL maven=URL`.
+    proxy: str = ""  # The site's HTTP proxy for builds.
 
 
 def namespaces() -> list[Manifest]:
@@ -60,6 +62,8 @@ def _environment(platform: Platform) -> list[Manifest]:
         "HOME": "/tmp",
         "PYTHONUNBUFFERED": "1",
     }
+    values |= {"ROOST_MIRRORS": platform.mirrors} if platform.mirrors else {}
+    values |= {"ROOST_HTTP_PROXY": platform.proxy} if platform.proxy else {}
     identity: Manifest = {"name": "ROOST_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [identity, *({"name": name, "value": value} for name, value in values.items())]
 

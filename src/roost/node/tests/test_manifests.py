@@ -1,5 +1,7 @@
 """Every manifest of the platform: bounded, probed, unprivileged, and where not, named with its reason."""
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +93,13 @@ def test_every_mounted_volume_exists(item: dict[str, Any]) -> None:
     spec = item["spec"]["template"]["spec"]
     held = {volume["name"] for volume in spec.get("volumes", [])}
     assert {mount["name"] for body in spec["containers"] for mount in body.get("volumeMounts", [])} == held
+
+
+def test_the_sites_mirrors_and_proxy_reach_the_controller_where_there_are_any() -> None:
+    site = dataclasses.replace(PLATFORM, mirrors="npm=https://mirror.example.org/npm/", proxy="http://proxy:3128")
+    text, plain = (json.dumps(platform.controller(item)) for item in (site, PLATFORM))
+    assert '"ROOST_MIRRORS", "value": "npm=https://mirror.example.org/npm/"' in text and "http://proxy:3128" in text
+    assert "ROOST_MIRRORS" not in plain and "ROOST_HTTP_PROXY" not in plain
 
 
 def test_manifests_are_the_same_every_time() -> None:
