@@ -11,7 +11,7 @@ from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import confirm, dry_run, group, output, pass_session, target, waits
 from roost.surface.terminal.words import tr
 
-STRATEGIES: Final = ("auto", "containerfile", "python")
+STRATEGIES: Final = ("auto", "containerfile", "python", "node", "go", "java", "static")
 COLUMNS = (
     out.Column("NAME", out.name_of),
     out.field("BRANCH", "spec.branch"),
