@@ -27,8 +27,9 @@ from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
 from roost.builds.narrate import INDENT, Narrator
 from roost.builds.registry import Registry, RegistryFailed
+from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
-from roost.model.build_task import BASES, FETCH_TOKEN, REGISTRY_TOKEN, Task
+from roost.model.build_task import FETCH_TOKEN, REGISTRY_TOKEN, Task
 from roost.model.kinds.app import Process
 
 TRIES = 120  # A builder or a git server that died is there again within seconds.

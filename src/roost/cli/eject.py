@@ -4,32 +4,16 @@ The same detection as in a run, on the working directory. Mounted beneath `proje
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from roost.model.bases import OFFERED
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import CONFLICT, REFUSED, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, pass_session, target
 from roost.surface.terminal.words import tr
-
-# What the platform offers to build on; see images/.
-OFFERED: Final = (
-    "base/busybox:1.37",
-    "base/debian:trixie",
-    "base/go:1.26",
-    "base/java:17",
-    "base/java:21",
-    "base/jre:17",
-    "base/jre:21",
-    "base/nginx:1.26",
-    "base/node:20",
-    "base/node:22",
-    "base/node:24",
-    "base/python:3.11",
-    "base/python:3.13",
-)
 
 
 @command("eject", examples=("roost project eject shop", 'roost project eject --start "gunicorn app:app" --print'))

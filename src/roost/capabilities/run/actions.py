@@ -13,7 +13,8 @@ from typing import Any, Final
 from roost.capabilities.run.manifests.job import TRUST_MAP
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
-from roost.model.build_task import BASES, DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
+from roost.model.bases import BASES
+from roost.model.build_task import DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
 from roost.model.errors import Waiting
 from roost.model.kinds.delivery import Project
 from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, SYSTEM_NAMESPACE, TENANT, namespace

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from roost.capabilities.run import actions, capability
 from roost.capabilities.run.observe import read_builder, read_job, read_pod
 from roost.kernel import golden
-from roost.model.build_task import BASES
+from roost.model.bases import BASES
 from roost.surface import fetch_token
 from roost.surface.registry import new_key
 
