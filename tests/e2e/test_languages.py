@@ -100,9 +100,10 @@ def answers(url: str, words: str) -> None:
 
 
 def runs_as_app(person: Person, name: str) -> None:
-    """The program's image is one that says it is uid 1000."""
-    releases = kubectl_json("-n", f"{person.tenant}-dev", "get", "releases.roost.dev", "-l", f"roost.dev/app={name}")
-    assert not any(item["spec"]["artefact"].get("runsAsRoot") for item in releases["items"])
+    """The program's image says that its process is not root."""
+    releases = kubectl_json("-n", f"{person.tenant}-dev", "get", "releases.roost.dev")["items"]
+    artefacts = [item["spec"]["content"]["artefact"] for item in releases if item["spec"]["app"] == name]
+    assert artefacts and not any(item.get("runsAsRoot") for item in artefacts)
 
 
 def again(person: Person, name: str, path: Path, files: dict[str, str]) -> float:
