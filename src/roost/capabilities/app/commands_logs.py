@@ -27,8 +27,7 @@ from roost.surface.terminal.words import tr
 @pass_session
 def logs(session: Session, follow: bool, since: str | None, tail: int | None, grep: str, **given: Any) -> None:
     """Show the log of an application."""
-    only = {key: given[key] or "" for key in ("process", "instance")}
-    query = Query(session.of_app("logs"), follow, since, tail, **only)
+    query = Query(session.of_app("logs"), follow, since, tail, given["process"] or "", given["instance"] or "")
     show(session, query, given["with_time"], _pattern(grep))
 
 
