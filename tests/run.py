@@ -45,7 +45,11 @@ def parts(ci: bool) -> tuple[Part, ...]:
         Part("integration", (_pytest("-m", "integration and not full", "tests/integration", "src"),), needs="engine"),
         Part("attack", (_pytest("-m", "integration and not full", "tests/attack"),), needs="engine"),
         Part("cluster", up, needs="engine"),
-        Part("end to end", (_pytest("-m", "e2e and not full", "-o", "timeout=600", "tests/e2e"),), needs="cluster"),
+        Part(
+            "end to end",
+            (_pytest("-m", "e2e and not full", "-o", "timeout=600", "tests/e2e", "tests/fault"),),
+            needs="cluster",
+        ),
         Part("full", (_pytest("-m", "full", "-o", "timeout=1800", "tests"),), full=True, needs="cluster"),
     )
 

@@ -239,6 +239,18 @@ def commit(person: Person, path: Path, files: dict[str, str], message: str) -> N
     person.git("commit", "--quiet", "--message", message, cwd=path)
 
 
+def small_app(tenant: str, name: str) -> None:
+    """An App that asks for little, made before the first push: a machine with two cores has room for many of them."""
+    web = {"name": "web", "port": 8080, "resources": {"cpu": "10m", "memory": "64Mi"}, "health": {"path": "/"}}
+    body = {
+        "apiVersion": "roost.dev/v1alpha1",
+        "kind": "App",
+        "metadata": {"name": name, "namespace": f"{tenant}-dev"},
+        "spec": {"processes": [web]},
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(body))
+
+
 def can_connect(host: str, port: int) -> bool:
     """Whether a TCP connection from this machine opens within two seconds."""
     with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=2):

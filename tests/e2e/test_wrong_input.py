@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Person, Result, commit, get, kubectl, kubectl_json, made_tenant, repository, until
+from tests.e2e.conftest import (
+    Person,
+    Result,
+    commit,
+    get,
+    kubectl,
+    kubectl_json,
+    made_tenant,
+    repository,
+    small_app,
+    until,
+)
 
 pytestmark = pytest.mark.e2e
 PROJECT = "sturdy"
@@ -70,10 +81,11 @@ class Site:
 def site(member: Person, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """Pushed once, and it serves."""
     member.roost("project", "create", PROJECT)
+    small_app(member.tenant, PROJECT)
     made = Site(member, repository(member, tmp_path_factory.mktemp("site") / "site", GOOD))
     first = member.git("push", member.remote(PROJECT), "main", cwd=made.path)
     assert made.url in first.err
-    assert get(made.url).body == "steady"
+    until(lambda: get(made.url).body == "steady", "the first version answers", 30)
     return made
 
 

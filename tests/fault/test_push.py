@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Person, Result, commit, get, kubectl, repository, until
+from tests.e2e.conftest import Person, Result, commit, get, kubectl, repository, small_app, until
 from tests.fault.victims import VICTIMS, kill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("well")]
@@ -149,12 +149,13 @@ class Load:
 def site(member: Person, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The application, pushed once: builder and caches are warm."""
     member.roost("project", "create", PROJECT)
+    small_app(member.tenant, PROJECT)
     versions = (f"version-{number}" for number in itertools.count(1))
     files = {"Containerfile": CONTAINERFILE, "app.py": PROGRAM.replace("VERSION", "version-0")}
     made = Site(member, repository(member, tmp_path_factory.mktemp("site") / "site", files), versions, "version-0")
     first = made.push()
     assert first.code == 0, first.err
-    assert get(made.url).body == "version-0"
+    until(lambda: get(made.url).body == "version-0", "the first version answers", 30)
     return made
 
 
@@ -165,7 +166,7 @@ def cases() -> Iterator[Any]:
         yield pytest.param(moment, victim, marks=() if often else pytest.mark.full, id=f"{victim} while {moment}")
 
 
-@pytest.mark.parametrize(("moment", "victim"), cases())
+@pytest.mark.parametrize(("moment", "victim"), list(cases()))
 def test_a_push_survives_the_death_of(site: Site, moment: str, victim: str) -> None:
     before = site.releases()
     pids = VICTIMS[victim](site.person.tenant)
