@@ -72,7 +72,8 @@ def half_made() -> bool:
 
 def forget_half() -> None:
     """Remove what an interrupted kubeadm left. Only called where none ever finished, so nothing of value is there."""
-    for path in (machine.KUBERNETES / "manifests", machine.PKI, machine.ETCD):
+    # The kubelet's own certificate too: the next authority would not know it, and the node would never register.
+    for path in (machine.KUBERNETES / "manifests", machine.PKI, machine.ETCD, machine.KUBELET / "pki"):
         shutil.rmtree(path, ignore_errors=True)
     for path in (*machine.KUBERNETES.glob("*.conf"), machine.KUBELET / "config.yaml"):
         path.unlink(missing_ok=True)
