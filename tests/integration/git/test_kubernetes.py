@@ -10,7 +10,7 @@ import pytest
 
 from roost.gitserver.cluster import KubeCluster
 from roost.kube.client import Client
-from roost.kube.errors import AlreadyExists
+from roost.kube.errors import AlreadyExists, RetryableError
 from roost.model.kinds.delivery import Project, ProjectSpec, Run
 from roost.model.names import API_VERSION
 from tests.integration.apiserver import ApiServer
@@ -21,13 +21,29 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def project(client: Client) -> str:
+async def project(client: Client, eventually: Eventually) -> str:
     """A Project of the tenant acme."""
     name = f"p{secrets.token_hex(4)}"
     with contextlib.suppress(AlreadyExists):
         await client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme-build"}})
-    await client.create(Project.manifest(name, ProjectSpec(), "acme-build"))
+    await eventually(lambda: made(client, name))
+    await eventually(lambda: listed(client, name))
     return name
+
+
+async def made(client: Client, project: str) -> bool:
+    """Whether the Project could be made; a kube-apiserver that has just learnt of a kind asks for patience."""
+    with contextlib.suppress(RetryableError):
+        await client.create(Project.manifest(project, ProjectSpec(), "acme-build"))
+        return True
+    return False
+
+
+async def listed(client: Client, project: str) -> bool:
+    """Whether Runs can be asked for; the same."""
+    with contextlib.suppress(RetryableError):
+        return await runs(client, project) == []
+    return False
 
 
 async def runs(client: Client, project: str) -> list[dict[str, Any]]:
