@@ -68,6 +68,11 @@ def test_a_root_file_system_gives_packages_distributions_and_nothing_twice() -> 
         ),
         "opt/roost/lib/python3.13/site-packages/flask_thing-3.1.dist-info/METADATA": (metadata, 0o644),
         "usr/lib/python3/dist-packages/flask_thing-3.1.egg-info/PKG-INFO": (metadata, 0o644),
+        "usr/lib/node_modules/npm/package.json": (b'{"name": "npm", "version": "11.0.1"}', 0o644),
+        "app/node_modules/@scope/part/package.json": (b'{"name": "@scope/part", "version": "2.0.0"}', 0o644),
+        "app/node_modules/part/lib/package.json": (b'{"name": "within", "version": "1"}', 0o644),
+        "app/node_modules/broken/package.json": (b'{"name": 3', 0o644),
+        "app/node_modules/odd/package.json": (b'{"name": "odd", "version": 3}', 0o644),
         "usr/share/METADATA": (b"Name: x\nVersion: 1\n", 0o644),
         "usr/bin/script": (b"#!/bin/sh\n" + b"#" * 600_000, 0o755),
     }
@@ -75,6 +80,8 @@ def test_a_root_file_system_gives_packages_distributions_and_nothing_twice() -> 
     assert [part.purl for part in found] == [
         "pkg:deb/debian/bash@5.2.37-2%2Bb10?arch=amd64",
         "pkg:deb/debian/catatonit@1%3A0.2",
+        "pkg:npm/%40scope/part@2.0.0",
+        "pkg:npm/npm@11.0.1",
         "pkg:pypi/flask-thing@3.1",
     ]
 
