@@ -44,7 +44,9 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
         "processes": [process.wire() for process in processes(promotion, observed.app)],
         "releaseCommand": list(promotion.spec.release_command),
     }
-    annotations = {names.AUTHOR: promotion.spec.author} if promotion.spec.author else {}
+    # A build says for whom it speaks; what a person made, the API signed. Else the App would name who changed it last.
+    author = promotion.spec.author or promotion.metadata.annotations.get(names.AUTHOR, "")
+    annotations = {names.AUTHOR: author} if author else {}
     return {
         "apiVersion": names.API_VERSION,
         "kind": App.KIND,

@@ -1,12 +1,16 @@
 """Project, Run, Promotion: from a repository to an App."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from roost.model.kinds.app import Artefact, Process
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
+
+# What git itself refuses in a branch's name, as far as a pattern can say it: Runs and HEAD are made of it.
+BRANCH_PATTERN = r"^[^\x00-\x20\x7f~^:?*\[\\/.-]([^\x00-\x20\x7f~^:?*\[\\]*[^\x00-\x20\x7f~^:?*\[\\/.])?$"
+SECRET_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
 class Build(Model):
@@ -25,7 +29,7 @@ class Build(Model):
     start: str = Field("", max_length=500, description="The start command of web where the repository brings none.")
     port: int = Field(8080, ge=1, le=65535, description="Where web listens ($PORT).")
     timeout_s: int = Field(1800, ge=10, le=7200, description="Seconds that a build may take.")
-    secrets: tuple[str, ...] = Field(
+    secrets: tuple[Annotated[str, Field(pattern=SECRET_PATTERN, max_length=253)], ...] = Field(
         (), max_length=20, description="Secrets of the build namespace, mounted for RUN only, by name."
     )
 
@@ -33,12 +37,19 @@ class Build(Model):
 class ProjectSpec(Model):
     """A repository and what becomes of a push to it."""
 
-    branch: str = Field("main", max_length=200, description="Pushes to this branch are built and deployed.")
+    branch: str = Field(
+        "main", max_length=200, pattern=BRANCH_PATTERN, description="Pushes to this branch are built and deployed."
+    )
     build: Build = Build()
     environment: str = Field(
         "", max_length=12, description="Where a successful run goes; empty: the tenant's first environment."
     )
-    app: str = Field("", max_length=30, description="The App it becomes; empty: one named as the project.")
+    app: str = Field(
+        "",
+        max_length=30,
+        pattern=rf"^({APP_PATTERN[1:-1]})?$",
+        description="The App it becomes; empty: one named as the project.",
+    )
 
 
 class ProjectStatus(StatusModel):
@@ -110,7 +121,8 @@ class Run(Resource):
     RULES: ClassVar[tuple[tuple[str, str], ...]] = (
         (
             "self.spec.project == oldSelf.spec.project && self.spec.ref == oldSelf.spec.ref"
-            " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt",
+            " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt"
+            " && self.spec.author == oldSelf.spec.author && self.spec.build == oldSelf.spec.build",
             "A run never changes; only cancel may be set.",
         ),
     )

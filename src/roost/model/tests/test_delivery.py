@@ -1,0 +1,36 @@
+"""What a Project may say: a Run is made of it much later, and has nobody to tell."""
+
+import pytest
+from pydantic import ValidationError
+
+from roost.model.kinds.delivery import Build, ProjectSpec, Run, RunSpec
+
+
+@pytest.mark.parametrize("branch", ["main", "m", "feature/login-2", "größe", "v1.0"])
+def test_branches_of_git(branch: str) -> None:
+    assert ProjectSpec(branch=branch).branch == branch
+
+
+@pytest.mark.parametrize("branch", ["", "/main", "-x", "a b", "a\nb", "a\0b", "a^", "main/", "main.", "a:b", "HEAD~1"])
+def test_what_git_refuses_as_a_branch(branch: str) -> None:
+    with pytest.raises(ValidationError):
+        ProjectSpec(branch=branch)
+
+
+@pytest.mark.parametrize("app", ["My_App", "../x", "1st", "a-"])
+def test_an_app_that_no_promotion_could_name(app: str) -> None:
+    with pytest.raises(ValidationError):
+        ProjectSpec(app=app)
+
+
+@pytest.mark.parametrize("secret", ["", "a/b", "..", "A"])
+def test_a_build_secret_is_the_name_of_a_secret(secret: str) -> None:
+    assert Build(secrets=("npm-token", "a.b")).secrets == ("npm-token", "a.b")
+    with pytest.raises(ValidationError):
+        Build(secrets=(secret,))
+
+
+def test_of_a_run_only_cancel_may_change() -> None:
+    rule = Run.RULES[0][0]
+    kept = {name for name in RunSpec.model_fields if f"self.spec.{name} == oldSelf.spec.{name}" in rule}
+    assert kept == set(RunSpec.model_fields) - {"cancel"}
