@@ -52,6 +52,7 @@ ALLOWED = {
     "deployer makes apps": post(DEPLOYER, APP),
     "administrator sees tenants": Try(ROOT, "GET", f"{ROOST}/tenants"),
     "api sees tenants": Try(API, "GET", f"{ROOST}/tenants"),
+    "controller brings certificates to builds": post(CONTROLLER, at(CONFIG, "acme-build")),
     "controller sees pods": Try(CONTROLLER, "GET", "/api/v1/pods"),
 }
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme-mine"}}
@@ -81,6 +82,7 @@ REFUSED = {
     "developer lists apps of all": Try(BOB, "GET", f"{ROOST}/apps"),
     "developer lists secrets": Try(BOB, "GET", f"/api/v1{DEV}/secrets"),
     "developer reads a build secret": Try(BOB, "GET", f"/api/v1{BUILD}/secrets/any"),
+    "developer reads a build secret by touching it": Try(BOB, "PATCH", f"/api/v1{BUILD}/secrets/any", {"metadata": {}}),
     "developer makes a pod": post(BOB, POD),
     "developer makes a pod in builds": post(BOB, at(POD, "acme-build")),
     "developer makes a service": post(BOB, SERVICE),
@@ -128,6 +130,7 @@ REFUSED = {
     "controller reads passwords": Try(CONTROLLER, "GET", f"{PEOPLE}/secrets"),
     "controller binds cluster-admin": post(CONTROLLER, ESCALATION),
     "controller makes a pod among applications": post(CONTROLLER, POD),
+    "controller writes what pods of the platform mount": post(CONTROLLER, at(CONFIG, names.SYSTEM_NAMESPACE)),
     "controller makes a pod in roost-system": post(CONTROLLER, at(POD, names.SYSTEM_NAMESPACE)),
 }
 

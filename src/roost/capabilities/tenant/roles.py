@@ -79,12 +79,13 @@ _BUILD_SEE = (
     _rule("batch", ["jobs"], READ),
     _rule("events.k8s.io", ["events"], READ),
 )
-# Secrets of builds are written and never read back: a person who left must not have them.
+# Secrets of builds are written and never read back: a person who left must not have them. So no `patch`, whose answer
+# is the whole object.
 _BUILD_DEVELOP = (
     *_BUILD_SEE,
     _rule(names.GROUP, ["projects"], ["create", "update", "patch"]),
     _rule(names.GROUP, ["runs"], ["update", "patch"]),
-    _rule("", ["secrets"], WRITE),
+    _rule("", ["secrets"], ["create", "update", "delete"]),
 )
 _BUILD_OWN = (*_BUILD_DEVELOP, _rule(names.GROUP, ["projects", "runs"], ["delete"]))
 
@@ -104,7 +105,7 @@ _DEPLOY = (
 
 # The walls: what the controller itself writes in a tenant's namespace.
 _WALLS = (
-    _rule("", ["resourcequotas", "limitranges", "serviceaccounts", "configmaps"], [*READ, *WRITE]),
+    _rule("", ["resourcequotas", "limitranges", "serviceaccounts"], [*READ, *WRITE]),
     _rule("networking.k8s.io", ["networkpolicies"], [*READ, *WRITE]),
     _rule("rbac.authorization.k8s.io", ["rolebindings"], [*READ, *WRITE]),
 )
@@ -115,7 +116,7 @@ _CONTROLLER = (
     *_WALLS,
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),
     _rule("cilium.io", ["ciliumclusterwidenetworkpolicies"], [*READ, *WRITE]),
-    _rule("", ["pods", "services", "events", "persistentvolumeclaims"], READ),
+    _rule("", ["pods", "services", "events", "persistentvolumeclaims", "configmaps"], READ),
     _rule("apps", ["deployments", "replicasets"], READ),
     _rule("batch", ["jobs"], READ),
     _rule("policy", ["poddisruptionbudgets"], READ),
@@ -171,7 +172,7 @@ def cluster_roles() -> list[dict[str, Any]]:
         ],
         # The builder is a bare pod and a run is a Job, both made by the controller, never by a tenant's identity.
         CONTROLLER_BUILD: [
-            _rule("", ["pods", "services", "secrets"], [*READ, *WRITE]),
+            _rule("", ["pods", "services", "secrets", "configmaps"], [*READ, *WRITE]),
             _rule("", ["pods/log"], ["get"]),
             _rule("batch", ["jobs"], [*READ, *WRITE]),
         ],

@@ -22,6 +22,7 @@ def policies(domain: str, registry: str = names.REGISTRY) -> list[dict[str, Any]
         *objects.volumes(),
         *objects.platform_kinds(),
         *objects.labelled(),
+        *objects.authors(),
         *objects.namespaces(),
         *objects.tenants(),
         *objects.controller(),

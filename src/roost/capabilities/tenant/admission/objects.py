@@ -188,6 +188,39 @@ def labelled() -> list[dict[str, Any]]:
     )
 
 
+def authors() -> list[dict[str, Any]]:
+    """Nobody speaks in somebody else's name: who is said to have made a change is who made it.
+
+    What a write does not touch stays. The platform says for whom it acts; people are ServiceAccounts of one namespace.
+    """
+    people = f"system:serviceaccount:{names.PEOPLE_NAMESPACE}:"
+    noted = "(has({0}.metadata.annotations) ? dyn({0}.metadata.annotations) : dyn({{}}))"
+    read = "'{key}' in {notes} ? {notes}['{key}'] : ''"
+    return words.policy(
+        "roost-authors",
+        [words.rule([names.GROUP], ["apps", "projects", "promotions", "runs"])],
+        [
+            check(
+                "variables.person == '' || variables.said == '' || variables.said == variables.before"
+                " || variables.said == variables.person",
+                f"The annotation {names.AUTHOR} names whoever makes the change: you.",
+            ),
+            check(
+                "variables.person == '' || request.resource.resource != 'promotions' || request.operation != 'CREATE'"
+                " || !has(object.spec.author) || object.spec.author == '' || object.spec.author == variables.person",
+                "spec.author names whoever makes the promotion: you.",
+            ),
+        ],
+        words.IN_TENANTS,
+        {
+            "person": f"request.userInfo.username.startsWith('{people}')"
+            f" ? request.userInfo.username.substring({len(people)}) : ''",
+            "said": read.format(key=names.AUTHOR, notes=noted.format("object")),
+            "before": f"oldObject == null ? '' : ({read.format(key=names.AUTHOR, notes=noted.format('oldObject'))})",
+        },
+    )
+
+
 def namespaces() -> list[dict[str, Any]]:
     """Tenants' namespaces, the platform's and all their labels are written by the platform alone."""
     labels = "(has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"

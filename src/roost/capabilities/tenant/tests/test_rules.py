@@ -32,7 +32,16 @@ def test_secrets_of_builds_are_never_read_by_people() -> None:
         if role["metadata"]["name"] not in roles.BUILD_ROLES:
             continue
         for rule in role["rules"]:
-            assert "secrets" not in rule["resources"] or not {"get", "list", "watch"} & set(rule["verbs"])
+            # The answer to a patch is the whole object.
+            assert "secrets" not in rule["resources"] or not {"get", "list", "watch", "patch"} & set(rule["verbs"])
+
+
+def test_what_pods_mount_is_written_only_in_build_namespaces() -> None:
+    for role in roles.cluster_roles():
+        if role["metadata"]["name"] != roles.CONTROLLER:
+            continue
+        for rule in role["rules"]:
+            assert not {"configmaps", "secrets"} & set(rule["resources"]) or set(rule["verbs"]) <= set(roles.READ)
 
 
 def test_every_wall_leaves_what_it_does_not_name() -> None:
