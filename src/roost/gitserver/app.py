@@ -15,7 +15,7 @@ import structlog
 
 from roost.gitserver import backend, pktline
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
-from roost.gitserver.cluster import Cluster, name_of
+from roost.gitserver.cluster import Cluster, Misfit, name_of
 from roost.gitserver.ledger import Ledger
 from roost.gitserver.moves import Move
 from roost.gitserver.progress import Follower, Outcome
@@ -124,6 +124,8 @@ class GitServer:
     async def _project(self, request: GitRequest) -> Project:
         try:
             project = await self._cluster.project(request.name)
+        except Misfit as error:
+            raise Refused(409, f"{error}. Correct the project; nothing was changed.") from error
         except KubeError as error:
             raise Refused(503, "Kubernetes does not answer; nothing was changed. Try again.") from error
         if project is None or project.metadata.deletion_timestamp is not None:

@@ -4,18 +4,26 @@
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
 
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name
 from roost.kube.client import Client
-from roost.kube.errors import AlreadyExists
+from roost.kube.errors import AlreadyExists, KubeError
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run, RunSpec
 from roost.model.names import API_VERSION, AUTHOR, BUILD, PROJECT, RUN, TENANT, namespace, run_name
+from roost.model.resource import Resource
 
+R = TypeVar("R", bound=Resource)
 CONTAINER = "step"
 SILENCE_S = 120.0
+
+
+class Misfit(KubeError):
+    """An object that does not fit its kind, as one stored by an older Roost may; the text says where."""
 
 
 class Cluster(Protocol):
@@ -81,6 +89,15 @@ def name_of(project: str, move: Move) -> str:
     return run_name(project, move.ref, move.commit, move.attempt)
 
 
+def _parsed(kind: type[R], raw: dict[str, Any] | None) -> R | None:
+    """The object; None where there is none. Misfit: one such object must not stop what is done for the others."""
+    try:
+        return kind.parse(raw) if raw else None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:3])
+        raise Misfit(f"The {kind.KIND} {(raw or {})['metadata']['name']} does not fit its kind: {wrong}") from error
+
+
 class KubeCluster:
     """The cluster by `client`."""
 
@@ -90,7 +107,7 @@ class KubeCluster:
     async def project(self, name: Name) -> Project | None:
         """The Project, or None."""
         raw = await self._client.get(API_VERSION, Project.KIND, name.project, namespace(name.tenant, BUILD))
-        return Project.parse(raw) if raw else None
+        return _parsed(Project, raw)
 
     async def create_run(self, tenant: str, manifest: dict[str, Any]) -> None:
         """Create the Run; that it exists already is no error."""
@@ -102,22 +119,22 @@ class KubeCluster:
     async def run(self, tenant: str, name: str) -> Run | None:
         """The Run, or None."""
         raw = await self._client.get(API_VERSION, Run.KIND, name, namespace(tenant, BUILD))
-        return Run.parse(raw) if raw else None
+        return _parsed(Run, raw)
 
     async def promotion(self, space: str, name: str) -> Promotion | None:
         """The Promotion, or None."""
         raw = await self._client.get(API_VERSION, Promotion.KIND, name, space)
-        return Promotion.parse(raw) if raw else None
+        return _parsed(Promotion, raw)
 
     async def release(self, space: str, name: str) -> Release | None:
         """The Release, or None."""
         raw = await self._client.get(API_VERSION, Release.KIND, name, space)
-        return Release.parse(raw) if raw else None
+        return _parsed(Release, raw)
 
     async def app(self, space: str, name: str) -> App | None:
         """The App, or None."""
         raw = await self._client.get(API_VERSION, App.KIND, name, space)
-        return App.parse(raw) if raw else None
+        return _parsed(App, raw)
 
     async def pods(self, tenant: str, run: str) -> list[str]:
         """Names of the run's pods whose container has started, oldest first."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from roost.gitserver import moves
-from roost.gitserver.cluster import Cluster, name_of, run_for
+from roost.gitserver.cluster import Cluster, Misfit, name_of, run_for
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name, Repositories
 from roost.kernel.clock import Clock
@@ -39,7 +39,11 @@ class Ledger:
         """Set repositories aside whose Project is gone, and forget what was set aside a week ago."""
         try:
             for name in list(self._repositories.all()):
-                project = await self._cluster.project(name)
+                try:
+                    project = await self._cluster.project(name)
+                except Misfit as error:
+                    log.warning("repository not swept", repository=str(name), error=str(error))
+                    continue
                 if project is None or project.metadata.uid != self._repositories.owner(name):
                     self._repositories.set_aside(name)
                     log.info("repository set aside", repository=str(name))
@@ -95,7 +99,7 @@ class Ledger:
             for name in sorted(self._open, key=str):
                 try:
                     await self.settle(name)
-                except (KubeError, OSError) as error:
+                except (KubeError, OSError, ValueError) as error:  # ValueError: a repository that cannot be read.
                     log.warning("runs not made yet", repository=str(name), error=str(error))
             await self._tidy()
             if asyncio.get_running_loop().time() > swept + SWEEP_S:

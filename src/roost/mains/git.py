@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from types import FrameType
 
+import structlog
 import uvicorn
 
 from roost.gitserver.app import GitServer
@@ -20,6 +21,9 @@ from roost.settings import Settings
 
 SECRET = Path("/etc/roost/git/token")
 GRACE_S = 20
+RESTART_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
@@ -33,6 +37,16 @@ class Server(uvicorn.Server):
         """SIGTERM or SIGINT."""
         self._application.closing = True
         super().handle_exit(sig, frame)
+
+
+async def _keep(ledger: Ledger) -> None:
+    """Catch up for ever: should it fail, pushes would lose their runs while everything looks well."""
+    while True:
+        try:
+            await ledger.keep()
+        except Exception as error:
+            log.error("Catching up failed; it begins anew.", exc_info=error)
+            await asyncio.sleep(RESTART_S)
 
 
 async def serve(settings: Settings, secret: str) -> None:
@@ -55,7 +69,7 @@ async def serve(settings: Settings, secret: str) -> None:
         access_log=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    keeping = asyncio.create_task(ledger.keep())
+    keeping = asyncio.create_task(_keep(ledger))
     try:
         await Server(config, application).serve()
     finally:
