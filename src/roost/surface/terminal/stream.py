@@ -138,12 +138,10 @@ def show(session: Session, query: Query, with_time: bool = False, pattern: re.Pa
         if not instance:
             out.say(f"-- {text}")
             continue
-        name = ""
-        if query.named:
-            name = printable(_name(str(line.get("process") or ""), instance)) + " | "
+        name = printable(_name(str(line.get("process") or ""), instance)) if query.named else ""
         if name and terminal:
-            colour = colours.setdefault(instance, COLOURS[len(colours) % len(COLOURS)])
-            name = click.style(name, fg=colour)
+            name = click.style(name, fg=colours.setdefault(instance, COLOURS[len(colours) % len(COLOURS)]))
+        name += " | " if name else ""
         moment = f"{line.get('time')} " if with_time else ""
         out.write(f"{moment}{name}{clean(text, terminal)}")
 
