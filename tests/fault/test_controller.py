@@ -52,8 +52,9 @@ def writes_since(began: datetime) -> list[str]:
 
 
 def identities() -> dict[str, str]:
-    """Kind and name of everything that the platform keeps -> uid."""
-    items = kubectl_json("get", KINDS, "-A")["items"]
+    """Kind and name of everything that the platform keeps for the demo -> uid. Others may be at work meanwhile."""
+    everything = kubectl_json("get", KINDS, "-A")["items"]
+    items = [item for item in everything if item["metadata"].get("namespace", "demo").startswith("demo")]
     return {
         "/".join((item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"])): str(
             item["metadata"]["uid"]
