@@ -7,5 +7,6 @@ capability = Capability(
     resource="roost.model.kinds.delivery:Promotion",
     observe="roost.capabilities.promotion.observe:observe",
     plan="roost.capabilities.promotion.plan:plan",
+    actions="roost.capabilities.promotion.actions:ACTIONS",
     commands="roost.capabilities.promotion.commands:commands",
 )

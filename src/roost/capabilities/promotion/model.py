@@ -11,6 +11,9 @@ class SeenPromotion(Model):
 
     name: str
     sequence: int
+    uid: str = ""
+    created: str = Field("", description="RFC 3339.")
+    ended: bool = Field(False, description="Nothing becomes of it any more.")
 
 
 class SeenRelease(Model):

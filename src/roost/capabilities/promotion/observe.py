@@ -7,13 +7,22 @@ from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Promotion
 from roost.settings import Settings
 
+ENDED = ("Applied", "Superseded", "Refused")
+
 
 def _others(items: list[Object], promotion: Promotion) -> tuple[SeenPromotion, ...]:
     found = []
     for item in items:
-        spec, name = item.get("spec") or {}, item["metadata"]["name"]
-        if spec.get("app") == promotion.spec.app and name != promotion.metadata.name:
-            found.append(SeenPromotion(name=name, sequence=spec.get("sequence", 0)))
+        spec, meta = item.get("spec") or {}, item["metadata"]
+        if spec.get("app") == promotion.spec.app and meta["name"] != promotion.metadata.name:
+            seen = SeenPromotion(
+                name=meta["name"],
+                sequence=spec.get("sequence", 0),
+                uid=meta["uid"],
+                created=meta.get("creationTimestamp") or "",
+                ended=(item.get("status") or {}).get("phase") in ENDED,
+            )
+            found.append(seen)
     return tuple(found)
 
 

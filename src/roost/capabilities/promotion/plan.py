@@ -5,18 +5,21 @@
 Applied, Superseded and Refused are final: what people do to the App later is never undone by an old Promotion.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.capabilities.promotion.model import Observed
+from roost.capabilities.promotion.model import Observed, SeenPromotion
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready
 from roost.model.kinds.app import App, AppSpec, Process
 from roost.model.kinds.delivery import Promotion
-from roost.model.plan import DEPLOYER, Apply, Plan, Verdict
+from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
 
 HELD = timedelta(seconds=10)
 FOLLOWING = timedelta(milliseconds=500)
+KEPT = 18  # Of an App: an environment takes 100 Apps and 2000 Promotions. Older ones are told by their Releases.
+FORGOTTEN_AT_ONCE = 20
 
 
 def processes(promotion: Promotion, app: AppSpec | None) -> tuple[Process, ...]:
@@ -111,8 +114,33 @@ def _final(phase: str, condition: Condition) -> Plan:
     return Plan(conditions=(condition,), status={"phase": phase})
 
 
+def _forget(promotion: Promotion, observed: Observed) -> tuple[Action, ...]:
+    """The oldest that have ended, beyond what is kept; the newest one of an App sees to it.
+
+    The one with the highest sequence stays: it is what keeps older moves from coming back.
+    """
+    mine = (promotion.metadata.creation_timestamp or "", promotion.metadata.name)
+
+    def age(seen: SeenPromotion) -> tuple[str, str]:
+        return seen.created, seen.name
+
+    if any(age(seen) > mine for seen in observed.others):
+        return ()
+    highest = max((seen.sequence for seen in observed.others), default=0)
+    surplus = sorted(observed.others, key=age, reverse=True)[KEPT - 1 :]
+    gone = [seen for seen in reversed(surplus) if seen.ended and (seen.sequence < highest or not seen.sequence)]
+    namespace = promotion.metadata.namespace or ""
+    return tuple(
+        Action("forget", seen.uid, {"name": seen.name, "namespace": namespace}) for seen in gone[:FORGOTTEN_AT_ONCE]
+    )
+
+
 def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Promotion. Nothing here depends on time."""
+    """What should be of this Promotion, and of older ones of its App. Nothing here depends on time."""
+    return replace(_own(promotion, observed), actions=_forget(promotion, observed))
+
+
+def _own(promotion: Promotion, observed: Observed) -> Plan:
     phase = promotion.status.phase
     if phase in ("Superseded", "Refused"):
         said = [item for item in promotion.status.conditions if item.type == "Ready"]
