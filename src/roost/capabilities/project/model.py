@@ -17,5 +17,6 @@ class Observed(Model):
 
     domain: str = "roost.localhost"
     environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
+    projects: int = Field(1, description="How many the tenant has, this one among them.")
     last_run: str = Field("", description="The newest Run; empty: there is none.")
     ended_runs: tuple[SeenRun, ...] = Field((), description="Runs that have ended, the newest first.")

@@ -23,6 +23,7 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
     return Observed(
         domain=settings.domain,
         environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
+        projects=len(await reader.list(API_VERSION, Project.KIND, space)),
         last_run=runs[0]["metadata"]["name"] if runs else "",
         ended_runs=tuple(
             SeenRun(name=run["metadata"]["name"], uid=run["metadata"]["uid"])

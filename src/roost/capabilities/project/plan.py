@@ -11,7 +11,8 @@ from roost.model.kinds.delivery import Project
 from roost.model.names import BUILD, split_namespace
 from roost.model.plan import Action, Plan
 
-KEPT_RUNS = 100  # A tenant may have 2000 runs; older ones are told by the Releases that they led to.
+KEPT_RUNS = 100  # Older ones are told by the Releases that they led to.
+RUNS = 1800  # Of all projects of a tenant: its quota is 2000, and at the quota no push would be built any more.
 FORGOTTEN_AT_ONCE = 20
 
 
@@ -24,10 +25,11 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
         )
     repository = f"https://api.{observed.domain}/{names[0]}/{project.metadata.name}.git"
     namespace = project.metadata.namespace or ""
+    kept = min(KEPT_RUNS, RUNS // max(1, observed.projects))
     return Plan(
         actions=tuple(
             Action("forget", run.uid, {"name": run.name, "namespace": namespace})
-            for run in observed.ended_runs[KEPT_RUNS:][:FORGOTTEN_AT_ONCE]
+            for run in observed.ended_runs[kept:][:FORGOTTEN_AT_ONCE]
         ),
         conditions=(_condition(project, names[0], observed, repository),),
         status={"repository": repository, "lastRun": observed.last_run or None},

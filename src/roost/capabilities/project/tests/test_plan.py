@@ -29,3 +29,5 @@ def test_the_hundred_newest_runs_are_kept() -> None:
     plan = plan_of(project, Observed(environments=("dev",), ended_runs=runs), golden.NOW)
     assert [action.key for action in plan.actions] == [f"u{number}" for number in range(30, 10, -1)]
     assert plan_of(project, Observed(ended_runs=runs[:100]), golden.NOW).actions == ()
+    many = Observed(projects=100, ended_runs=runs[:20])
+    assert [action.key for action in plan_of(project, many, golden.NOW).actions] == ["u112", "u111"]
