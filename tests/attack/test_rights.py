@@ -127,6 +127,7 @@ REFUSED = {
     "api reads a tenant's secrets": Try(API, "GET", f"/api/v1{DEV}/secrets"),
     "api reads the authority's key": Try(API, "GET", f"{SYSTEM}/secrets/roost-ca"),
     "controller reads secrets of the cluster": Try(CONTROLLER, "GET", "/api/v1/secrets"),
+    "controller replaces the authority": Try(CONTROLLER, "PATCH", f"{SYSTEM}/secrets/roost-ca", {"data": {}}),
     "controller reads passwords": Try(CONTROLLER, "GET", f"{PEOPLE}/secrets"),
     "controller binds cluster-admin": post(CONTROLLER, ESCALATION),
     "controller makes a pod among applications": post(CONTROLLER, POD),

@@ -214,7 +214,8 @@ def system_bindings() -> list[dict[str, Any]]:
         "kind": "Role",
         "metadata": _metadata(CONTROLLER, names.SYSTEM_NAMESPACE),
         "rules": [
-            _rule("", ["secrets"], ["get", "update", "patch"], resourceNames=["roost-ca", "gateway-tls"]),
+            _rule("", ["secrets"], ["get"], resourceNames=["roost-ca"]),
+            _rule("", ["secrets"], ["get", "update", "patch"], resourceNames=["gateway-tls"]),
             _rule("", ["secrets"], ["create"]),
             _rule("coordination.k8s.io", ["leases"], [*READ, *WRITE]),
         ],
