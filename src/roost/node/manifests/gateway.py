@@ -68,6 +68,9 @@ def arguments(node: Node) -> list[str]:
         "metrics.prometheus.entrypoint": "health",
         "providers.kubernetesgateway": "true",
         "providers.kubernetesgateway.statusaddress.ip": node.address,
+        # It takes what changed in at most this long after another change; as it comes (2 s), a new instance would be
+        # Ready well before requests reach it.
+        "providers.providersthrottleduration": "250ms",
         "log.level": "INFO",
         "log.format": "json",
         "accesslog": "true",

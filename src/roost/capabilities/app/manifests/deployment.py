@@ -9,6 +9,7 @@ from roost.model.kinds.app import App, AppSpec, Process
 
 OPEN_TIMES = 3  # A second apart.
 OPEN_SETTLE_S = 3
+GATEWAY_S = 1  # Until the gateway has heard of an instance that answers.
 SETTLE_S = 5  # What has no port shows only by going on that it runs.
 PROGRESS_RESERVE_S = 120  # Beyond the start: pulling the image, finding room.
 
@@ -17,7 +18,8 @@ def _steady(process: Process) -> dict[str, Any]:
     """How often it must show that it serves.
 
     An open port proves little: many servers open it first and load the application then, and end if that fails. So it
-    must stay open for a while before requests come. Whoever names a path that answers is believed at once.
+    must stay open for a while before requests come. Whoever names a path that answers is believed at once, and an old
+    instance goes as soon as the gateway knows the new one.
     """
     if process.health.path:
         return {"periodSeconds": 5, "successThreshold": 1, "failureThreshold": 3}
@@ -28,7 +30,7 @@ def _settle_s(process: Process) -> int:
     """Seconds that a ready instance goes on before an old one goes for it."""
     if process.port is None:
         return SETTLE_S
-    return 0 if process.health.path else OPEN_SETTLE_S
+    return GATEWAY_S if process.health.path else OPEN_SETTLE_S
 
 
 def _probes(process: Process) -> dict[str, Any]:
