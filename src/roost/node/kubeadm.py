@@ -118,6 +118,8 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
                 node_monitor_grace_period="16s",
                 node_monitor_period="2s",
                 profiling="false",
+                # A quota over a kind that was new to it stays uncounted until then, and refuses everything.
+                resource_quota_sync_period="30s",
                 terminated_pod_gc_threshold="200",
             ),
         },

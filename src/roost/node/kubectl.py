@@ -46,7 +46,7 @@ class Kubectl:
         arguments = ("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "-f", "-")
         self.call(*arguments, text=text, timeout_s=timeout_s)
 
-    def apply_patiently(self, manifests: Sequence[Manifest], within_s: float = 60) -> None:
+    def apply_patiently(self, manifests: Sequence[Manifest], within_s: float = 120) -> None:
         """Apply, again and again while the cluster is not there yet: kinds not established, API server restarting."""
         deadline = time.monotonic() + within_s
         while True:
@@ -54,7 +54,9 @@ class Kubectl:
                 self.apply(manifests)
                 return
             except CommandFailed as failed:
-                if time.monotonic() > deadline or "is invalid" in failed.output or "forbidden" in failed.output:
+                # A quota that was not counted yet is no refusal: Kubernetes counts new kinds up to half a minute late.
+                forbidden = "forbidden" in failed.output and "status unknown for quota" not in failed.output
+                if time.monotonic() > deadline or forbidden or "is invalid" in failed.output:
                     raise
                 time.sleep(POLL_S)
 

@@ -179,20 +179,21 @@ def crds(folder: Path) -> list[dict[str, Any]]:
 def apply_foundation(run: Run) -> str:
     """Network, DNS, metrics, namespaces, kinds: all that the rest stands on, in one go."""
     assert run.engine is not None
-    if run.importing is not None:
-        run.importing.result()
     gateway_kinds = [
         item
         for item in crds(run.engine.component_dir("gateway-api") / "crds")
         if item["kind"] == "CustomResourceDefinition"
     ]
+    # First of all: Kubernetes looks for new kinds to count only every half minute, and what it does not count yet is
+    # refused wherever a quota names it.
+    run.kubectl.apply_patiently([*gateway_kinds, *crds(paths.source() / "deploy" / "crds")])
+    if run.importing is not None:
+        run.importing.result()
     run.kubectl.apply_patiently(
         [
             *cilium.everything(run.node, run.image("cilium"), run.image("cilium-operator")),
             *dns.everything(run.image("coredns")),
             *platform.namespaces(),
-            *gateway_kinds,
-            *crds(paths.source() / "deploy" / "crds"),
         ]
     )
     run.kubectl.apply_patiently(metrics_server.everything(run.image("metrics-server")))

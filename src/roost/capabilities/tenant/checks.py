@@ -40,6 +40,14 @@ def not_taken(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> Verd
     )
 
 
+def counted(wanted: Sequence[str], observed: Observed) -> Verdict:
+    """Every quota is counted: until then Kubernetes refuses whatever is made there ("status unknown for quota")."""
+    waiting = [seen.name for seen in observed.namespaces if seen.name in wanted and not seen.counted]
+    if not waiting:
+        return OK
+    return Verdict(False, "CountingQuota", f"Kubernetes counts what the quota names in {', '.join(waiting)}.")
+
+
 def leaving(tenant: Tenant, wanted: Sequence[str], observed: Observed) -> tuple[SeenNamespace, ...]:
     """Namespaces of environments that the spec no longer names."""
     return tuple(

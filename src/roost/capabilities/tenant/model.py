@@ -28,6 +28,7 @@ class SeenNamespace(Model):
     labels: dict[str, str] = Field(default_factory=dict)
     terminating: bool = False
     apps: tuple[str, ...] = ()  # Names of the applications in it.
+    counted: bool = True  # Kubernetes has counted all that its quota names; before, it refuses everything.
 
     @property
     def tenant(self) -> str:

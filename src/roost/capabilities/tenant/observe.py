@@ -59,6 +59,11 @@ def read_certificate(secret: Object | None) -> tuple[tuple[str, ...], datetime |
     return tuple(sorted(alternative.get_values_for_type(x509.DNSName))), certificate.not_valid_after_utc
 
 
+def _counted(quota: Object) -> bool:
+    used = (quota.get("status") or {}).get("used") or {}
+    return set((quota.get("spec") or {}).get("hard") or {}) <= set(used)
+
+
 async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ...]:
     name = tenant.metadata.name
     labelled = await reader.list("v1", "Namespace", None, f"{names.TENANT}={name}")
@@ -70,8 +75,9 @@ async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ..
     seen = []
     for key, item in sorted(found.items()):
         meta = item["metadata"]
-        apps = []
+        apps, quotas = [], []
         if (meta.get("labels") or {}).get(names.TENANT) == name:
+            quotas = await reader.list("v1", "ResourceQuota", key, names.PLATFORM)
             apps = [app["metadata"]["name"] for app in await reader.list(names.API_VERSION, "App", key)]
         seen.append(
             SeenNamespace(
@@ -79,6 +85,7 @@ async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ..
                 labels=meta.get("labels") or {},
                 terminating=bool(meta.get("deletionTimestamp")),
                 apps=tuple(sorted(apps)),
+                counted=all(_counted(quota) for quota in quotas),
             )
         )
     return tuple(seen)

@@ -80,6 +80,7 @@ def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[
         checks.terminating(wanted, observed),
         checks.nothing_left_behind(tenant, wanted, observed),
         checks.environments_named(tenant),
+        checks.counted(wanted, observed),
     ):
         if not verdict.ok:
             return (not_ready(verdict.reason, verdict.message), members)
