@@ -13,7 +13,7 @@ from typing import Any
 
 from roost.model import names
 from roost.model.kinds.tenant import Tenant
-from tests.attack.world import ADA, BOB, CONTROLLER, DEPLOYER, DOMAIN, MALLORY, MEMBERS, tenant_spec
+from tests.attack.world import ADA, CONTROLLER, DEPLOYER, DOMAIN, MALLORY, MEMBERS, tenant_spec
 
 DIGEST = "@sha256:" + "a" * 64
 OWN = f"{names.REGISTRY}/acme/shop{DIGEST}"
@@ -472,36 +472,4 @@ CONTROLLERS = [
     ),
 ]
 
-_APP: dict[str, Any] = {
-    "apiVersion": names.API_VERSION,
-    "kind": "App",
-    "metadata": meta("harmless", "acme-dev"),
-    "spec": {},
-}
-_PROMOTION: dict[str, Any] = {
-    "apiVersion": names.API_VERSION,
-    "kind": "Promotion",
-    "metadata": {**meta("harmless", "acme-dev"), "annotations": {names.AUTHOR: "bob"}},
-    "spec": {"app": "shop", "artefact": {"image": OWN}, "author": "bob"},
-}
-AUTHORS = [
-    Attack(
-        "app-changed-in-the-name-of-another",
-        BOB,
-        _APP,
-        changed(_APP, metadata__annotations={names.AUTHOR: "ada"}),
-        "roost-authors",
-        "The annotation",
-    ),
-    Attack(
-        "promotion-in-the-name-of-another",
-        BOB,
-        _PROMOTION,
-        changed(_PROMOTION, spec__author="ada"),
-        "roost-authors",
-        "spec.author",
-        ("post",),
-    ),
-]
-
-ATTACKS = [*AUTHORS, *PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE, *CONTROLLERS]
+ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE, *CONTROLLERS]

@@ -8,6 +8,7 @@ import pytest
 
 from roost.capabilities.tenant import admission
 from tests.attack import entry, ways
+from tests.attack.authors import AUTHORS
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import DOMAIN, World
 
@@ -31,7 +32,11 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         return {
             door: lambda door=door: "denied request" not in entry.knock(world, space, door).text for door in entry.DOORS
         }  # type: ignore[misc]
-    meant = [attack for attack in ATTACKS if attack.guard == name and attack.says in message and not attack.twice]
+    meant = [
+        attack
+        for attack in [*AUTHORS, *ATTACKS]
+        if attack.guard == name and attack.says in message and not attack.twice
+    ]
     return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]
 
 

@@ -1,0 +1,39 @@
+"""Attacks on the author of a change: speaking in another's name. Tried beside those of `table`."""
+
+from typing import Any
+
+from roost.model import names
+from tests.attack.table import OWN, Attack, changed, meta
+from tests.attack.world import BOB
+
+_APP: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "App",
+    "metadata": meta("harmless", "acme-dev"),
+    "spec": {},
+}
+_PROMOTION: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Promotion",
+    "metadata": {**meta("harmless", "acme-dev"), "annotations": {names.AUTHOR: "bob"}},
+    "spec": {"app": "shop", "artefact": {"image": OWN}, "author": "bob"},
+}
+AUTHORS = [
+    Attack(
+        "app-changed-in-the-name-of-another",
+        BOB,
+        _APP,
+        changed(_APP, metadata__annotations={names.AUTHOR: "ada"}),
+        "roost-authors",
+        "The annotation",
+    ),
+    Attack(
+        "promotion-in-the-name-of-another",
+        BOB,
+        _PROMOTION,
+        changed(_PROMOTION, spec__author="ada"),
+        "roost-authors",
+        "spec.author",
+        ("post",),
+    ),
+]
