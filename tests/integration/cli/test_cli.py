@@ -137,7 +137,10 @@ async def test_tokens_are_shown_once_and_end_when_revoked(roost: Roost, team: Te
     mei = team.person("developer")
     made = await roost(mei, "token", "create", "ci", "--days", "1")
     assert made.out.startswith("rst_")
-    ids = (await roost(mei, "token", "list", "-o", "name")).out.split()
-    assert made.out.strip() not in (await roost(mei, "token", "list")).out
-    for id_ in ids:
-        assert (await roost(mei, "token", "revoke", id_, "--yes")).code == 0, id_
+    listed = await roost(mei, "token", "list", "-o", "json")
+    assert made.out.strip() not in listed.out
+    # The one that was made, not the one that mei is signed in with.
+    ids = [item["id"] for item in json.loads(listed.out) if item["name"] == "ci"]
+    assert len(ids) == 1
+    assert (await roost(mei, "token", "revoke", ids[0], "--yes")).code == 0
+    assert ids[0] not in (await roost(mei, "token", "list", "-o", "json")).out
