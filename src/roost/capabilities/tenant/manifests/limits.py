@@ -10,7 +10,6 @@ COUNTS = {
     "count/configmaps": "1000",
     "count/cronjobs.batch": "50",
     "count/deployments.apps": "200",
-    "count/events": "5000",
     "count/httproutes.gateway.networking.k8s.io": "200",
     "count/jobs.batch": "200",
     "count/poddisruptionbudgets.policy": "200",
