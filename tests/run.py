@@ -7,7 +7,9 @@ perhaps killed, run is wiped first; on a person's machine it is used as it stand
 """
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
+CACHE = ROOT / ".pytest_cache"
+MAY_REPEAT = 3  # More than that at once is no chance.
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,11 @@ class Part:
     commands: tuple[tuple[str, ...], ...]
     full: bool = False  # Only in `make test-full`.
     needs: str = ""  # Without that part having passed, this one cannot run.
+    again: bool = False  # What failed is run once more; what then passes is named as flaky (decision 0050).
 
 
 def _pytest(*arguments: str) -> tuple[str, ...]:
-    return (str(BIN / "pytest"), "-q", "-p", "no:cacheprovider", *arguments)
+    return (str(BIN / "pytest"), "-q", "-o", f"cache_dir={CACHE}", *arguments)
 
 
 def parts(ci: bool) -> tuple[Part, ...]:
@@ -42,26 +47,47 @@ def parts(ci: bool) -> tuple[Part, ...]:
         Part("check", (("make", "--no-print-directory", "check"),)),
         Part("unit", (_pytest("src", "tests/contract"),)),
         Part("engine", ((*node, "build"),)),
-        Part("integration", (_pytest("-m", "integration and not full", "tests/integration", "src"),), needs="engine"),
+        Part(
+            "integration",
+            (_pytest("-m", "integration and not full", "tests/integration", "src"),),
+            needs="engine",
+            again=True,
+        ),
         Part("attack", (_pytest("-m", "integration and not full", "tests/attack"),), needs="engine"),
         Part("cluster", up, needs="engine"),
         Part(
             "end to end",
             (_pytest("-m", "e2e and not full", "-o", "timeout=600", "tests/e2e", "tests/fault"),),
             needs="cluster",
+            again=True,
         ),
         Part("full", (_pytest("-m", "full", "-o", "timeout=1800", "tests"),), full=True, needs="cluster"),
     )
 
 
-def _run(part: Part) -> bool:
+def _call(part: Part, command: Sequence[str]) -> bool:
+    print(f"\n=== {part.name}: {' '.join(Path(word).name if '/' in word else word for word in command)}", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+def _run(part: Part) -> str:
+    """`passed`, `FAILED`, or `passed` with the names of the tests that needed a second try."""
+    flaky: list[str] = []
     for command in part.commands:
-        print(
-            f"\n=== {part.name}: {' '.join(Path(word).name if '/' in word else word for word in command)}", flush=True
-        )
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:
-            return False
-    return True
+        shutil.rmtree(CACHE, ignore_errors=True)
+        if _call(part, command):
+            continue
+        failed = _failed()
+        if not part.again or not 0 < len(failed) <= MAY_REPEAT or not _call(part, (*command, "--last-failed")):
+            return "FAILED"
+        flaky += failed
+    return f"passed, FLAKY: {', '.join(flaky)}" if flaky else "passed"
+
+
+def _failed() -> list[str]:
+    """The tests that pytest has written down as failed; none where it did not get that far."""
+    written = CACHE / "v" / "cache" / "lastfailed"
+    return sorted(json.loads(written.read_text())) if written.exists() else []
 
 
 def _words(seconds: float) -> str:
@@ -83,16 +109,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     outcome: dict[str, tuple[str, float]] = {}
     for part in chosen:
-        if part.needs in outcome and outcome[part.needs][0] != "passed":
+        if part.needs in outcome and not outcome[part.needs][0].startswith("passed"):
             outcome[part.name] = (f"not run: {part.needs} did not pass", 0.0)
             continue
         began = time.monotonic()
-        outcome[part.name] = ("passed" if _run(part) else "FAILED", time.monotonic() - began)
+        outcome[part.name] = (_run(part), time.monotonic() - began)
     print("\n=== Time of each part")
     for name, (how, seconds) in outcome.items():
         print(f"{name:<12} {_words(seconds):>12}  {how}")
     print(f"{'all':<12} {_words(sum(seconds for _, seconds in outcome.values())):>12}")
-    return 0 if all(how == "passed" for how, _ in outcome.values()) else 1
+    return 0 if all(how.startswith("passed") for how, _ in outcome.values()) else 1
 
 
 if __name__ == "__main__":
