@@ -122,8 +122,6 @@ EVERY_TIME = {  # The others only in `make test-full`.
     ("accepted", "git"),
     ("building", "controller"),
     ("building", "builder"),
-    ("building", "registry"),
-    ("promoting", "kube-apiserver"),
 }
 
 
