@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e import page
 from tests.e2e.conftest import (
     Person,
     Result,
@@ -25,27 +26,8 @@ from tests.e2e.conftest import (
 
 pytestmark = pytest.mark.e2e
 PROJECT = "sturdy"
-PROGRAM = """\
-import http.server
-import signal
-import threading
-
-
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"steady")
-
-    def log_message(self, *arguments):
-        pass
-
-
-server = http.server.ThreadingHTTPServer(("", 8080), Page)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-server.serve_forever()
-"""
-CONTAINERFILE = 'FROM base/python:3.13\nCOPY app.py /srv/app.py\nUSER 1000\nCMD ["python3", "/srv/app.py"]\n'
+PROGRAM = page.PROGRAM.replace("VERSION", "steady")
+CONTAINERFILE = page.CONTAINERFILE
 GOOD = {"Containerfile": CONTAINERFILE, "app.py": PROGRAM}
 
 

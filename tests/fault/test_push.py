@@ -16,32 +16,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Person, Result, commit, get, kubectl, repository, small_app, until
+from tests.e2e.page import CONTAINERFILE, PROGRAM
 from tests.fault.victims import VICTIMS, kill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("well")]
 REPOSITORIES = Path("/var/lib/roost/git")
 PROJECT = "phoenix"
-PROGRAM = """\
-import http.server
-import signal
-import threading
-
-
-class Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"VERSION")
-
-    def log_message(self, *arguments):
-        pass
-
-
-server = http.server.ThreadingHTTPServer(("", 8080), Page)
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-server.serve_forever()
-"""
-CONTAINERFILE = 'FROM base/python:3.13\nCOPY app.py /srv/app.py\nUSER 1000\nCMD ["python3", "/srv/app.py"]\n'
 
 
 @dataclass
