@@ -6,11 +6,16 @@ import pytest
 
 from tests.attack import ways
 from tests.attack.authors import AUTHORS
+from tests.attack.gates import GATES
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import World
 
 pytestmark = pytest.mark.integration
-TRIES = [pytest.param(attack, way, id=f"{attack.name}-{way}") for attack in [*AUTHORS, *ATTACKS] for way in attack.ways]
+TRIES = [
+    pytest.param(attack, way, id=f"{attack.name}-{way}")
+    for attack in [*AUTHORS, *GATES, *ATTACKS]
+    for way in attack.ways
+]
 
 
 @pytest.mark.parametrize(("attack", "way"), TRIES)

@@ -9,6 +9,7 @@ import pytest
 from roost.capabilities.tenant import admission
 from tests.attack import entry, ways
 from tests.attack.authors import AUTHORS
+from tests.attack.gates import GATES
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import DOMAIN, World
 
@@ -34,7 +35,7 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         }  # type: ignore[misc]
     meant = [
         attack
-        for attack in [*AUTHORS, *ATTACKS]
+        for attack in [*AUTHORS, *GATES, *ATTACKS]
         if attack.guard == name and attack.says in message and not attack.twice
     ]
     return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]

@@ -19,6 +19,7 @@ from roost.capabilities.tenant.model import Observed
 from roost.capabilities.tenant.plan import plan
 from roost.kernel import golden
 from roost.model import names
+from roost.model.kinds.gates import Gates
 from roost.model.kinds.tenant import Environment, Member, Tenant, TenantSpec
 from roost.model.resource import Metadata
 from tests.integration.apiserver import ApiServer
@@ -117,7 +118,9 @@ MEMBERS = (
 
 def tenant_spec(*members: Member) -> TenantSpec:
     """What a tenant of this world is given."""
-    return TenantSpec(environments=(Environment(name="dev"), Environment(name="prod")), members=members)
+    return TenantSpec(
+        environments=(Environment(name="dev"), Environment(name="prod", gates=Gates(approvals=1))), members=members
+    )
 
 
 def _tenant(name: str, *members: Member) -> list[dict[str, Any]]:

@@ -196,7 +196,7 @@ class GitServer:
                 continue
             outcome = await self._follow(answer, request, name_of(request.name.project, move))
             if outcome.message not in answer.last:  # The build may have said it already.
-                await answer.say(f"-----> {'Live: ' if outcome.ok else 'Failed: '}{outcome.message}")
+                await answer.say(f"-----> {outcome.title}: {outcome.message}")
             if not outcome.ok:
                 failures[move.ref] = f"kept, but not live: {outcome.message}"
         await answer.finish(failures)

@@ -16,15 +16,22 @@ from roost.model.resource import Resource
 POLL_S = 0.4
 ROLL_OUT_S = 1200.0
 HAND_OVER_S = 15.0  # So long an old version that takes its time to end keeps a pusher waiting.
+GATES = ("AwaitingApproval", "Frozen")
 SPARE_S = 900.0  # Beside the time that the build may take: waiting in the queue, the builder's start.
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended. `message` is the URL's line, or the reason."""
+    """How it ended. `message` is the URL's line, or the reason; `waiting`: the environment's gates hold it back."""
 
     ok: bool
     message: str
+    waiting: bool = False
+
+    @property
+    def title(self) -> str:
+        """The one word before the message."""
+        return "Waiting" if self.waiting else "Live" if self.ok else "Failed"
 
 
 def _said(resource: Resource) -> str:
@@ -144,6 +151,7 @@ def _promoted(promotion: Promotion) -> Outcome | None:
         return Outcome(True, "a newer version took its place before it went live")
     if promotion.status.phase == "Refused":
         return Outcome(False, _said(promotion) or "the environment refused the new version")
-    if any(item.type == "Ready" and item.reason == "Held" for item in promotion.status.conditions):
-        return Outcome(False, _said(promotion))  # It waits for a person: nobody should wait for that at a terminal.
+    for item in promotion.status.conditions:  # It waits for a person: nobody should wait for that at a terminal.
+        if item.type == "Ready" and item.reason in ("Held", *GATES):
+            return Outcome(item.reason in GATES, _said(promotion), waiting=item.reason in GATES)
     return None

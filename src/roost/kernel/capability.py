@@ -31,8 +31,9 @@ class Watch:
     """Another kind to watch. An event there makes the named owner be reconciled.
 
     owner: how the reconciled object is found: `owner` (owner reference, or the label roost.dev/owner-uid that the
-        kernel sets on what it applies), `label:<key>` (value is the name, same namespace), `name` (same name and
-        namespace), `tenant` (the Tenant of the namespace), `all` (every object of the capability's kind).
+        kernel sets on what it applies), `label:<key>` (value is the name, same namespace), `field:<path>` (the text
+        there, e.g. `spec.promotion`, is the name, same namespace), `name` (same name and namespace), `tenant` (the
+        Tenant of the namespace), `all` (every object of the capability's kind).
     labels: only objects with these labels (selector text), so that caches stay small.
     namespace: only there; None: everywhere.
     """

@@ -1,7 +1,8 @@
 """Controller: one capability's queue and workers, and which events lead to which object. `runtime` makes them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import structlog
 
@@ -94,6 +95,9 @@ class Controller:
             return _tenant
         if owner == "all":
             return lambda item: self._primary.store.keys()
+        field = owner.removeprefix("field:")
+        if field != owner:
+            return lambda item: [self._place(item, name)] if (name := _field(item, field)) else []
         label = owner.removeprefix("label:")
         if label == owner:
             raise ValueError(f"{owner!r} does not say how the owner is found.")
@@ -120,6 +124,14 @@ def _concerns(watch: Watch, item: Object) -> bool:
 
 def _labels(item: Object) -> dict[str, str]:
     return item["metadata"].get("labels") or {}
+
+
+def _field(item: Object, path: str) -> str:
+    """The text at `spec.promotion` and the like, or nothing."""
+    value: Any = item
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
 
 
 def _tenant(item: Object) -> list[Key]:

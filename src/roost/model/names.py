@@ -20,6 +20,7 @@ PROCESS: Final = "roost.dev/process"
 RELEASE: Final = "roost.dev/release"
 PROJECT: Final = "roost.dev/project"
 RUN: Final = "roost.dev/run"
+GATED: Final = "roost.dev/gated"  # On a namespace: versions come in by promotion only.
 PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 AUTHOR: Final = "roost.dev/author"

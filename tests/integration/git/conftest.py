@@ -29,7 +29,8 @@ IMAGE = "registry.roost-system.svc:5000/acme/hello@sha256:" + "0" * 64
 
 @dataclass
 class StandIn:
-    """A cluster in which every run ends as `ends` says: Live, Failed (the build), Refused, Held, NotStarting."""
+    """A cluster in which every run ends as `ends` says: Live, Failed (the build), Refused, Held, AwaitingApproval,
+    NotStarting."""
 
     ends: str = "Live"
     down: int = 0  # So many calls fail first.
@@ -75,8 +76,13 @@ class StandIn:
         spec = {"app": "hello", "artefact": {"image": IMAGE}}
         held = {"type": "Ready", "status": "False", "reason": "Held", "message": "It pauses: `roost resume`."}
         status: dict[str, Any] = {"phase": "Applied", "release": "hello-v1"}
-        if self.ends in ("Refused", "Held"):
-            status = {"phase": "Refused"} if self.ends == "Refused" else {"phase": "Pending", "conditions": [held]}
+        if self.ends == "Refused":
+            status = {"phase": "Refused"}
+        if self.ends == "Held":
+            status = {"phase": "Pending", "conditions": [held]}
+        if self.ends == "AwaitingApproval":
+            asked = held | {"reason": "AwaitingApproval", "message": "0 of 1 approvals: `roost approve`."}
+            status = {"phase": "Pending", "conditions": [asked]}
         return Promotion.parse({"metadata": {"name": name}, "spec": spec, "status": status})
 
     async def release(self, space: str, name: str) -> Release | None:

@@ -45,6 +45,13 @@ def test_a_push_shows_the_run_and_ends_with_the_url(server: Server, clone: Clone
     assert len(cluster.runs) == 1
 
 
+def test_a_push_that_waits_for_an_approval_was_no_failure(server: Server, clone: Clone, cluster: StandIn) -> None:
+    cluster.ends = "AwaitingApproval"
+    clone.commit("app.py")
+    done = clone.git("push", server.url(), "main")
+    assert done.code == 0 and "-----> Waiting: 0 of 1 approvals" in done.text
+
+
 @pytest.mark.parametrize(
     ("ends", "words"),
     [

@@ -73,6 +73,7 @@ class Observed(Model):
     tenant: str = ""
     environment: str = ""
     domain: str = "roost.localhost"
+    gated: bool = Field(False, description="Versions come into this environment by promotion only.")
     releases: tuple[SeenRelease, ...] = Field((), description="By number.")
     secret: dict[str, str] = Field(default_factory=dict, description="Secret `<app>-config`: base64 values.")
     copied: bool = Field(False, description="The App's version of secret configuration has its copy.")

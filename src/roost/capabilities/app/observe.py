@@ -152,6 +152,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         tenant=place[names.TENANT],
         environment=place[names.ENVIRONMENT],
         domain=settings.domain,
+        gated=names.GATED in place,
         releases=tuple(sorted(releases, key=lambda seen: seen.number)),
         secret=(secret or {}).get("data") or {},
         copied=copied,

@@ -205,6 +205,14 @@ def _kept(app: App, observed: Observed) -> dict[str, Any]:
     }
 
 
+def _served(app: App, observed: Observed) -> dict[str, Any]:
+    """Where versions pass a gate: the images that one may go back to without passing it again; admission reads it."""
+    if not observed.gated:
+        return {"served": None} if app.status.served else {}
+    images = {seen.content.artefact.image for seen in observed.releases if seen.content.artefact is not None}
+    return {"served": sorted(images)}
+
+
 def _wanted(app: App, content: AppSpec) -> list[int]:
     """Instances that each process should have."""
     return [0 if app.spec.stopped else process.replicas for process in content.processes]
@@ -261,6 +269,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         "url": _url(app, content, observed),
         "instances": sum(pod.ready and not pod.terminating for pod in observed.pods),
         "wanted": sum(_wanted(app, content)),
+        **_served(app, observed),
     }
     return Plan(
         apply=tuple(applied),

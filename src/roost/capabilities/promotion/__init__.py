@@ -7,6 +7,7 @@ capability = Capability(
     resource="roost.model.kinds.delivery:Promotion",
     observe="roost.capabilities.promotion.observe:observe",
     plan="roost.capabilities.promotion.plan:plan",
+    watches="roost.capabilities.promotion.observe:WATCHES",
     actions="roost.capabilities.promotion.actions:ACTIONS",
     commands="roost.capabilities.promotion.commands:commands",
 )

@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import CONFLICT, REFUSED, Failure
+from roost.surface.terminal.difference import difference, tell
+from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, REFUSED, Failure
 from roost.surface.terminal.follow import Progress, State, Step, follow
 from roost.surface.terminal.rollout import conclude, version
 from roost.surface.terminal.session import Session
@@ -16,6 +17,7 @@ from roost.surface.terminal.words import tr
 
 WAIT_S: Final = 600
 ENDED_BADLY: Final = ("Refused", "Superseded")
+WAITS_FOR_PEOPLE: Final = ("AwaitingApproval", "Frozen")
 COLUMNS = (
     out.Column("NAME", out.name_of),
     out.field("APP", "spec.app"),
@@ -62,6 +64,7 @@ def promote(session: Session, goal: str, yes: bool, dry_run: bool, detach: bool,
     session.move(goal)
     image = str(out.at(content, "artefact.image", ""))
     out.say(tr("{image}\n  from {origin} to {place}", image=image, origin=origin, place=session.place))
+    _compare(session, content)
     if not dry_run:
         session.ask(tr("Bring it into {env}?", env=goal), yes)
     name = f"{session.app}-{secrets.token_hex(4)}"
@@ -73,7 +76,8 @@ def promote(session: Session, goal: str, yes: bool, dry_run: bool, detach: bool,
     if dry_run or detach:
         conclude(session, made, dry_run=dry_run, detach=detach, timeout=timeout)
         return
-    _wait(session, name, timeout)
+    if not _wait(session, name, timeout):
+        return
     app = session.api.get(session.of_app())
     conclude(session, app, dry_run=False, detach=False, timeout=timeout)
 
@@ -92,18 +96,49 @@ def _serving(session: Session) -> Mapping[str, Any]:
     return content
 
 
-def _wait(session: Session, name: str, timeout: int) -> None:
+def _compare(session: Session, content: Mapping[str, Any]) -> None:
+    """What the other environment sets differently: it stays so, and the artefact must live with it."""
+    try:
+        app = session.api.get(session.of_app())
+    except Failure as failure:
+        if failure.code != NOT_FOUND:
+            raise
+        out.say(tr("{place} is new: it begins with the defaults.", place=session.place))
+        return
+    changes = difference(_settings(content), _settings(out.at(app, "spec", {})))
+    if changes:
+        out.say(tr("{env} has its own settings, which stay:", env=session.env))
+        tell(changes)
+
+
+def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an App's content an environment decides, and a promotion leaves as it is."""
+    scale = [
+        {key: item[key] for key in ("name", "replicas", "resources") if key in item}
+        for item in content.get("processes") or ()
+    ]
+    return {"config": content.get("config"), "domains": content.get("domains"), "processes": scale}
+
+
+def _wait(session: Session, name: str, timeout: int) -> bool:
+    """Follow it until the environment has it (True), or until it waits for people (False)."""
+    waits: list[str] = []
+
     def look() -> Progress:
         seen = session.api.get(session.of_env("promotions", name))
         phase, told = str(out.at(seen, "status.phase", "Pending")), str(out.condition(seen).get("message", ""))
         if phase in ENDED_BADLY:
             failure = Failure(tr("The environment did not take it."), why=told, code=REFUSED)
             return Progress((Step(tr("Promotion"), "failed", told),), failure=failure)
+        if out.condition(seen).get("reason") in WAITS_FOR_PEOPLE:
+            waits[:] = [told]
+            return Progress((Step(tr("Promotion"), "done", told),), finished=True)
         done = phase == "Applied" and bool(out.at(seen, "status.release"))
         state: State = "done" if done else "running"
         return Progress((Step(tr("Promotion"), state, "" if done else told),), finished=done)
 
     follow(look, timeout, session.command("status"))
+    return not waits
 
 
 commands = (promote, promotion)

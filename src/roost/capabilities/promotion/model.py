@@ -1,8 +1,11 @@
 """What the promotion capability sees of the cluster. Its kind is in `roost.model.kinds.delivery`."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from roost.model.kinds.app import AppSpec, Artefact
+from roost.model.kinds.gates import Gates
 from roost.model.resource import Model
 
 
@@ -14,6 +17,15 @@ class SeenPromotion(Model):
     uid: str = ""
     created: str = Field("", description="RFC 3339.")
     ended: bool = Field(False, description="Nothing becomes of it any more.")
+
+
+class SeenApproval(Model):
+    """What a person said of this very Promotion."""
+
+    person: str
+    decision: Literal["approve", "reject"] = "approve"
+    in_freeze: bool = False
+    comment: str = ""
 
 
 class SeenRelease(Model):
@@ -33,3 +45,7 @@ class Observed(Model):
     deleting: bool = Field(False, description="The App is on its way out.")
     others: tuple[SeenPromotion, ...] = ()
     releases: tuple[SeenRelease, ...] = ()
+    environment: str = ""
+    gates: Gates = Field(Gates(), description="What the environment asks for.")
+    approvals: tuple[SeenApproval, ...] = Field((), description="By age.")
+    makers: tuple[str, ...] = Field((), description="Who made the change, or brings it here; sorted.")

@@ -1,11 +1,16 @@
 """What a Promotion meets in its environment. Reads only, no decisions."""
 
-from roost.capabilities.promotion.model import Observed, SeenPromotion, SeenRelease
+from roost.capabilities.promotion.model import Observed, SeenApproval, SeenPromotion, SeenRelease
+from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Promotion
+from roost.model.kinds.gates import Approval, Gates
+from roost.model.kinds.tenant import Tenant
 from roost.settings import Settings
+
+WATCHES = (Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),)
 
 ENDED = ("Applied", "Superseded", "Refused")
 
@@ -26,6 +31,41 @@ def _others(items: list[Object], promotion: Promotion) -> tuple[SeenPromotion, .
     return tuple(found)
 
 
+def _approvals(items: list[Object], promotion: Promotion) -> tuple[SeenApproval, ...]:
+    """What was said of this one: an approval of another that bore its name is none."""
+    given = sorted((Approval.parse(item) for item in items), key=_age)
+    return tuple(
+        SeenApproval(
+            person=item.metadata.annotations.get(names.AUTHOR, ""),
+            decision=item.spec.decision,
+            in_freeze=item.spec.in_freeze,
+            comment=item.spec.comment,
+        )
+        for item in given
+        if item.spec.promotion == promotion.metadata.name and item.spec.uid == promotion.metadata.uid
+    )
+
+
+def _age(item: Approval) -> tuple[str, str]:
+    return item.metadata.creation_timestamp or "", item.metadata.name
+
+
+async def _gates(reader: Reader, tenant: str, environment: str) -> Gates:
+    raw = await reader.get(names.API_VERSION, Tenant.KIND, tenant)
+    spec = Tenant.parse(raw).spec if raw else None
+    return next((item.gates for item in spec.environments if item.name == environment), Gates()) if spec else Gates()
+
+
+async def _makers(reader: Reader, tenant: str, promotion: Promotion) -> tuple[str, ...]:
+    """Who brings it here, and who pushed what any run built into this very image: its name alone could be borrowed."""
+    found = {promotion.spec.author, promotion.metadata.annotations.get(names.AUTHOR, "")}
+    for item in await reader.list(names.API_VERSION, "Run", names.namespace(tenant, names.BUILD)):
+        built = ((item.get("status") or {}).get("artefact") or {}).get("image", "")
+        if built.rpartition("@")[2] == promotion.spec.artefact.image.rpartition("@")[2]:
+            found.add(item["spec"].get("author", ""))
+    return tuple(sorted(found - {""}))
+
+
 async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> Observed:
     """The namespace's tenant, the App and its Releases, and other Promotions of the same App."""
     space, name = promotion.metadata.namespace, promotion.spec.app
@@ -33,10 +73,17 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
     labels = ((where or {}).get("metadata") or {}).get("labels") or {}
     if names.TENANT not in labels or labels.get(names.ENVIRONMENT) in (None, names.BUILD):
         return Observed()
+    tenant, environment = labels[names.TENANT], labels[names.ENVIRONMENT]
+    gates = await _gates(reader, tenant, environment)
+    given = await reader.list(names.API_VERSION, Approval.KIND, space) if gates.closed else []
     raw = await reader.get(names.API_VERSION, "App", name, space)
     releases = await reader.list(names.API_VERSION, "Release", space, f"{names.APP}={name}")
     return Observed(
-        tenant=labels[names.TENANT],
+        tenant=tenant,
+        environment=environment,
+        gates=gates,
+        approvals=_approvals(given, promotion),
+        makers=await _makers(reader, tenant, promotion) if gates.closed else (),
         registry=settings.registry,
         app=App.parse(raw).spec if raw else None,
         deleting=bool(raw and raw["metadata"].get("deletionTimestamp")),

@@ -1,6 +1,6 @@
 """The plan of a Promotion: once, it writes a build's artefact and processes into the App, as the deployer. Pure.
 
-    Pending -> Applied (then the Release it led to is looked for) | Superseded | Refused
+    Pending (held, unapproved, frozen) -> Applied (then the Release it led to is looked for) | Superseded | Refused
 
 Applied, Superseded and Refused are final: what people do to the App later is never undone by an old Promotion.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from roost.capabilities.promotion import checks
 from roost.capabilities.promotion.model import Observed, SeenPromotion
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready
@@ -17,6 +18,7 @@ from roost.model.kinds.delivery import Promotion
 from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
 
 HELD = timedelta(seconds=10)
+WAITING = timedelta(seconds=30)  # Approvals are watched; this is for windows that end, and gates that change.
 FOLLOWING = timedelta(milliseconds=500)
 KEPT = 18  # Of an App: an environment takes 100 Apps and 2000 Promotions. Older ones are told by their Releases.
 FORGOTTEN_AT_ONCE = 20
@@ -136,11 +138,23 @@ def _forget(promotion: Promotion, observed: Observed) -> tuple[Action, ...]:
 
 
 def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Promotion, and of older ones of its App. Nothing here depends on time."""
-    return replace(_own(promotion, observed), actions=_forget(promotion, observed))
+    """What should be of this Promotion, and of older ones of its App. Time matters only to freeze windows."""
+    return replace(_own(promotion, observed, now), actions=_forget(promotion, observed))
 
 
-def _own(promotion: Promotion, observed: Observed) -> Plan:
+def _gated(promotion: Promotion, observed: Observed, now: datetime) -> Plan | None:
+    """What the environment's gates say to it, or None: they are open."""
+    verdict = checks.not_rejected(observed)
+    if not verdict.ok:
+        return _final("Refused", not_ready(verdict.reason, verdict.message))
+    for verdict in (checks.approved(promotion.metadata.name, observed), checks.not_frozen(observed, now)):
+        if not verdict.ok:
+            waits = not_ready(verdict.reason, verdict.message)
+            return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=WAITING)
+    return None
+
+
+def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     phase = promotion.status.phase
     if phase in ("Superseded", "Refused"):
         said = [item for item in promotion.status.conditions if item.type == "Ready"]
@@ -160,6 +174,9 @@ def _own(promotion: Promotion, observed: Observed) -> Plan:
     if hold and promotion.spec.sequence > 0:
         message = f"Automatic promotion pauses: {hold} Take it up again with `roost resume -a {promotion.spec.app}`."
         return Plan(conditions=(not_ready("Held", message),), status={"phase": "Pending"}, next_check=HELD)
+    stopped = _gated(promotion, observed, now)
+    if stopped is not None:
+        return stopped
     return Plan(
         apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),
         conditions=(ready("Applied", "The application has it; its version is being made."),),

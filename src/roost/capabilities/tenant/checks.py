@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from roost.capabilities.tenant.model import Observed, SeenNamespace
 from roost.model import names
+from roost.model.kinds.gates import zone_known
 from roost.model.kinds.tenant import Tenant
 from roost.model.plan import Verdict
 
@@ -103,4 +104,24 @@ def environments_named(tenant: Tenant) -> Verdict:
         return OK
     return Verdict(
         False, "UnknownEnvironment", f"Members are named for environments that do not exist: {', '.join(wrong)}."
+    )
+
+
+def zones_known(tenant: Tenant) -> Verdict:
+    """The time zones of freeze windows can be told; until then such a window stays closed."""
+    unknown = sorted(
+        {
+            freeze.zone
+            for item in tenant.spec.environments
+            for freeze in item.gates.freezes
+            if not zone_known(freeze.zone)
+        }
+    )
+    if not unknown:
+        return OK
+    return Verdict(
+        False,
+        "UnknownZone",
+        f"There is no time zone {', '.join(unknown)}: write it as in Europe/Berlin. Until then its freeze window stays "
+        "closed and nothing new is brought in.",
     )

@@ -52,7 +52,8 @@ def _environment(
     ]
     seen = {item.name for item in observed.namespaces}
     # Made, not applied, as long as it was not seen: a namespace that somebody makes in between is not adopted.
-    made = Apply(namespace(name, environment), create=names.namespace(name, environment) not in seen)
+    gated = any(item.name == environment and item.gates.closed for item in tenant.spec.environments)
+    made = Apply(namespace(name, environment, gated), create=names.namespace(name, environment) not in seen)
     return [
         made,
         *[Apply(manifest, owned=False) for manifest in within],
@@ -80,6 +81,7 @@ def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[
         checks.terminating(wanted, observed),
         checks.nothing_left_behind(tenant, wanted, observed),
         checks.environments_named(tenant),
+        checks.zones_known(tenant),
         checks.counted(wanted, observed),
     ):
         if not verdict.ok:

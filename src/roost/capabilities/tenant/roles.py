@@ -45,7 +45,7 @@ def _role(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
 
 # Reading never includes Secrets.
 _SEE = (
-    _rule(names.GROUP, ["apps", "releases", "promotions"], READ),
+    _rule(names.GROUP, ["apps", "releases", "promotions", "approvals"], READ),
     _rule(
         "",
         ["pods", "services", "configmaps", "events", "resourcequotas", "limitranges", "persistentvolumeclaims"],
@@ -69,8 +69,17 @@ _DEVELOP = (
     _rule("", ["pods"], ["delete"]),
     _rule("", ["pods/exec", "pods/portforward"], ["get", "create"]),
 )
-_OWN = (*_DEVELOP, _rule(names.GROUP, ["releases"], ["delete"]))
-_APPROVE = (*_SEE, _rule(names.GROUP, ["promotions"], ["create", "delete"]))
+# Admission asks for the verb `override`, which Kubernetes has not, when something is let in while all is frozen.
+_OWN = (
+    *_DEVELOP,
+    _rule(names.GROUP, ["releases"], ["delete"]),
+    _rule(names.GROUP, ["approvals"], ["create", "override"]),
+)
+_APPROVE = (
+    *_SEE,
+    _rule(names.GROUP, ["promotions"], ["create", "delete"]),
+    _rule(names.GROUP, ["approvals"], ["create"]),
+)
 
 _BUILD_SEE = (
     _rule(names.GROUP, ["projects", "runs"], READ),
@@ -112,6 +121,7 @@ _WALLS = (
 _CONTROLLER = (
     _rule(names.GROUP, ["*"], [*READ, "update", "patch"]),
     _rule(names.GROUP, ["runs", "promotions"], ["create", "delete"]),
+    _rule(names.GROUP, ["approvals"], ["delete"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),

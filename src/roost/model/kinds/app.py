@@ -93,6 +93,9 @@ class AppStatus(StatusModel):
     url: str | None = Field(None, max_length=300)
     instances: int | None = Field(None, description="Instances that are ready.")
     wanted: int | None = Field(None, description="Instances that should be.")
+    served: tuple[str, ...] = Field(
+        (), max_length=60, description="Where versions pass a gate: images that passed it, to which one may go back."
+    )
 
 
 class App(Resource):

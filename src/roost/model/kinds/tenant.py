@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from roost.model.kinds.gates import Gates
 from roost.model.names import ENVIRONMENT_PATTERN, PERSON_PATTERN, QUANTITY_PATTERN, RESERVED, TENANT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -37,6 +38,7 @@ class Environment(Model):
         pattern=ENVIRONMENT_PATTERN, max_length=12, description="No hyphen: `<tenant>-<environment>` is read back."
     )
     quota: Quota = Quota()
+    gates: Gates = Field(Gates(), description="What a version must pass before it comes in.")
 
 
 class Member(Model):
@@ -87,6 +89,12 @@ class Tenant(Resource):
         (
             f"self.spec.environments.all(e, !(e.name in [{_RESERVED}]))",
             "An environment's name is a reserved word: take another.",
+        ),
+        (
+            "self.spec.environments.all(e, !has(e.gates) || !has(e.gates.freezes) || e.gates.freezes.all(f,"
+            " !has(f.since) || !has(f.until) || f.since == '' || f.until == ''"
+            " || timestamp(f.since) < timestamp(f.until)))",
+            "A freeze ends after it begins: `until` must be later than `since`.",
         ),
     )
 

@@ -23,6 +23,7 @@ def policies(domain: str, registry: str = names.REGISTRY) -> list[dict[str, Any]
         *objects.platform_kinds(),
         *objects.labelled(),
         *objects.authors(),
+        *objects.gates(),
         *objects.namespaces(),
         *objects.tenants(),
         *objects.controller(),

@@ -198,7 +198,7 @@ def authors() -> list[dict[str, Any]]:
     read = "'{key}' in {notes} ? {notes}['{key}'] : ''"
     return words.policy(
         "roost-authors",
-        [words.rule([names.GROUP], ["apps", "projects", "promotions", "runs"])],
+        [words.rule([names.GROUP], ["apps", "approvals", "projects", "promotions", "runs"])],
         [
             check(
                 "variables.person == '' || variables.said == '' || variables.said == variables.before"
@@ -210,6 +210,11 @@ def authors() -> list[dict[str, Any]]:
                 " || !has(object.spec.author) || object.spec.author == '' || object.spec.author == variables.person",
                 "spec.author names whoever makes the promotion: you.",
             ),
+            check(
+                "variables.person == '' || request.resource.resource != 'approvals' || request.operation != 'CREATE'"
+                " || variables.said == variables.person",
+                f"An approval names who gives it in the annotation {names.AUTHOR}: you.",
+            ),
         ],
         words.IN_TENANTS,
         {
@@ -219,6 +224,51 @@ def authors() -> list[dict[str, Any]]:
             "before": f"oldObject == null ? '' : ({read.format(key=names.AUTHOR, notes=noted.format('oldObject'))})",
         },
     )
+
+
+def gates() -> list[dict[str, Any]]:
+    """Where versions must pass a gate, an App's artefact is written by a Promotion, or goes back to what served there.
+
+    Only the deployer writes what a Promotion brings, and no tenant's identity can become the deployer.
+    """
+    deployer = f"'system:serviceaccount:' + object.metadata.namespace + ':{names.DEPLOYER}'"
+    image = "(has({0}.spec.artefact) ? {0}.spec.artefact.image : '')"
+    return [
+        *words.policy(
+            "roost-gates",
+            [words.rule([names.GROUP], ["apps"])],
+            [
+                check(
+                    "variables.image == '' || variables.image == variables.before"
+                    " || variables.image in variables.served"
+                    f" || request.userInfo.username == {deployer} || variables.trusted",
+                    "This environment takes new versions by a promotion only (`roost promote`), after approvals and "
+                    "outside its freeze windows. Going back to a version that served here is free (`roost rollback`).",
+                )
+            ],
+            [*words.IN_ENVIRONMENTS, {"key": names.GATED, "operator": "Exists"}],
+            {
+                "image": image.format("object"),
+                "before": f"oldObject == null ? '' : {image.format('oldObject')}",
+                "served": "oldObject != null && has(oldObject.status) && has(oldObject.status.served)"
+                " ? oldObject.status.served : []",
+                "trusted": words.TRUSTED,
+            },
+        ),
+        *words.policy(
+            "roost-freezes",
+            [words.rule([names.GROUP], ["approvals"])],
+            [
+                check(
+                    "!has(object.spec.inFreeze) || !object.spec.inFreeze"
+                    f" || authorizer.group('{names.GROUP}').resource('approvals').namespace(object.metadata.namespace)"
+                    ".check('override').allowed()",
+                    "Only an owner lets something in while the environment is frozen (inFreeze).",
+                )
+            ],
+            words.IN_TENANTS,
+        ),
+    ]
 
 
 def namespaces() -> list[dict[str, Any]]:

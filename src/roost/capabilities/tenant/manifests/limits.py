@@ -14,6 +14,7 @@ COUNTS = {
     "count/jobs.batch": "200",
     "count/poddisruptionbudgets.policy": "200",
     "count/promotions.roost.dev": "2000",
+    "count/approvals.roost.dev": "5000",
     "count/apps.roost.dev": "100",
     "count/projects.roost.dev": "100",
     "count/releases.roost.dev": "5500",
