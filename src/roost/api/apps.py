@@ -229,7 +229,8 @@ async def rollback(
     content["hold"] = f"Rolled back to v{number} by {there.caller.person}."
 
     def changed(current: dict[str, Any]) -> dict[str, Any]:
-        return {**current, "spec": shapes.read_spec(App, content)}
+        kept = {key: value for key, value in (current.get("spec") or {}).items() if key == "history"}
+        return {**current, "spec": shapes.read_spec(App, content | kept)}
 
     return tagged(await there.change(name, changed, version_of(if_match), dry_run, f"Rolled back to v{number}"))
 

@@ -20,6 +20,10 @@ class Model(BaseModel):
         """The JSON-ready dict in camelCase; None and unset optional fields are left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    def essence(self) -> dict[str, Any]:
+        """What differs from the defaults: what digests are taken of. A Roost that knows more fields finds the same."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+
 
 class ConditionStatus(Model):
     """A condition as Kubernetes writes it."""

@@ -18,6 +18,7 @@ class SeenRelease(Model):
     number: int
     name: str
     uid: str = ""
+    made: datetime | None = None
     digest: str
     phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
     content: AppSpec

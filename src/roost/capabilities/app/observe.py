@@ -41,6 +41,10 @@ def _belongs(item: Object, uid: str) -> bool:
     return any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences") or ())
 
 
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+
+
 def release(item: Object) -> SeenRelease:
     """A Release as the plan wants it."""
     parsed = Release.parse(item)
@@ -48,6 +52,7 @@ def release(item: Object) -> SeenRelease:
         number=parsed.spec.number,
         name=parsed.metadata.name,
         uid=parsed.metadata.uid,
+        made=_moment(parsed.metadata.creation_timestamp),
         digest=parsed.spec.digest,
         phase=parsed.status.phase,
         content=parsed.spec.content,
@@ -76,10 +81,6 @@ def deployment(item: Object) -> SeenDeployment:
         stuck=_condition(item, "Progressing").get("reason") == "ProgressDeadlineExceeded",
         refusal=failure.get("message", "") if failure.get("status") == "True" else "",
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
 
 
 def _last_end(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from roost.model.configuration import secret_version
 from roost.model.kinds.app import App, AppSpec
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
-KEPT = 50  # Releases that stay; rolling back further is not offered.
+KEPT_AT_MOST = 500  # Beside those that are pinned: an environment takes 5,500 Releases of 100 applications.
 SOON = timedelta(seconds=2)
 WATCHING = timedelta(seconds=5)
 
@@ -119,9 +119,16 @@ def _phases(choice: Choice, phase: str, live: bool, observed: Observed, now: dat
     )
 
 
-def _forget(observed: Observed, keep: Sequence[str]) -> tuple[Action, ...]:
+def _forget(app: App, observed: Observed, keep: Sequence[str], now: datetime) -> tuple[Action, ...]:
     """Releases beyond the history, and copies of secret configuration that no kept Release names."""
-    surplus = [seen for seen in observed.releases[:-KEPT] if seen.name not in keep]
+    history, beyond = app.spec.history, observed.releases[:-KEPT_AT_MOST]
+    surplus = [
+        seen
+        for seen in observed.releases[: -history.count]
+        if seen.name not in keep
+        and seen.number not in history.pins
+        and (seen in beyond or seen.made is None or seen.made + timedelta(days=history.days) <= now)
+    ]
     actions = [Action("forget", seen.name, {"release": seen.name, "uid": seen.uid}) for seen in surplus]
     named = {seen.content.secret_version for seen in observed.releases if seen not in surplus}
     unnamed = sorted({seen.content.secret_version for seen in surplus} - named - {""})
@@ -273,7 +280,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
     }
     return Plan(
         apply=tuple(applied),
-        actions=(*_phases(choice, phase, live, observed, now), *_forget(observed, keep)),
+        actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
         conditions=(condition, *_domains(refused)),
         status=status,
         next_check=SOON if copies else None if condition.status == "True" else WATCHING,

@@ -1,7 +1,7 @@
 """`roost releases` and `roost rollback`: the versions of an application, their difference, and the way back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import click
@@ -9,13 +9,15 @@ import click
 from roost.capabilities.release.advice import Advice, advice
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import difference, tell
-from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, Failure, printable
+from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure, printable
 from roost.surface.terminal.rollout import conclude
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, dry_run, group, output, pass_session, target, waits, yes
 from roost.surface.terminal.words import tr
 
 WAIT_S: Final = 600
+TRIES: Final = 3
+DEFAULTS: Final = {"count": 50, "days": 30}
 COLUMNS = (
     out.Column("VERSION", lambda row: f"v{number(row)}"),
     out.field("STATE", "status.phase"),
@@ -71,7 +73,7 @@ def _release(session: Session, wanted: int) -> Mapping[str, Any]:
 @pass_session
 @click.pass_context
 def releases(ctx: click.Context, session: Session) -> None:
-    """The versions of an application: list (without a verb), show, diff."""
+    """The versions of an application: list (without a verb), show, diff, pin, keep."""
     if ctx.invoked_subcommand is None:
         rows = _of_app(session)
         empty = tr("{place} has no version yet.", place=session.place)
@@ -129,6 +131,56 @@ def diff(session: Session, old: int, new: int) -> None:
     else:
         for change in changes:
             out.write(change.text if out.coloured() else click.unstyle(change.text))
+
+
+@releases.command("pin", examples=("roost releases pin v3", "roost releases pin v3 --off"))
+@click.argument("version", type=VERSION)
+@click.option("--off", is_flag=True, help="Let it go with the others.")
+@target("app")
+@output
+@pass_session
+def pin(session: Session, version: int, off: bool) -> None:
+    """Keep a version for good: neither it nor its image goes, however old it becomes."""
+    _release(session, version)
+
+    def pins(history: dict[str, Any]) -> None:
+        others = [item for item in history.get("pins") or () if item != version]
+        history["pins"] = others if off else sorted([*others, version])
+
+    _keep(session, pins)
+    text = tr("v{number} goes with the others.", number=version) if off else tr("v{number} stays.", number=version)
+    out.say(text)
+
+
+@releases.command("keep", examples=("roost releases keep --count 20 --days 90",))
+@click.option("--count", type=click.IntRange(1, 200), default=None, help="The newest versions that stay in any case.")
+@click.option("--days", type=click.IntRange(0, 3650), default=None, help="Versions younger than so many days stay.")
+@target("app")
+@output
+@pass_session
+def keep(session: Session, count: int | None, days: int | None) -> None:
+    """Set which versions one can go back to. Those that are pinned stay besides."""
+    given = {key: value for key, value in (("count", count), ("days", days)) if value is not None}
+    if not given:
+        raise Failure(tr("Nothing to set: give --count or --days."), code=USAGE)
+    history = _keep(session, lambda history: history.update(given))
+    out.say(tr("The newest {count} versions stay, and those younger than {days} days.", **DEFAULTS | history))
+
+
+def _keep(session: Session, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Change the application's history over the version that was read: what it is now."""
+    for left in reversed(range(TRIES)):
+        app = session.api.get(session.of_app())
+        history = dict(out.at(app, "spec.history", {}))
+        change(history)
+        match = {"If-Match": f'"{out.at(app, "metadata.resourceVersion", "")}"'}
+        try:
+            session.api.send("PATCH", session.of_app(), {"spec": {"history": history}}, headers=match)
+            return history
+        except Failure as failure:
+            if failure.code != CONFLICT or not left:
+                raise
+    raise AssertionError("The last try returns or raises.")
 
 
 @command("rollback", examples=("roost rollback", "roost rollback v12 --yes -e prod"))

@@ -1,7 +1,7 @@
 """App: the only intent of an application in an environment. Release copies its content; Deployments follow the
 Release."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -66,6 +66,16 @@ class Variable(Model):
     value: str = Field("", max_length=32768)
 
 
+class History(Model):
+    """Which versions stay. One goes when it is beyond `count`, older than `days` and not pinned."""
+
+    count: int = Field(50, ge=1, le=200, description="The newest versions that stay in any case.")
+    days: int = Field(30, ge=0, le=3650, description="Versions younger than so many days stay, up to 500 in all.")
+    pins: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(
+        (), max_length=50, description="Numbers of versions that stay for good."
+    )
+
+
 class AppSpec(Model):
     """The whole intent."""
 
@@ -79,6 +89,7 @@ class AppSpec(Model):
         "", max_length=64, description="Digest of the secret configuration (Secret `<app>-config`); set by the API."
     )
     domains: tuple[str, ...] = Field((), max_length=15, description="More host names that lead here.")
+    history: History = Field(History(), description="Which versions one can go back to.")
     stopped: bool = Field(False, description="Keep everything, run nothing.")
     hold: str = Field(
         "", max_length=200, description="Why automatic promotion pauses (set by a rollback); empty: it does not."

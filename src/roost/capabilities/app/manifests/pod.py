@@ -26,9 +26,9 @@ def labels(app: str, process: str) -> dict[str, str]:
 def runtime(spec: AppSpec, process: Process) -> str:
     """16 hex digits over what makes an instance what it is: where it stays the same, no instance is replaced."""
     artefact = spec.artefact
-    what = process.model_copy(update={"replicas": 0}).wire()
+    what = process.model_copy(update={"replicas": 0}).essence()
     image = [artefact.image, artefact.runs_as_root] if artefact else []
-    return digest([image, what, [variable.wire() for variable in spec.config], spec.secret_version])[:16]
+    return digest([image, what, [variable.essence() for variable in spec.config], spec.secret_version])[:16]
 
 
 def environment(app: str, where: str, spec: AppSpec, process: Process) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 
 from roost.capabilities.app.model import SeenRelease
 from roost.model import names
-from roost.model.kinds.app import App, AppSpec, Process, Release, ReleaseSpec
+from roost.model.kinds.app import App, AppSpec, History, Process, Release, ReleaseSpec
 
 
 def content(spec: AppSpec) -> AppSpec:
     """What a version is: the intent without what only says how it is handled at the moment."""
-    return spec.model_copy(update={"stopped": False, "hold": ""})
+    return spec.model_copy(update={"stopped": False, "hold": "", "history": History()})
 
 
 def digest(data: Any) -> str:
@@ -25,13 +25,13 @@ def content_digest(spec: AppSpec) -> str:
     kept = content(spec)
     if kept.artefact is not None:
         kept = kept.model_copy(update={"artefact": kept.artefact.model_copy(update={"commit": "", "run": ""})})
-    return digest(kept.wire())
+    return digest(kept.essence())
 
 
 def gate_digest(spec: AppSpec) -> str:
     """The digest of what the release command works on. It does not run again for a change of scale or routes."""
     image = spec.artefact.image if spec.artefact else ""
-    variables = [variable.wire() for variable in spec.config]
+    variables = [variable.essence() for variable in spec.config]
     return digest([image, list(spec.release_command), variables, spec.secret_version])
 
 
