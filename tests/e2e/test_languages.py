@@ -205,4 +205,4 @@ def test_versions_that_are_not_offered_are_told_with_those_that_are(member: Pers
     member.git("add", "--all", cwd=path)
     member.git("commit", "--quiet", "--message", "Old.", cwd=path)
     told = member.git("push", member.remote("old"), "main", cwd=path, ok=False).err
-    assert "asks for Node 12.x; offered are 20.18.0 and 22.20.0 and 24.19.0" in told
+    assert "asks for Node 12.x; offered are 20.18.0, 22.20.0 and 24.19.0" in told

@@ -6,14 +6,14 @@ what is missing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from roost.builds import appjson, golang, java, node, procfile, python, static, versions
 from roost.builds import containerfile as text_of
-from roost.builds import golang, java, node, procfile, python, static, versions
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Files
 from roost.builds.planned import Planned
-from roost.model.kinds.app import Process
+from roost.model.kinds.app import Health, Process
 from roost.model.kinds.delivery import Build
 
 CONTAINERFILES = ("Containerfile", "Dockerfile")
@@ -33,7 +33,8 @@ class Detected:
     """What was found.
 
     containerfile: its text. path: where it stands in the context; empty: it was written here. processes: what runs,
-    empty: web with the image's own command. lines: what was detected and why, for people.
+    empty: web with the image's own command. lines: what was detected and why, for people. said: what app.json says of
+    processes, for those that are only known once the image is there.
     """
 
     containerfile: str
@@ -41,10 +42,19 @@ class Detected:
     processes: tuple[Process, ...]
     release_command: tuple[str, ...]
     lines: tuple[str, ...]
+    said: appjson.Said = field(default_factory=appjson.Said)
 
 
 def detect(files: Files, build: Build, offered: Sequence[str]) -> Detected:
     """How to build `files` (the context already entered). `offered`: images such as base/python:3.13."""
+    found = _found(files, build, offered)
+    said = appjson.read(files)
+    # What a framework answers is a guess; what the repository says is not.
+    guessed = [line for line in found.lines if not (line.startswith("Health: ") and "web" in said.health)]
+    return replace(found, processes=said.applied(found.processes), said=said, lines=(*guessed, *said.lines))
+
+
+def _found(files: Files, build: Build, offered: Sequence[str]) -> Detected:
     commands = procfile.parse(files.read("Procfile") or "")
     path = _containerfile(files, build)
     if build.strategy == "containerfile" or (build.strategy == "auto" and path):
@@ -77,7 +87,7 @@ def _language(names: set[str]) -> str:
 
 def _planned(language: str, files: Files, build: Build, commands: procfile.Commands, offered: Sequence[str]) -> Planned:
     if language == "static":
-        return static.plan(offered)
+        return static.plan(files, offered)
     return {"go": golang.plan, "java": java.plan, "node": node.plan}[language](files, build, commands, offered)
 
 
@@ -175,12 +185,16 @@ def _from_python(files: Files, build: Build, commands: procfile.Commands, offere
 def _from_plan(made: Planned, build: Build, commands: procfile.Commands) -> Detected:
     processes = _processes(made.commands, build.port)
     command = next((item.command for item in processes if item.name == "web"), processes[0].command)
+    lines = made.lines
+    if made.probe:
+        healthy = appjson.Said({"web": Health(path=made.probe.path)})
+        processes, lines = healthy.applied(processes), (*lines, f"Health: {made.probe.path}; {made.probe.why}")
     return Detected(
         containerfile=_written(made.body, build.port, command),
         path="",
         processes=processes,
         release_command=procfile.shell(commands.release) if commands.release else (),
-        lines=made.lines,
+        lines=lines,
     )
 
 

@@ -26,6 +26,15 @@ class Files(Protocol):
         ...
 
 
+def tool_version(files: Files, *tools: str) -> str:
+    """What .tool-versions (asdf, mise) says of the first of these tools that it names; empty: nothing."""
+    for line in (files.read(".tool-versions") or "").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) > 1 and words[0] in tools:
+            return words[1]
+    return ""
+
+
 def _clean(path: str) -> list[str] | None:
     parts = [part for part in path.split("/") if part not in ("", ".")]
     return None if ".." in parts or "\0" in path else parts

@@ -1,6 +1,7 @@
 """How a Maven repository is built and started (pure). `detect` calls `plan`.
 
-system.properties, .java-version      the version of Java, exactly
+system.properties, .java-version,
+.sdkmanrc, .tool-versions             the version of Java, exactly
 java.version, maven.compiler.*        in pom.xml: the oldest offered that knows it
 the one jar that names a class        web runs it, unless the project or a Procfile says what
 
@@ -10,7 +11,7 @@ Gradle's distribution comes from its maker's site alone, so it is not offered; t
 import re
 from collections.abc import Sequence
 
-from roost.builds import planned
+from roost.builds import planned, probes, versions
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Files
 from roost.builds.planned import OWNER, Planned
@@ -30,10 +31,12 @@ def choose(files: Files, offered: Sequence[str]) -> Choice:
     """The version to build and run on. `offered`: tags such as 21, oldest first. Unbuildable where none fits."""
     if not offered:
         raise Unbuildable("BaseNotOffered", "This is a Java repository, and this platform offers no Java image.")
-    words = " and ".join(offered)
+    held = versions.words(offered)
     for path, pattern in (
         ("system.properties", r"^\s*java\.runtime\.version\s*[=:]\s*(\S+)"),
         (".java-version", r"(\S+)"),
+        (".sdkmanrc", r"^\s*java\s*=\s*(\S+)"),
+        (".tool-versions", r"^java\s+(\S+)"),
     ):
         said = re.search(pattern, files.read(path) or "", re.MULTILINE)
         if not said:
@@ -42,14 +45,14 @@ def choose(files: Files, offered: Sequence[str]) -> Choice:
         if not found:
             raise Unbuildable("BadVersion", f"{path} says {said[1][:40]!r}; a version such as 21 is understood.")
         if found[1] not in offered:
-            raise Unbuildable("VersionNotOffered", f"{path} asks for Java {found[1]}; offered are {words}.")
+            raise Unbuildable("VersionNotOffered", f"{path} asks for Java {found[1]}; offered are {held}.")
         return Choice(found[1], f"{path} asks for it")
     wanted = max((int(found[2]) for found in _IN_POM.finditer(files.read("pom.xml") or "")), default=0)
     if not wanted:
         return Choice(offered[-1], "the newest offered; java.version in pom.xml would choose another")
     fitting = [tag for tag in offered if tag.isdigit() and int(tag) >= wanted]
     if not fitting:
-        raise Unbuildable("VersionNotOffered", f"pom.xml asks for Java {wanted}; offered are {words}.")
+        raise Unbuildable("VersionNotOffered", f"pom.xml asks for Java {wanted}; offered are {held}.")
     return Choice(fitting[0], f"pom.xml asks for {wanted}")
 
 
@@ -83,6 +86,7 @@ def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str])
         ),
         commands=found,
         lines=(f"Detected Java {choice.version}: {choice.why}", "Build: Maven, without tests", f"Start: {why}"),
+        probe=probes.of_java(files),
     )
 
 

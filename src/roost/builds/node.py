@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from roost.builds import node_version, planned
+from roost.builds import node_version, planned, static
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Files
 from roost.builds.node_tools import CACHE, NPM_CACHE, Manager, Package, manager, package
@@ -80,7 +80,7 @@ def start(files: Files, about: Package) -> tuple[str, str] | None:
 def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str]) -> Planned:
     """How to build it. Unbuildable says what is missing."""
     about = package(files)
-    choice = node_version.choose(files, about.engine, planned.tags(offered, "node"))
+    choice = node_version.choose(files, about.engine, planned.tags(offered, "node"), about.volta)
     tool = manager(files, about)
     asked = planned.asked(build, commands)
     found, why = dict(asked.commands), asked.why
@@ -95,7 +95,8 @@ def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str])
         if guess is None and script:
             site = planned.newest(offered, "nginx", "a static site")
             lines.append("Start: nothing does, so what the build writes is served as a static site")
-            return Planned(tuple(stages.site(site)), {"web": "serve-site /app /index.html"}, tuple(lines))
+            served = {"web": "serve-site /app /index.html"}
+            return Planned(tuple(stages.site(site)), served, tuple(lines), static.FRONT)
         if guess is None:
             raise Unbuildable(
                 "NoStartCommand",

@@ -20,6 +20,7 @@ class Package:
     scripts: dict[str, str]
     dependencies: dict[str, str]
     engine: str
+    volta: str
     manager: str
     main: str
     bins: tuple[str, ...]
@@ -64,6 +65,7 @@ def package(files: Files) -> Package:
         scripts={name: script for name, script in _texts(data.get("scripts")).items() if script.strip()},
         dependencies=_texts(data.get("dependencies")) | _texts(data.get("optionalDependencies")),
         engine=_texts(data.get("engines")).get("node", ""),
+        volta=_texts(data.get("volta")).get("node", ""),
         manager=top.get("packageManager", ""),
         main=top.get("main", ""),
         bins=tuple(named),

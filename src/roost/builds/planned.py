@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from roost.builds.errors import Unbuildable
+from roost.builds.probes import Probe
 from roost.builds.procfile import Commands
 from roost.model.kinds.delivery import Build
 
@@ -15,11 +16,15 @@ OWNER = "1000:1000"  # Who the application's process is, in every image that is 
 
 @dataclass(frozen=True)
 class Planned:
-    """body: lines up to the ones about port and command. commands: lines of shell by process. lines: for people."""
+    """body: lines up to the ones about port and command. commands: lines of shell by process. lines: for people.
+
+    probe: the HTTP path that tells whether web serves, where the framework has one.
+    """
 
     body: tuple[str, ...]
     commands: Mapping[str, str]
     lines: tuple[str, ...]
+    probe: Probe | None = None
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
             bench.say(f"-----> {line}")
         digest = build(task, bench, context, found, offered)
         config = registry.config(f"{task.tenant}/{task.project}", digest)
-        processes = settle_processes(found.processes, config, task.build.port)
+        processes = found.said.applied(settle_processes(found.processes, config, task.build.port))
         bench.say(f"-----> Built {task.repository.partition('/')[2]}@{digest[:19]}")
         return BuildReport(
             ok=True,

@@ -9,7 +9,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from roost.builds.errors import Unbuildable
-from roost.builds.files import Files
+from roost.builds.files import Files, tool_version
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Choice:
 
     version: str
     why: str
+
+
+def words(versions: Sequence[str]) -> str:
+    """`20, 22 and 24`."""
+    return " and ".join(filter(None, [", ".join(versions[:-1]), *versions[-1:]]))
 
 
 def load_toml(files: Files, path: str) -> dict[str, Any]:
@@ -67,10 +72,24 @@ def _minor(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
-def _exact(text: str) -> str:
-    """`3.13` out of `python-3.13.2`, `3.13` or `cpython@3.13`; empty where it is none of these."""
-    found = re.fullmatch(r"(?:c?python[-@]?)?(\d+\.\d+)(?:\.\d+)?", text.strip())
-    return found[1] if found else ""
+def _exact(text: str, ordered: Sequence[str]) -> str:
+    """`3.13` out of `python-3.13.2`, `3.13`, `3.13.x` or `cpython@3.13`; of `3` the newest of `ordered`. Else empty."""
+    found = re.fullmatch(r"(?:c?python[-@]?)?(\d+)(?:\.(\d+|[x*]))?(?:\.(?:\d+|[x*]))?", text.strip())
+    if not found:
+        return ""
+    if found[2] is None or not found[2].isdigit():
+        mine = [version for version in ordered if version.partition(".")[0] == found[1]]
+        return mine[-1] if mine else found[1]
+    return f"{found[1]}.{found[2]}"
+
+
+def _said(files: Files) -> tuple[str, str]:
+    """(file, version) that asks for one version; empty where none does."""
+    for path in (".python-version", "runtime.txt"):
+        lines = [line for line in (files.read(path) or "").splitlines() if line.strip() and not line.startswith("#")]
+        if lines:
+            return path, lines[0].strip()
+    return ".tool-versions", tool_version(files, "python")
 
 
 def choose(files: Files, offered: Sequence[str]) -> Choice:
@@ -78,18 +97,14 @@ def choose(files: Files, offered: Sequence[str]) -> Choice:
     if not offered:
         raise Unbuildable("BaseNotOffered", "This is a Python repository, and this platform offers no Python image.")
     ordered = sorted(offered, key=_minor)
-    words = " and ".join(ordered)
-    for path in (".python-version", "runtime.txt"):
-        lines = [line for line in (files.read(path) or "").splitlines() if line.strip() and not line.startswith("#")]
-        if not lines:
-            continue
-        wanted = _exact(lines[0])
+    held = words(ordered)
+    path, said = _said(files)
+    if said:
+        wanted = _exact(said, ordered)
         if not wanted:
-            raise Unbuildable(
-                "BadVersion", f"{path} says {lines[0].strip()[:40]!r}; a version such as 3.13 is understood."
-            )
+            raise Unbuildable("BadVersion", f"{path} says {said[:40]!r}; a version such as 3.13 is understood.")
         if wanted not in ordered:
-            raise Unbuildable("VersionNotOffered", f"{path} asks for Python {wanted}; offered are {words}.")
+            raise Unbuildable("VersionNotOffered", f"{path} asks for Python {wanted}; offered are {held}.")
         return Choice(wanted, f"{path} asks for it")
     project = load_toml(files, "pyproject.toml")
     constraint = section(project, "project", "requires-python")
@@ -108,4 +123,4 @@ def choose(files: Files, offered: Sequence[str]) -> Choice:
     for version in reversed(ordered):
         if any(specifier.contains(f"{version}.{patch}") for patch in (0, 1, 5, 10, 20)):
             return Choice(version, f"{source} is {constraint}")
-    raise Unbuildable("VersionNotOffered", f"pyproject.toml asks for Python {constraint}; offered are {words}.")
+    raise Unbuildable("VersionNotOffered", f"pyproject.toml asks for Python {constraint}; offered are {held}.")

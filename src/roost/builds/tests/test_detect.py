@@ -70,6 +70,9 @@ def test_a_procfile_that_does_not_fit_is_told_by_its_line(line: str) -> None:
     [
         ({".python-version": "3.11\n"}, "3.11"),
         ({"runtime.txt": "python-3.11.9"}, "3.11"),
+        ({".python-version": "3\n"}, "3.13"),
+        ({".python-version": "3.11.x\n"}, "3.11"),
+        ({".tool-versions": "nodejs 20\npython 3.11.4 3.13.1\n"}, "3.11"),
         ({"pyproject.toml": '[project]\nname="x"\nrequires-python=">=3.9,<3.13"'}, "3.11"),
         ({"pyproject.toml": '[project]\nname="x"\nrequires-python=">=3.11.4"'}, "3.13"),
         ({"pyproject.toml": '[tool.poetry.dependencies]\npython="~3.11"'}, "3.11"),

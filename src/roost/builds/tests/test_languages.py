@@ -132,6 +132,7 @@ def test_all_builds_on_what_is_offered_and_runs_as_nobody_special(case: str) -> 
         ({".node-version": "# a comment\n22\n"}, "", "22"),
         ({".nvmrc": "18"}, ">=18", "24"),
         ({".nvmrc": "node"}, "", "24"),
+        ({".tool-versions": "java 21\nnodejs 20.11.0 # old\n"}, ">=22", "20"),
     ],
 )
 def test_node_is_the_newest_that_satisfies(files: dict[str, str], engines: str, version: str) -> None:
@@ -142,11 +143,11 @@ def test_node_is_the_newest_that_satisfies(files: dict[str, str], engines: str, 
 @pytest.mark.parametrize(
     ("files", "engines", "reason", "words"),
     [
-        ({}, "18.x", "VersionNotOffered", "20.18.0 and 22.20.0 and 24.19.0"),
+        ({}, "18.x", "VersionNotOffered", "20.18.0, 22.20.0 and 24.19.0"),
         ({}, ">=24.99", "VersionNotOffered", "asks for Node >=24.99"),
         ({}, "a few", "BadVersion", "no range"),
         ({}, "1" * 300, "BadVersion", "no range"),
-        ({".nvmrc": "18"}, "", "VersionNotOffered", "20 and 22 and 24"),
+        ({".nvmrc": "18"}, "", "VersionNotOffered", "20, 22 and 24"),
         ({".nvmrc": "../../etc"}, "", "VersionNotOffered", ".nvmrc"),
     ],
 )
@@ -154,6 +155,11 @@ def test_node_that_is_not_to_be_had_is_told(files: dict[str, str], engines: str,
     about = package(scripts={"start": "node ."}, **({"engines": {"node": engines}} if engines else {}))
     told = refused({"package.json": about} | files)
     assert told[0] == reason and words in told[1]
+
+
+def test_volta_names_a_version_too() -> None:
+    about = package(scripts={"start": "node ."}, volta={"node": "20.11.0"}, engines={"node": ">=18"})
+    assert "FROM base/node:20 AS tools\n" in found({"package.json": about}).containerfile
 
 
 @pytest.mark.parametrize(
@@ -184,6 +190,8 @@ def test_ranges_are_read_as_npm_reads_them(text: str, inside: str, outside: str)
         ({"pom.xml": "<maven.compiler.release>18</maven.compiler.release>"}, "21"),
         ({"pom.xml": "<source>${java.version}</source>"}, "21"),
         ({"pom.xml": "<source>11</source>", ".java-version": "21.0.2\n"}, "21"),
+        ({"pom.xml": "<release>17</release>", ".sdkmanrc": "# x\njava=21.0.2-tem\n"}, "21"),
+        ({"pom.xml": "<release>17</release>", ".tool-versions": "java temurin-21.0.2+13\n"}, "21"),
         ({"pom.xml": "", "system.properties": "a=b\njava.runtime.version = openjdk-17.0.9\n"}, "17"),
     ],
 )

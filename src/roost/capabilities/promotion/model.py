@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from roost.model.kinds.app import AppSpec, Artefact
+from roost.model.kinds.app import AppSpec, Artefact, Health
 from roost.model.kinds.gates import Gates
 from roost.model.resource import Model
 
@@ -17,6 +17,7 @@ class SeenPromotion(Model):
     uid: str = ""
     created: str = Field("", description="RFC 3339.")
     ended: bool = Field(False, description="Nothing becomes of it any more.")
+    health: dict[str, Health] = Field({}, description="What its build said of health, by process.")
 
 
 class SeenApproval(Model):

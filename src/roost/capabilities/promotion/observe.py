@@ -4,7 +4,7 @@ from roost.capabilities.promotion.model import Observed, SeenApproval, SeenPromo
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
-from roost.model.kinds.app import App, Release
+from roost.model.kinds.app import App, Health, Release
 from roost.model.kinds.delivery import Promotion
 from roost.model.kinds.gates import Approval, Gates
 from roost.model.kinds.tenant import Tenant
@@ -26,6 +26,11 @@ def _others(items: list[Object], promotion: Promotion) -> tuple[SeenPromotion, .
                 uid=meta["uid"],
                 created=meta.get("creationTimestamp") or "",
                 ended=(item.get("status") or {}).get("phase") in ENDED,
+                health={
+                    process["name"]: Health.model_validate(process["health"])
+                    for process in spec.get("processes") or ()
+                    if process.get("health")
+                },
             )
             found.append(seen)
     return tuple(found)

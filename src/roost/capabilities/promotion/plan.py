@@ -13,7 +13,7 @@ from roost.capabilities.promotion import checks
 from roost.capabilities.promotion.model import Observed, SeenPromotion
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready
-from roost.model.kinds.app import App, AppSpec, Process
+from roost.model.kinds.app import App, AppSpec, Health, Process
 from roost.model.kinds.delivery import Promotion
 from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
 
@@ -24,8 +24,19 @@ KEPT = 18  # Of an App: an environment takes 100 Apps and 2000 Promotions. Older
 FORGOTTEN_AT_ONCE = 20
 
 
-def processes(promotion: Promotion, app: AppSpec | None) -> tuple[Process, ...]:
-    """What the build says runs, with the scale, resources, health and grace that the App gives.
+def _health(built: Process, own: Process, others: tuple[SeenPromotion, ...]) -> Health:
+    """The build's word on health where nobody, or an earlier build, had the last one; what a person set stays."""
+    said = [seen.health[own.name] for seen in others if own.name in seen.health] + [Health()]
+    changes: dict[str, object] = {}
+    if own.health.path in {item.path for item in said}:
+        changes["path"] = built.health.path
+    if own.health.start_s in {item.start_s for item in said}:
+        changes["start_s"] = built.health.start_s
+    return own.health.model_copy(update=changes)
+
+
+def processes(promotion: Promotion, app: AppSpec | None, others: tuple[SeenPromotion, ...] = ()) -> tuple[Process, ...]:
+    """What the build says runs, with the scale, resources, grace, and the health that people set, of the App.
 
     A build that names no process leaves the App's as they are.
     """
@@ -37,7 +48,8 @@ def processes(promotion: Promotion, app: AppSpec | None) -> tuple[Process, ...]:
     for built in promotion.spec.processes:
         own = kept.get(built.name)
         if own is not None:
-            own = own.model_copy(update={"command": built.command, "port": built.port})
+            health = _health(built, own, others)
+            own = own.model_copy(update={"command": built.command, "port": built.port, "health": health})
         merged.append(own or built)
     return tuple(merged)
 
@@ -46,7 +58,7 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
     """Only the fields that a build decides: applying them leaves all others to who set them."""
     spec: dict[str, Any] = {
         "artefact": promotion.spec.artefact.wire(),
-        "processes": [process.wire() for process in processes(promotion, observed.app)],
+        "processes": [process.wire() for process in processes(promotion, observed.app, observed.others)],
         "releaseCommand": list(promotion.spec.release_command),
     }
     # A build says for whom it speaks; what a person made, the API signed. Else the App would name who changed it last.

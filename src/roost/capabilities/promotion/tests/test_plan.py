@@ -7,8 +7,9 @@ import pytest
 
 from roost.capabilities.promotion import capability
 from roost.capabilities.promotion.model import Observed, SeenPromotion
-from roost.capabilities.promotion.plan import KEPT, plan
+from roost.capabilities.promotion.plan import KEPT, plan, processes
 from roost.kernel import golden
+from roost.model.kinds.app import AppSpec, Health, Process
 from roost.model.kinds.delivery import Promotion
 
 FOLDER = Path(__file__).parent.parent
@@ -65,3 +66,39 @@ def test_the_oldest_are_forgotten_or_the_quota_would_end_all_pushes() -> None:
 def test_what_is_open_and_what_guards_the_order_stays() -> None:
     others = [seen(0, 900), seen(1, 1, ended=False), *(seen(number, number) for number in range(2, KEPT + 2))]
     assert forgotten(others) == ["u-2"]
+
+
+def brought(built: Health, own: Health, *earlier: Health) -> Health:
+    """The health of web after a build that says `built` came to an App with `own`, after those that said `earlier`."""
+    raw = {
+        "metadata": {"name": "shop-new", "namespace": "acme-dev"},
+        "spec": {
+            "app": "shop",
+            "artefact": {"image": "r/acme/shop@sha256:" + "a" * 64},
+            "processes": [Process(name="web", port=8080, health=built).wire()],
+        },
+    }
+    app = AppSpec(processes=(Process(name="web", port=8080, health=own),))
+    others = tuple(
+        SeenPromotion(name=f"shop-{number}", sequence=number, health={"web": said})
+        for number, said in enumerate(earlier)
+    )
+    return processes(Promotion.parse(raw), app, others)[0].health
+
+
+@pytest.mark.parametrize(
+    ("built", "own", "earlier", "path"),
+    [
+        ("/ready", "", [], "/ready"),
+        ("/ready", "/health", ["/health"], "/ready"),
+        ("", "/health", ["/health", "/ready"], ""),
+        ("/ready", "/mine", ["/health"], "/mine"),
+        ("", "/mine", [], "/mine"),
+    ],
+)
+def test_a_build_tells_the_health_until_a_person_does(built: str, own: str, earlier: list[str], path: str) -> None:
+    assert brought(Health(path=built), Health(path=own), *(Health(path=item) for item in earlier)).path == path
+
+
+def test_a_longer_start_that_a_person_gave_stays_when_a_build_names_a_path() -> None:
+    assert brought(Health(path="/ready"), Health(start_s=300)) == Health(path="/ready", start_s=300)
