@@ -9,6 +9,7 @@ from roost.model.kinds.app import AppSpec
 from roost.model.resource import Model
 
 RUNTIME = "roost.dev/runtime"  # Annotation of pods: digest of what makes an instance what it is.
+SHAPE = "roost.dev/shape"  # Annotation of pods: the number of the shape that they were made in; without it, 1.
 RELEASE_COMMAND = "release-command"  # Label value; processes have no hyphen, so it is none of them.
 
 
@@ -30,6 +31,7 @@ class SeenDeployment(Model):
     process: str
     release: str = ""  # Of its template.
     runtime: str = ""
+    shape: int = Field(1, description="What its instances look like; see manifests/deployment.py.")
     settled: bool = True  # The controller has seen the newest spec.
     wanted: int = 0  # Replicas of the spec.
     replicas: int = 0

@@ -8,6 +8,7 @@ from roost.capabilities.app.manifests.job import job_name
 from roost.capabilities.app.model import (
     RELEASE_COMMAND,
     RUNTIME,
+    SHAPE,
     Observed,
     SeenDeployment,
     SeenJob,
@@ -68,11 +69,14 @@ def deployment(item: Object) -> SeenDeployment:
     """A Deployment as the plan wants it."""
     status = item.get("status") or {}
     template = item["spec"]["template"]["metadata"]
+    annotations = template.get("annotations") or {}
+    shape = annotations.get(SHAPE, "1")
     failure = _condition(item, "ReplicaFailure")
     return SeenDeployment(
         process=_labels(item).get(names.PROCESS, ""),
         release=(template.get("labels") or {}).get(names.RELEASE, ""),
-        runtime=(template.get("annotations") or {}).get(RUNTIME, ""),
+        runtime=annotations.get(RUNTIME, ""),
+        shape=int(shape) if shape.isdecimal() else 0,
         settled=status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0),
         wanted=item["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),

@@ -13,7 +13,7 @@ from typing import Any
 
 from roost.capabilities.app import checks
 from roost.capabilities.app.manifests import network, secret
-from roost.capabilities.app.manifests.deployment import deployment
+from roost.capabilities.app.manifests.deployment import Identity, deployment
 from roost.capabilities.app.manifests.job import job
 from roost.capabilities.app.manifests.pod import runtime
 from roost.capabilities.app.manifests.release import content_digest, gate_digest, release
@@ -65,12 +65,12 @@ def hostnames(app: App, content: AppSpec, observed: Observed) -> tuple[list[str]
     return [own, *sorted(set(allowed) - {own})], refused
 
 
-def _label(seen: SeenRelease, process_runtime: str, process: str, observed: Observed) -> str:
-    """The Release that an instance names: where nothing of the instance changes, it keeps its name and goes on."""
+def _identity(seen: SeenRelease, process_runtime: str, process: str, observed: Observed) -> Identity:
+    """What instances say of themselves: where nothing of theirs changes, they keep name and shape and go on."""
     for there in observed.deployments:
         if there.process == process and there.runtime == process_runtime and there.release:
-            return there.release
-    return seen.name
+            return Identity(there.release, there.shape)
+    return Identity(seen.name)
 
 
 def _serve(app: App, serving: SeenRelease, observed: Observed) -> list[Apply]:
@@ -78,8 +78,8 @@ def _serve(app: App, serving: SeenRelease, observed: Observed) -> list[Apply]:
     content = serving.content
     applied: list[Apply] = []
     for process in content.processes:
-        label = _label(serving, runtime(content, process), process.name, observed)
-        applied += _deploy(deployment(app, observed.environment, content, process, label))
+        made = _identity(serving, runtime(content, process), process.name, observed)
+        applied += _deploy(deployment(app, observed.environment, content, process, made))
         if process.port is not None:
             applied += _deploy(network.service(app, process))
         if process.replicas > 1 and not app.spec.stopped:

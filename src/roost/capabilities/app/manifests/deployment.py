@@ -1,9 +1,16 @@
-"""The Deployment of one process, planned from a Release."""
+"""The Deployment of one process, planned from a Release.
 
-from typing import Any
+What instances look like has a number, their shape. A new version of the platform may want another shape; an instance
+that runs keeps the one that it was made in until something of its own changes, so that an upgrade restarts nothing.
+Whoever changes what a shape gives adds one to SHAPES instead; `test_shapes` holds what those that there are give.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from roost.capabilities.app.manifests.pod import DRAIN_S, container, labels, pod, runtime
-from roost.capabilities.app.model import RUNTIME
+from roost.capabilities.app.model import RUNTIME, SHAPE
 from roost.model import names
 from roost.model.kinds.app import App, AppSpec, Process
 
@@ -63,11 +70,9 @@ def _container(app: App, where: str, content: AppSpec, process: Process) -> dict
     }
 
 
-def deployment(app: App, where: str, content: AppSpec, process: Process, release: str) -> dict[str, Any]:
-    """`<app>-<process>`. A new version comes up beside the old one, which goes only as the new one is ready."""
+def _first(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
+    """Shape 1: the pod's spec."""
     assert content.artefact is not None
-    name = app.metadata.name
-    selected = labels(name, process.name)
     grace_s = process.grace_s + (DRAIN_S if process.port is not None else 0)
     spec = pod(content.artefact, _container(app, where, content, process), grace_s)
     spec["topologySpreadConstraints"] = [
@@ -75,9 +80,41 @@ def deployment(app: App, where: str, content: AppSpec, process: Process, release
             "maxSkew": 1,
             "topologyKey": "kubernetes.io/hostname",
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": selected},
+            "labelSelector": {"matchLabels": labels(app.metadata.name, process.name)},
         }
     ]
+    return spec
+
+
+SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What instances say of themselves: the Release that they were made for, and the shape that they were made in."""
+
+    release: str
+    shape: int = 0  # 0, or one that this version does not know: the newest.
+
+
+def _template(app: App, where: str, content: AppSpec, process: Process, made: Identity) -> dict[str, Any]:
+    shape = made.shape if made.shape in SHAPES else max(SHAPES)
+    # The first shape goes without saying: instances from before there were shapes are of it.
+    told = {SHAPE: str(shape)} if shape > 1 else {}
+    named = {names.RELEASE: made.release, names.MANAGED_BY: "roost"}
+    return {
+        "metadata": {
+            "labels": {**labels(app.metadata.name, process.name), **named},
+            "annotations": {RUNTIME: runtime(content, process), **told},
+        },
+        "spec": SHAPES[shape](app, where, content, process),
+    }
+
+
+def deployment(app: App, where: str, content: AppSpec, process: Process, made: Identity) -> dict[str, Any]:
+    """`<app>-<process>`. A new version comes up beside the old one, which goes only as the new one is ready."""
+    name = app.metadata.name
+    selected = labels(name, process.name)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -93,12 +130,6 @@ def deployment(app: App, where: str, content: AppSpec, process: Process, release
             "progressDeadlineSeconds": process.health.start_s + PROGRESS_RESERVE_S,
             "selector": {"matchLabels": selected},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": {
-                "metadata": {
-                    "labels": {**selected, names.RELEASE: release, names.MANAGED_BY: "roost"},
-                    "annotations": {RUNTIME: runtime(content, process)},
-                },
-                "spec": spec,
-            },
+            "template": _template(app, where, content, process, made),
         },
     }
