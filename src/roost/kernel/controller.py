@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -23,12 +24,14 @@ from roost.settings import Settings
 class Controller:
     """Looks after all objects of one kind for one capability."""
 
-    def __init__(self, name: str, resource: type[Resource], primary: Informer, clock: Clock) -> None:
+    def __init__(
+        self, name: str, resource: type[Resource], primary: Informer, clock: Clock, share: int | None = None
+    ) -> None:
         self.name = name
         self._resource = resource
         self._primary = primary
         self._clock = clock
-        self.queue: Queue[Key] = Queue(clock.chance)
+        self.queue: Queue[Key] = Queue(clock.chance, group=group_of, share=share)
 
     def follow(self, informer: Informer, watch: Watch | None, origin: object = None) -> None:
         """Queue objects on what an informer tells: about the kind itself (None) or about another kind."""
@@ -104,11 +107,27 @@ class Controller:
         return lambda item: [self._place(item, name)] if (name := _labels(item).get(label)) else []
 
     def _owners(self, item: Object) -> list[Key]:
-        found = [self._primary.store.by_uid(uid) for uid in owners_of(item)]
-        return [key_of(owner) for owner in found if owner is not None]
+        found = [self._primary.store.place_of(uid) for uid in owners_of(item)]
+        return [key for key in found if key is not None]
 
     def _place(self, item: Object, name: str) -> Key:
         return (item["metadata"].get("namespace") or "") if self._resource.NAMESPACED else "", name
+
+
+def group_of(key: Key) -> str:
+    """Whose an object is: its tenant's, or its namespace's; of a cluster-scoped one its own."""
+    return _tenant_of_namespace(key[0]) if key[0] else key[1]
+
+
+@lru_cache(maxsize=4096)
+def _tenant_of_namespace(namespace: str) -> str:
+    split = split_namespace(namespace)
+    return split[0] if split else namespace
+
+
+def share_of(workers: int) -> int:
+    """How many of the workers one tenant may have: never all, where there are several."""
+    return max(1, workers * 3 // 4)
 
 
 def scope_of(resource: type[Resource]) -> tuple[str, str]:

@@ -17,8 +17,8 @@ import structlog
 from roost.kernel import metrics
 from roost.kernel.clock import Clock
 from roost.kernel.selector import matches
-from roost.kernel.store import Change, Store, key_of, version_of
-from roost.kube.client import SILENCE_S, Client, Event, Selection
+from roost.kernel.store import Change, Key, Store, key_of, version_of
+from roost.kube.client import SILENCE_S, Client, Event, Page, Selection
 from roost.kube.errors import Gone, KubeError, RetryableError, UnknownKind
 from roost.kube.reader import Object
 
@@ -97,20 +97,25 @@ class Informer:
         scope = self.scope
         before = self.store.newest
         page = await self._client.page(scope.api_version, scope.kind, scope.selection)
-        items = page.items
-        while page.rest:
-            page = await self._client.page(scope.api_version, scope.kind, scope.selection, page.rest)
-            items += page.items
-        self._version, self._doubt = page.version, False
         version = int(page.version) if page.version.isdigit() else 0
         if version < before:
             self._log.warning("The server's history went back: etcd was restored.", version=version, before=before)
             for change in self.store.reset():
                 self._tell(change)
-        for change in self.store.replace(items, version):
+        standing = self._put(page)
+        while page.rest:  # Page by page: all at once would be ten times what is kept.
+            page = await self._client.page(scope.api_version, scope.kind, scope.selection, page.rest)
+            standing |= self._put(page)
+        self._version, self._doubt = page.version, False
+        for change in self.store.retain(standing, version):
             self._tell(change)
         self.synced.set()
         metrics.CACHED.labels(scope.kind).set(len(self.store))
+
+    def _put(self, page: Page) -> set[Key]:
+        for item in page.items:
+            self._tell(self.store.put(item))
+        return {key_of(item) for item in page.items}
 
     async def _check_history(self) -> None:
         """Gone when the server's history does not reach as far as ours."""

@@ -14,4 +14,5 @@ QUEUED: Final = Gauge("roost_queue_objects", "Objects that wait for a worker.", 
 CACHED: Final = Gauge("roost_cache_objects", "Objects in the cache.", ["kind"])
 RELISTS: Final = Counter("roost_relists_total", "Lists anew because a version was too old.", ["kind"])
 WATCH_FAILURES: Final = Counter("roost_watch_failures_total", "Broken or refused streams.", ["kind"])
+EVENTS_DROPPED: Final = Counter("roost_events_dropped_total", "Events beyond what one may tell.", ["capability"])
 LEADER: Final = Gauge("roost_leader", "1 while this process leads.")

@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 
-from roost.kernel import events
 from roost.kernel.action import ActionContext
 from roost.kernel.applied import Owner
 from roost.kernel.capability import Capability, load
@@ -212,8 +211,7 @@ class Reconciler:
         before = find(old.get("conditions") or (), READY) or {}
         now = next((condition for condition in conditions if condition.type == READY), None)
         if now is not None and (now.status, now.reason) != (before.get("status"), before.get("reason")):
-            told = events.event(item, now, self._capability.name, self._clock.now())
-            await events.tell(self._means.client, told)
+            await self._means.recorder.tell(item, now, self._capability.name, self._clock.now())
 
     def _context(self, item: Object) -> ActionContext:
         means = self._means

@@ -10,11 +10,13 @@ import structlog
 
 from roost.kernel.capability import Capability, Watch, load
 from roost.kernel.clock import Clock, SystemClock
-from roost.kernel.controller import Controller, scope_of
+from roost.kernel.controller import Controller, group_of, scope_of, share_of
+from roost.kernel.events import Recorder
 from roost.kernel.informer import Informer, Scope
 from roost.kernel.lease import Fence
 from roost.kernel.reader import CachedReader
 from roost.kernel.reconciler import Parts, Reconciler
+from roost.kernel.store import key_of
 from roost.kernel.writer import Means
 from roost.kube.client import SILENCE_S, Client, Selection
 from roost.settings import Settings
@@ -45,13 +47,16 @@ class Runtime:
     async def run(self, fence: Fence) -> None:
         """Fill the caches, then work. `ready` is set when the workers start."""
         informers = self._informers()
-        means = Means(self._client, CachedReader(self._client, informers.values()), fence)
+        recorder = Recorder(self._client, lambda item: group_of(key_of(item)))
+        means = Means(self._client, CachedReader(self._client, informers.values()), fence, recorder)
         works = []
         for capability in self._capabilities:
             parts = Parts(capability)
             primary = _find(informers, Watch(*scope_of(parts.resource)))
             reconciler = Reconciler(parts, means, self._settings, self._clock)
-            controller = Controller(capability.name, parts.resource, primary, self._clock)
+            controller = Controller(
+                capability.name, parts.resource, primary, self._clock, share_of(self._settings.workers)
+            )
             controller.follow(primary, None, reconciler.origin)
             for watch in _watches(capability):
                 controller.follow(_find(informers, watch), watch)

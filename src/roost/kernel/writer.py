@@ -14,6 +14,7 @@ import structlog
 
 from roost.kernel import metrics
 from roost.kernel.applied import Owner, annotation, carries, dress, fingerprint
+from roost.kernel.events import Recorder
 from roost.kernel.lease import Fence
 from roost.kernel.reader import CachedReader
 from roost.kernel.store import OWNER_UID
@@ -28,11 +29,12 @@ Inventory = list[dict[str, Any]]
 
 @dataclass
 class Means:
-    """What writers share: client, caches, fence; `same` notes what the server changes by itself when we apply."""
+    """What all share: client, caches, fence, Events; `same` notes what the server changes by itself when we apply."""
 
     client: Client
     reader: CachedReader
     fence: Fence
+    recorder: Recorder
     same: dict[tuple[str, str], str] = field(default_factory=dict)
 
 

@@ -92,3 +92,59 @@ async def test_a_failing_key_holds_nobody_up() -> None:
     assert await soon(waiting) == "good"
     waiting.forget("bad")
     assert waiting.failures("bad") == 0
+
+
+async def taken(waiting: Queue[str], number: int) -> list[str]:
+    """The next keys, each done at once."""
+    found = []
+    for _ in range(number):
+        found.append(await soon(waiting))
+        waiting.done(found[-1])
+    return found
+
+
+async def test_a_tenant_with_ten_thousand_objects_does_not_starve_others() -> None:
+    waiting: Queue[str] = Queue(lambda: 1.0, 0.0, group=lambda key: key[0])
+    for number in range(10_000):
+        waiting.add(f"a{number}")
+    waiting.add("b1")
+    waiting.add("b2")
+    waiting.add("c1")
+    first = await taken(waiting, 10)
+    assert [key for key in first if key[0] != "a"] == ["b1", "c1", "b2"], "others wait for one key each, not for 10,000"
+    assert len(waiting) == 10_003 - 10
+
+
+async def test_a_tenant_never_has_all_workers() -> None:
+    waiting: Queue[str] = Queue(lambda: 1.0, 0.0, group=lambda key: key[0], share=2)
+    for key in ("a1", "a2", "a3", "a4"):
+        waiting.add(key)
+    assert [await soon(waiting), await soon(waiting)] == ["a1", "a2"]
+    third, fourth = (asyncio.ensure_future(waiting.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    waiting.add("b1")
+    assert await asyncio.wait_for(third, 1) == "b1"
+    assert not fourth.done() and len(waiting) == 2
+    waiting.done("a1")
+    assert await asyncio.wait_for(fourth, 1) == "a3"
+
+
+async def test_a_worker_that_ends_leaves_its_key_to_another() -> None:
+    waiting = queue()
+    first, second = (asyncio.ensure_future(waiting.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    waiting.add("a")
+    first.cancel()
+    assert await asyncio.wait_for(second, 1) == "a"
+    assert first.cancelled() or (await asyncio.gather(first, return_exceptions=True))[0]
+
+
+async def test_void_appointments_do_not_pile_up() -> None:
+    waiting = queue()
+    for _ in range(2_000):
+        waiting.add_after("a", 600)
+        waiting.add("a")
+        await soon(waiting)
+        waiting.done("a")
+    assert len(waiting._appointments) < 100
+    waiting.close()
