@@ -119,13 +119,42 @@ class Store:
                 found |= self.parts(part) if body.get("manifests") else {part}
         return found
 
-    def dropped(self, repository: str, needs: Needs, now: float) -> set[str]:
-        """Manifests of a repository that may go, an index's parts only together with it."""
-        revisions = self.revisions(repository)
-        gone = unneeded(repository, revisions, set(self.tags(repository).values()), needs, now)
+    def attachments(self, repository: str, revisions: Iterable[Revision]) -> dict[str, str]:
+        """What is there for another manifest, such as a bill of materials: digest -> digest of what it is about.
+
+        Empty where it is about none that can be told, as a cache is. The list of what is about a manifest, which has
+        the tag `sha256-<digest>`, counts as such a thing too.
+        """
+        tags = {digest: tag for tag, digest in self.tags(repository).items()}
+        found: dict[str, str] = {}
         for item in revisions:
+            body = self.manifest(item.digest)
+            listed = body.get("manifests")
+            if body.get("artifactType"):
+                subject = body.get("subject")
+                about = str(subject.get("digest", "")) if isinstance(subject, dict) else ""
+                found[item.digest] = about.removeprefix("sha256:")
+            elif listed and all(isinstance(part, dict) and part.get("artifactType") for part in listed):
+                tag = tags.get(item.digest, "")
+                found[item.digest] = tag.removeprefix("sha256-") if tag.startswith("sha256-") else ""
+        return found
+
+    def dropped(self, repository: str, needs: Needs, now: float) -> set[str]:
+        """Manifests of a repository that may go: an index's parts and what is about an image only together with it."""
+        revisions = self.revisions(repository)
+        attached = self.attachments(repository, revisions)
+        images = [item for item in revisions if item.digest not in attached]
+        tagged = set(self.tags(repository).values())
+        gone = unneeded(repository, images, tagged, needs, now)
+        for item in images:
             if item.digest not in gone:
                 gone -= self.parts(item.digest) - {item.digest}
+        held = {item.digest for item in images} - gone
+        for item in revisions:
+            about = attached.get(item.digest)
+            kept = now - item.since < needs.grace_s or about in held or (about == "" and item.digest in tagged and held)
+            if about is not None and not kept:
+                gone.add(item.digest)
         return gone
 
     def links(self, repository: str) -> dict[str, Path]:

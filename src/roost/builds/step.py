@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from roost.adapters.registry import Registry, RegistryFailed, over_tls
+from roost.builds import bill_store
 from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
@@ -26,7 +28,8 @@ from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
 from roost.builds.narrate import INDENT, Narrator
-from roost.builds.registry import Registry, RegistryFailed
+from roost.builds.registry import config as config_of
+from roost.builds.registry import offered as offered_in
 from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
 from roost.model.build_task import FETCH_TOKEN, REGISTRY_TOKEN, Task
@@ -92,16 +95,20 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
     try:
         root = fetch(task, bench)
         context = enter(root, task.build.context)
-        registry = Registry(task.registry, bench.secret(REGISTRY_TOKEN), str(bench.trust / "ca.crt"), bench.pause)
-        offered = registry.offered(BASES)
+        connect = over_tls(task.registry, str(bench.trust / "ca.crt"))
+        registry = Registry(connect, bench.secret(REGISTRY_TOKEN), bench.pause)
+        offered = offered_in(registry, BASES)
         found = detect(Checkout(context), task.build, offered)
         detected = "\n".join(found.lines)
         for line in found.lines:
             bench.say(f"-----> {line}")
         digest = build(task, bench, context, found, offered)
-        config = registry.config(f"{task.tenant}/{task.project}", digest)
+        own = f"{task.tenant}/{task.project}"
+        manifest = registry.manifest(own, digest) or {}
+        config = config_of(registry, own, manifest)
         processes = found.said.applied(settle_processes(found.processes, config, task.build.port))
-        bench.say(f"-----> Built {task.repository.partition('/')[2]}@{digest[:19]}")
+        bill(registry, bill_store.Image(own, digest, manifest, likely(found, offered)), bench)
+        bench.say(f"-----> Built {own}@{digest[:19]}")
         return BuildReport(
             ok=True,
             image=task.repository,
@@ -126,6 +133,20 @@ def settle_processes(found: tuple[Process, ...], config: Mapping[str, Any], port
         return found
     exposed = registries.only_port(dict(config))
     return (Process(name="web", port=exposed or port),)
+
+
+def likely(found: Detected, offered: tuple[str, ...]) -> tuple[str, ...]:
+    """Offered images that the built one may stand on: those that the Containerfile names first, the last before all."""
+    named = [base.image for base in text_of.bases(found.containerfile)][::-1]
+    return tuple(dict.fromkeys([*(name for name in named if name in offered), *offered]))
+
+
+def bill(registry: Registry, image: bill_store.Image, bench: Bench) -> None:
+    """Store the bill of materials. A build is no worse for the lack of one, so a failure is only told."""
+    try:
+        bench.say(f"-----> Bill of materials: {bill_store.summary(bill_store.write(registry, image))}")
+    except RegistryFailed as error:
+        bench.say(f"-----> Bill of materials: not stored ({error})")
 
 
 def enter(root: Path, context: str) -> Path:

@@ -4,48 +4,49 @@ Called by `up` once the registry serves. The copy runs in the control group that
 """
 
 import json
+import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from roost.adapters.registry import Registry, over_tls
+from roost.builds import bill
 from roost.node import machine, trust
 from roost.node.manifests import registry
 from roost.node.pki import write_private
 from roost.node.run import run
 from roost.surface import registry as tokens
 
-PUSHED = (
-    machine.MARKS / "bases.json"
-)  # What was pushed: {`base/<name>:<tag>`: archive's file name, which holds its key}.
+# What was pushed: {`base/<name>:<tag>`: archive's file name, which holds its key}; and whose bill was.
+PUSHED = machine.MARKS / "bases.json"
+BILLS = machine.MARKS / "bills.json"
+HOST = f"{machine.REGISTRY_ADDRESS}:{registry.PORT}"
 
 
-def pushed() -> dict[str, str]:
+def pushed(marks: Path = PUSHED) -> dict[str, str]:
     """What was pushed before."""
-    if not PUSHED.exists():
+    if not marks.exists():
         return {}
-    found: dict[str, str] = json.loads(PUSHED.read_text())
+    found: dict[str, str] = json.loads(marks.read_text())
     return found
 
 
 def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[str]:
-    """Push what is new; the names that were pushed. CommandFailed where the registry refuses."""
-    known = pushed()
-    done = []
+    """Push what is new, each with its bill of materials; names that were pushed. CommandFailed where it is refused."""
+    known, done = pushed(), []
     for archive, name in bases:
         if known.get(name) == archive.name:
             continue
-        repository = name.rsplit(":", 1)[0]
-        access = [tokens.Access(repository, ("pull", "push"))]
-        token = tokens.mint(key, "roost-node", access, datetime.now(UTC), timedelta(minutes=30))
         run(
             [
                 "skopeo",
                 "copy",
                 "--quiet",
-                f"--dest-registry-token={token}",
+                f"--dest-registry-token={_token(key, [name])}",
                 f"--dest-cert-dir={certificates()}",
                 f"oci-archive:{archive}",
-                f"docker://{machine.REGISTRY_ADDRESS}:{registry.PORT}/{name}",
+                f"docker://{HOST}/{name}",
             ],
             cgroup=cgroup,
             timeout_s=600,
@@ -53,7 +54,31 @@ def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[st
         known[name] = archive.name
         done.append(name)
         write_private(PUSHED, json.dumps(known, indent=1))
+    billed = pushed(BILLS)
+    lacking = {name: archive for archive, name in bases if billed.get(name) != archive.name}
+    if lacking:
+        bills = [(name, str(archive.with_suffix(".cdx.json"))) for name, archive in lacking.items()]
+        told = json.dumps([_token(key, list(lacking)), bills])
+        # Cluster addresses are reached from that control group alone, so it is a process of its own.
+        run([sys.executable, "-m", "roost.node.bases"], text=told, cgroup=cgroup, timeout_s=300)
+        billed |= {name: archive.name for name, archive in lacking.items()}
+        write_private(BILLS, json.dumps(billed, indent=1))
     return done
+
+
+def _token(key: bytes, names: Sequence[str]) -> str:
+    access = [tokens.Access(name.rsplit(":", 1)[0], ("pull", "push")) for name in names]
+    return tokens.mint(key, "roost-node", access, datetime.now(UTC), timedelta(minutes=30))
+
+
+def attach(token: str, bills: Sequence[tuple[str, str]]) -> None:
+    """Store each bill, a file, beside the base of that name. RegistryFailed."""
+    client = Registry(over_tls(HOST, str(certificates() / "ca.crt")), token, time.sleep, tries=20)
+    for name, file in bills:
+        repository, _, tag = name.rpartition(":")
+        client.put_artefact(
+            repository, bill.KIND, Path(file).read_bytes(), subject=client.resolve(repository, tag) or tag
+        )
 
 
 def certificates() -> Path:
@@ -61,3 +86,7 @@ def certificates() -> Path:
     directory = machine.MARKS / "skopeo"
     write_private(directory / "ca.crt", (trust.NODE_FILES / "ca.crt").read_text(), mode=0o644)
     return directory
+
+
+if __name__ == "__main__":
+    attach(*json.load(sys.stdin))

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Protocol
 
 from roost.node import engine as engines
-from roost.node import engine_components, engine_toolchain, image_keys, image_roots, packages, paths, sbom
+from roost.node import engine_components, image_keys, image_roots, packages, paths, sbom
 from roost.node.engine_compile import MakeFailed
 from roost.node.engine_components import DeclarationWrong
 from roost.node.engine_toolchain import ToolchainMissing
@@ -180,10 +180,9 @@ def _make(shop: Workshop, names: Sequence[str]) -> None:
             pool,
             {part: pool.submit(_make_root, shop, root, known[root]) for part, root in roots.items()},
         )
-    go = engine_toolchain.find(paths.source() / "engine").program  # It reads modules out of programs, for the bill.
     programs = Programs(*(shop.engine.path(name) for name in ("buildkitd", "buildctl", "runc")))
     with started(programs, shop.settings, shop.cache / "buildkit") as builder, ThreadPoolExecutor(PARALLEL) as pool:
-        _follow(shop.progress, pool, {name: pool.submit(_make_image, shop, builder, name, go) for name in names})
+        _follow(shop.progress, pool, {name: pool.submit(_make_image, shop, builder, name) for name in names})
 
 
 def _follow(progress: Progress, pool: ThreadPoolExecutor, parts: Mapping[str, "Future[None]"]) -> None:
@@ -205,7 +204,7 @@ def _make_root(shop: Workshop, name: str, root: Root) -> None:
     image_roots.make_root(root, shop.settings, directory, dict(os.environ))
 
 
-def _make_image(shop: Workshop, builder: Builder, name: str, go: str) -> None:
+def _make_image(shop: Workshop, builder: Builder, name: str) -> None:
     recipe, key = shop.recipes[name], shop.keys[name]
     archive = shop.cache / f"{name}-{key}.tar"
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=shop.cache) as directory:
@@ -221,7 +220,7 @@ def _make_image(shop: Workshop, builder: Builder, name: str, go: str) -> None:
         )
         digest = builder.build(solve)
         bill, about = work / "bill.json", work / "about.json"
-        sbom.write(rootfs, bill, (f"{REPOSITORY}/{name}", key, digest), go)
+        sbom.write(rootfs, bill, (f"{REPOSITORY}/{name}", key, digest))
         about.write_text(json.dumps({"reference": shop.references[name], "digest": digest}))
         image.chmod(0o644)
         archive.with_suffix(".json").unlink(missing_ok=True)

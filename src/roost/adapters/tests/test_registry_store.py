@@ -131,3 +131,36 @@ def test_where_a_manifest_cannot_be_read_nothing_goes(shelf: Shelf) -> None:
     shelf.write(path, f"sha256:{broken}".encode(), OLD + 9)
     report = collect(shelf.store, NEEDS, NOW)
     assert (report.manifests, report.links) == (0, 0) and first in shelf.digests("acme/shop")
+
+
+def attach(shelf: Shelf, repository: str, body: dict[str, object], tag: str = "") -> str:
+    """A manifest as it is written beside an image."""
+    digest = shelf.blob(json.dumps(body).encode())
+    folder = shelf.root / "repositories" / repository / "_manifests"
+    shelf.write(folder / "revisions" / "sha256" / digest / "link", f"sha256:{digest}".encode(), OLD + 9)
+    if tag:
+        shelf.write(folder / "tags" / tag / "current" / "link", f"sha256:{digest}".encode(), OLD + 9)
+    return digest
+
+
+@pytest.mark.parametrize("repository", ["acme/shop", "base/python"])
+def test_what_is_about_an_image_stays_and_goes_with_it(shelf: Shelf, repository: str) -> None:
+    old, new = shelf.image(repository, b"one"), shelf.image(repository, b"two", OLD + 5, tag="3.13")
+    bills, lists = [], []
+    for image in (old, new):
+        bills.append(attach(shelf, repository, {"artifactType": "bill", "subject": {"digest": f"sha256:{image}"}}))
+        listed = [{"digest": f"sha256:{bills[-1]}", "artifactType": "bill"}]
+        lists.append(attach(shelf, repository, {"manifests": listed}, tag=f"sha256-{image}"))
+    cache = attach(shelf, repository, {"artifactType": "cache"}, tag="layers")
+    lost = attach(shelf, repository, {"artifactType": "cache", "n": 1})
+    collect(shelf.store, NEEDS, NOW)
+    assert shelf.digests(repository) == {new, bills[1], lists[1], cache} and lost not in shelf.digests(repository)
+    assert set(shelf.store.tags(repository)) == {"3.13", f"sha256-{new}", "layers"}
+
+
+def test_of_a_tenant_that_is_gone_no_attachment_stays(shelf: Shelf) -> None:
+    image = shelf.image("gone/shop", b"one")
+    attach(shelf, "gone/shop", {"artifactType": "bill", "subject": {"digest": f"sha256:{image}"}})
+    attach(shelf, "gone/shop", {"artifactType": "cache"}, tag="layers")
+    collect(shelf.store, NEEDS, NOW)
+    assert shelf.digests("gone/shop") == set()

@@ -1,0 +1,214 @@
+"""Bills of materials: the parts of an image, and the document that names them (CycloneDX 1.6 JSON). Pure.
+
+Used for the platform's own images (`roost.node.sbom`) and for those of tenants (`roost.builds.bill_layers`). Found are
+Debian packages (dpkg's own list), Python distributions (their METADATA), npm packages (their package.json), Go modules
+(what the compiler leaves in each program) and Maven artefacts (what their jars say, or the build wrote down).
+"""
+
+import email.parser
+import hashlib
+import io
+import json
+import re
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import quote
+
+KIND = "application/vnd.cyclonedx+json"
+DPKG = re.compile(r"^var/lib/dpkg/status(\.d/[a-z0-9.+-]+)?$")  # An image without dpkg keeps one file per package.
+METADATA = re.compile(r"(^|/)(?:dist|site)-packages/[^/]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$")
+NPM = re.compile(r"(^|/)node_modules/(?:@[^/]+/)?[^/@]+/package\.json$")
+MAVEN = "roost-maven-parts"  # A file of lines `group:artifact:version`, which a build of ours writes.
+_GO_MAGIC = b"\xff Go buildinf:"  # Go writes it, aligned to 16 bytes, before the names of the modules.
+_GO_READ = 4 << 20
+_NAMESPACE = uuid.UUID("7f0f3f0e-0a0c-5b7e-9d5e-3a4a3c1f0b11")
+_JAR = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9_.+-]*)\.jar")
+_COORDINATE = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+MOST_IN_JAR, LARGEST_JAR = 20_000, 96 << 20
+
+
+@dataclass(frozen=True, order=True)
+class Part:
+    """One package: its kind is the one in a package URL (`deb`, `pypi`, `npm`, `golang`, `maven`)."""
+
+    kind: str
+    name: str
+    version: str
+    architecture: str = ""
+
+    @property
+    def purl(self) -> str:
+        """The package URL (https://github.com/package-url/purl-spec)."""
+        namespace = "debian/" if self.kind == "deb" else ""
+        name = re.sub(r"[-_.]+", "-", self.name).lower() if self.kind == "pypi" else self.name
+        end = f"?arch={self.architecture}" if self.architecture else ""
+        return f"pkg:{self.kind}/{namespace}{quote(name, safe='/.')}@{quote(self.version, safe='.')}{end}"
+
+
+def of_dpkg(text: str) -> Iterator[Part]:
+    """Installed packages out of dpkg's status file."""
+    for paragraph in re.split(r"\n\s*\n", text.strip()):
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
+        if fields.get("Status", "").endswith(" installed") and {"Package", "Version"} <= fields.keys():
+            yield Part("deb", fields["Package"], fields["Version"], fields.get("Architecture", ""))
+
+
+def of_metadata(text: str) -> Iterator[Part]:
+    """The distribution that a METADATA file describes; nothing where it names none."""
+    message = email.parser.HeaderParser().parsestr(text)
+    if message["Name"] and message["Version"]:
+        yield Part("pypi", str(message["Name"]), str(message["Version"]))
+
+
+def of_npm(text: str) -> Iterator[Part]:
+    """The package that a package.json describes; nothing where it names none."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(said, dict) and isinstance(said.get("name"), str) and isinstance(said.get("version"), str):
+        yield Part("npm", said["name"], said["version"])
+
+
+def of_maven(text: str) -> Iterator[Part]:
+    """Lines `group:artifact:version`."""
+    for line in text.splitlines():
+        fields = line.strip().split(":")
+        if len(fields) == 3 and all(_COORDINATE.fullmatch(item) for item in fields):
+            yield Part("maven", f"{fields[0]}/{fields[1]}", fields[2])
+
+
+def of_go(text: str) -> Iterator[Part]:
+    """Modules out of what `go version -m` says. A replaced module counts as what replaced it, unless that is a folder.
+
+    The first line also names the Go version, whose standard library is in the program too.
+    """
+    module: Part | None = None
+    for line in text.splitlines():
+        fields = line.split("\t")
+        toolchain = re.search(r": go(\d\S*)", line)
+        if not line.startswith("\t") and toolchain:
+            yield Part("golang", "stdlib", toolchain[1])
+        elif len(fields) >= 3 and fields[1] in ("dep", "mod", "=>"):
+            if fields[1] == "=>":
+                module = Part("golang", fields[2], fields[3]) if fields[3:4] not in ([], [""], ["(devel)"]) else module
+                continue
+            if module is not None:
+                yield module
+            version = fields[3] if len(fields) > 3 else ""
+            module = Part("golang", fields[2], version) if version not in ("", "(devel)") else None
+    if module is not None:
+        yield module
+
+
+def of_program(program: IO[bytes]) -> Iterator[Part]:
+    """Modules in a Go program, as its compiler wrote them down; nothing where it is none.
+
+    Source: https://github.com/golang/go/blob/master/src/debug/buildinfo/buildinfo.go (the form since Go 1.18).
+    """
+    data, before = program.read(4), 0
+    if data != b"\x7fELF":
+        return
+    while block := program.read(_GO_READ):
+        data += block
+        at = data.find(_GO_MAGIC)
+        while at >= 0:
+            if (before + at) % 16 == 0:
+                data += program.read(_GO_READ)
+                told = _written(data[at:])
+                if told:
+                    yield from of_go(told)
+                    return
+            at = data.find(_GO_MAGIC, at + 1)
+        keep = len(_GO_MAGIC) + 15
+        before, data = before + len(data) - keep, data[-keep:]
+
+
+def _written(data: bytes) -> str:
+    """What stands behind the magic, as `go version -m` would print it; empty where it has another form."""
+    if len(data) < 40 or not data[15] & 2:
+        return ""
+    version, rest = _string(data[32:])
+    modules, _ = _string(rest)
+    if len(modules) >= 33 and modules[-17:-16] == b"\n":
+        modules = modules[16:-16]
+    lines = modules.decode(errors="replace").splitlines()
+    return "\n".join([f"program: {version.decode(errors='replace')}", *(f"\t{line}" for line in lines)])
+
+
+def _string(data: bytes) -> tuple[bytes, bytes]:
+    """A string with its length before it as a varint, and what follows."""
+    length = shift = at = 0
+    while at < min(len(data), 9):
+        byte = data[at]
+        length |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if not byte & 0x80:
+            return data[at : at + length], data[at + length :]
+    return b"", b""
+
+
+def of_jar(content: bytes, name: str, inner: bool = True) -> Iterator[Part]:
+    """Maven artefacts in a jar: itself, and the jars within where `inner`. `name` is the file's, without folders."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()[:MOST_IN_JAR]
+            own = [item for item in entries if item.filename.endswith("/pom.properties") and item.file_size < 1 << 16]
+            for item in own[:50]:
+                yield from _of_properties(archive.read(item).decode(errors="replace"))
+            found = _JAR.fullmatch(name)
+            if not own and found:
+                yield Part("maven", found[1], found[2])
+            for item in entries if inner else ():
+                if item.filename.endswith(".jar") and item.file_size <= LARGEST_JAR:
+                    yield from of_jar(archive.read(item), item.filename.rpartition("/")[2], inner=False)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+        return  # No jar, or one that wants a password.
+
+
+def _of_properties(text: str) -> Iterator[Part]:
+    said = dict(re.findall(r"^(groupId|artifactId|version)\s*=\s*(\S+)\s*$", text, re.MULTILINE))
+    yield from of_maven(":".join(said.get(key, "") for key in ("groupId", "artifactId", "version")))
+
+
+def of_component(component: Mapping[str, Any]) -> Part | None:
+    """The part that a component of a document is; None where it has no package URL."""
+    found = re.match(r"pkg:([a-z]+)/", str(component.get("purl", "")))
+    if not found:
+        return None
+    architecture = re.search(r"\?arch=([a-z0-9-]+)$", str(component["purl"]))
+    name, version = str(component.get("name", "")), str(component.get("version", ""))
+    return Part(found[1], name, version, architecture[1] if architecture else "")
+
+
+def of_document(text: str | bytes) -> list[Part]:
+    """The parts that a document names; none where it is no document."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return []
+    listed = said.get("components") if isinstance(said, dict) else None
+    found = [of_component(item) for item in listed or () if isinstance(item, dict)]
+    return [part for part in found if part is not None]
+
+
+def document(name: str, version: str, digest: str, parts: Iterable[Part]) -> str:
+    """The bill of materials of one image, CycloneDX 1.6 as JSON text; the same parts make the same bytes."""
+    components = [
+        {"type": "library", "bom-ref": part.purl, "name": part.name, "version": part.version, "purl": part.purl}
+        for part in sorted(set(parts))
+    ]
+    same = hashlib.sha256(json.dumps([name, version, digest, components]).encode()).hexdigest()
+    image = {"type": "container", "bom-ref": f"{name}@{digest}", "name": name, "version": version}
+    body = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "serialNumber": f"urn:uuid:{uuid.uuid5(_NAMESPACE, same)}",
+        "version": 1,
+        "metadata": {"component": image},
+        "components": components,
+    }
+    return json.dumps(body, indent=1) + "\n"

@@ -1,0 +1,192 @@
+"""What a bill of materials finds in an image, layer by layer, and that the same content makes the same bill."""
+
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roost.builds import bill, bill_layers
+from roost.builds.bill import Part
+from roost.builds.bill_layers import Layer
+
+STATUS = """\
+Package: bash
+Status: install ok installed
+Architecture: amd64
+Version: 5.2.37-2+b10
+Description: the shell
+ Version: 9 is no field here
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: amd64
+Version: 1
+"""
+GO = """\
+/usr/bin/etcd: go1.26.8
+\tpath\tgo.etcd.io/etcd/server/v3
+\tmod\troost.dev/engine/etcd\t(devel)\t
+\tdep\tgithub.com/a/b\tv1.2.3\th1:x=
+\tdep\tgithub.com/old/c\tv0.0.1
+\t=>\tgithub.com/new/c\tv0.0.2\th1:y=
+\tdep\tsigs.k8s.io/local\tv0.5.2
+\t=>\t./local\t(devel)\t
+\tbuild\t-tags=netgo
+"""
+
+
+def rootfs(files: dict[str, tuple[bytes, int]]) -> io.BytesIO:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, (content, mode) in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), mode
+            archive.addfile(member, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+def test_only_installed_debian_packages_count() -> None:
+    assert list(bill.of_dpkg(STATUS)) == [Part("deb", "bash", "5.2.37-2+b10", "amd64")]
+
+
+def test_a_replaced_go_module_counts_as_its_replacement_and_a_local_one_as_itself() -> None:
+    assert sorted(part.purl for part in bill.of_go(GO)) == [
+        "pkg:golang/github.com/a/b@v1.2.3",
+        "pkg:golang/github.com/new/c@v0.0.2",
+        "pkg:golang/sigs.k8s.io/local@v0.5.2",
+        "pkg:golang/stdlib@1.26.8",
+    ]
+
+
+def test_a_root_file_system_gives_packages_distributions_and_nothing_twice() -> None:
+    metadata = b"Metadata-Version: 2.1\nName: Flask_Thing\nVersion: 3.1\n\nName: not-this\n"
+    files = {
+        "var/lib/dpkg/status": (STATUS.encode(), 0o644),
+        "./var/lib/dpkg/status.d/catatonit": (
+            b"Package: catatonit\nStatus: install ok installed\nVersion: 1:0.2\n",
+            0o644,
+        ),
+        "opt/roost/lib/python3.13/site-packages/flask_thing-3.1.dist-info/METADATA": (metadata, 0o644),
+        "usr/lib/python3/dist-packages/flask_thing-3.1.egg-info/PKG-INFO": (metadata, 0o644),
+        "usr/lib/node_modules/npm/package.json": (b'{"name": "npm", "version": "11.0.1"}', 0o644),
+        "app/node_modules/@scope/part/package.json": (b'{"name": "@scope/part", "version": "2.0.0"}', 0o644),
+        "app/node_modules/part/lib/package.json": (b'{"name": "within", "version": "1"}', 0o644),
+        "app/node_modules/broken/package.json": (b'{"name": 3', 0o644),
+        "app/node_modules/odd/package.json": (b'{"name": "odd", "version": 3}', 0o644),
+        "usr/share/METADATA": (b"Name: x\nVersion: 1\n", 0o644),
+        "usr/bin/script": (b"#!/bin/sh\n" + b"#" * 600_000, 0o755),
+    }
+    found = bill_layers.merged((), [bill_layers.scan(rootfs(files))])
+    assert [part.purl for part in found] == [
+        "pkg:deb/debian/bash@5.2.37-2%2Bb10?arch=amd64",
+        "pkg:deb/debian/catatonit@1%3A0.2",
+        "pkg:npm/%40scope/part@2.0.0",
+        "pkg:npm/npm@11.0.1",
+        "pkg:pypi/flask-thing@3.1",
+    ]
+
+
+def varint(text: bytes) -> bytes:
+    length, out = len(text), b""
+    while length > 0x7F:
+        out, length = out + bytes([length & 0x7F | 0x80]), length >> 7
+    return out + bytes([length]) + text
+
+
+def go_program(before: int = 0) -> bytes:
+    """What the compiler writes; `before`: bytes before it, in which a magic that is not aligned stands."""
+    modules = "".join(f"{line[1:]}\n" for line in GO.splitlines()[1:]).encode()
+    section = b"\xff Go buildinf:" + bytes([8, 2]) + b"\0" * 16
+    section += varint(b"go1.26.8") + varint(b"0" * 16 + modules + b"1" * 16)
+    filling = (b"\x7fELF" + b"\0" * 11 + b"\xff Go buildinf:").ljust(before + 64, b"\0")
+    return filling.ljust(-(-len(filling) // 16) * 16, b"\0") + section
+
+
+@pytest.mark.parametrize("before", [0, 5 << 20, (4 << 20) - 72])
+def test_the_modules_of_a_go_program_are_read_without_go(before: int) -> None:
+    assert sorted(bill.of_program(io.BytesIO(go_program(before)))) == sorted(bill.of_go(GO))
+
+
+@given(st.binary(max_size=200))
+def test_a_program_that_is_not_go_has_no_modules(rest: bytes) -> None:
+    assert list(bill.of_program(io.BytesIO(b"\x7fELF" + b"\0" * 12 + rest))) == []
+    list(bill.of_program(io.BytesIO(b"\x7fELF" + b"\0" * 12 + b"\xff Go buildinf:\x08\x02" + rest)))
+
+
+def jar(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def test_a_jar_names_itself_and_those_within() -> None:
+    properties = b"groupId=org.example\nversion=1.0\nartifactId=shop\n"
+    inner = jar({"META-INF/maven/com.x/y/pom.properties": b"version=2\ngroupId=com.x\nartifactId=y\n"})
+    fat = jar(
+        {
+            "META-INF/maven/org.example/shop/pom.properties": properties,
+            "BOOT-INF/lib/y-2.jar": inner,
+            "BOOT-INF/lib/spring-core-6.2.12.jar": jar({"a": b""}),
+            "BOOT-INF/lib/broken-1.jar": b"no zip",
+        }
+    )
+    files = {"app/app.jar": (fat, 0o644), "app/roost-maven-parts": (b"org.sf:spring-core:6.2.12\nx\n../:a:1\n", 0o644)}
+    found = bill_layers.merged((), [bill_layers.scan(rootfs(files))])
+    assert [part.purl for part in found] == [
+        "pkg:maven/com.x/y@2",
+        "pkg:maven/org.example/shop@1.0",
+        "pkg:maven/org.sf/spring-core@6.2.12",
+    ]
+    assert Part("maven", "spring-core", "6.2.12") in set(bill.of_jar(fat, "app.jar"))
+
+
+@given(st.binary(max_size=300))
+def test_no_jar_is_too_broken(content: bytes) -> None:
+    list(bill.of_jar(b"PK\3\4" + content, "x-1.jar"))
+
+
+def test_later_layers_hide_and_replace() -> None:
+    old, new, base = Part("npm", "a", "1"), Part("npm", "a", "2"), Part("deb", "bash", "5")
+    first = Layer(
+        {"app/node_modules/a/package.json": (old,), "app/node_modules/b/package.json": (Part("npm", "b", "1"),)}
+    )
+    assert bill_layers.merged([base], [first, Layer({}, ("app/node_modules/b",))]) == [base, old]
+    assert bill_layers.merged([base], [first, Layer({}, ("app/",))]) == [base]
+    assert bill_layers.merged([base], [first, Layer({"app/node_modules/a/package.json": (new,)}, ("app/x",))])[1] == new
+    assert bill_layers.merged([base], [first, Layer({}, ("app/node_modules/",))]) == [base]
+    listed = Layer({"var/lib/dpkg/status": (Part("deb", "bash", "6"),)})
+    assert bill_layers.merged([base], [listed]) == [Part("deb", "bash", "6")]
+
+
+def test_what_hides_is_read_from_a_layer() -> None:
+    files = {"app/.wh.old": (b"", 0o644), "app/lib/.wh..wh..opq": (b"", 0o644), ".wh.top": (b"", 0o644)}
+    assert bill_layers.scan(rootfs(files)).gone == ("app/old", "app/lib/", "top")
+
+
+def test_what_was_found_is_kept_for_the_next_build() -> None:
+    layers = {"sha256:1": Layer({"a": (Part("deb", "x", "1", "amd64"),)}, ("b",)), "sha256:2": Layer()}
+    assert bill_layers.load(bill_layers.dump(layers)) == layers
+    for wrong in (b"", b"[]", b'{"a": 1}', b'{"a": {"parts": {"b": [[1]]}, "gone": []}}', b"\xff"):
+        assert bill_layers.load(wrong) == {}
+
+
+def test_a_document_is_read_as_it_was_written() -> None:
+    parts = [Part("deb", "x", "1:2+b", "amd64"), Part("npm", "@a/b", "1"), Part("maven", "g/a", "1")]
+    assert sorted(bill.of_document(bill.document("n", "v", "sha256:0", parts))) == sorted(parts)
+    assert bill.of_document(b"{}") == bill.of_document(b"nonsense") == []
+
+
+def test_the_same_parts_make_the_same_bytes() -> None:
+    parts = [Part("pypi", "b", "2"), Part("pypi", "a", "1"), Part("pypi", "a", "1")]
+    first = bill.document("roost.internal/x", "k", "sha256:0", parts)
+    assert first == bill.document("roost.internal/x", "k", "sha256:0", reversed(parts))
+    body = json.loads(first)
+    assert (body["bomFormat"], body["specVersion"]) == ("CycloneDX", "1.6")
+    assert [component["name"] for component in body["components"]] == ["a", "b"]
