@@ -20,6 +20,7 @@ PROCESS: Final = "roost.dev/process"
 RELEASE: Final = "roost.dev/release"
 PROJECT: Final = "roost.dev/project"
 RUN: Final = "roost.dev/run"
+IMPORT: Final = "roost.dev/import"
 GATED: Final = "roost.dev/gated"  # On a namespace: versions come in by promotion only.
 PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -32,6 +33,7 @@ BUILD: Final = "build"
 DEPLOYER: Final = "roost-deployer"
 
 REGISTRY: Final = "registry.roost-system.svc:5000"
+PRELOADED: Final = "roost.internal"  # Before the names of images that every node holds already; nothing answers there.
 
 RESERVED: Final = frozenset(
     [
@@ -109,6 +111,11 @@ def split_namespace(name: str) -> tuple[str, str] | None:
 def hostname(app: str, environment: str, tenant: str, domain: str) -> str:
     """Where an application answers: `<app>-<environment>.<tenant>.<domain>`."""
     return f"{app}-{environment}.{tenant}.{domain}"
+
+
+def pull_policy(image: str) -> str:
+    """How a node comes by an image of the platform: preloaded ones are never pulled."""
+    return "Never" if image.startswith(f"{PRELOADED}/") else "IfNotPresent"
 
 
 def release_name(app: str, number: int) -> str:

@@ -81,8 +81,7 @@ class Run:
             domain=self.node.domain,
             image=self.image("platform"),
             builder_image=self.image("buildkit"),
-            node=self.node.name,
-            repositories=str(REPOSITORIES),
+            repositories=common.Disk(self.node.name, str(REPOSITORIES)),
             mirrors=os.environ.get("ROOST_MIRRORS", ""),
             proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
         )
@@ -202,21 +201,25 @@ def apply_foundation(run: Run) -> str:
 
 def establish_trust(run: Run) -> str:
     """Authorities, certificates, shared secrets."""
-    run.trust = trust.establish(run.kubectl, run.node, datetime.now(UTC))
+    now = datetime.now(UTC)
+    outside = trust.machines_bundle()
+    run.trust = trust.establish(run.kubectl, run.node.domain, [machine.REGISTRY_ADDRESS], outside, now)
+    trust.node_certificate(run.node.name, run.trust.authority, run.trust.node_authority, now)
     return ""
 
 
 def apply_platform(run: Run) -> str:
     """Registry, gateway, roles, and Roost itself. They start while the network still comes up."""
     assert run.trust is not None
+    store = common.Disk(run.node.name, str(REGISTRY_DATA))
     run.kubectl.apply_patiently(
         [
             *roles.cluster_roles(),
             *roles.system_bindings(),
             *admission.policies(run.node.domain),
             *fairness.everything(),
-            *registry.everything(run.image("registry"), run.node.name, str(REGISTRY_DATA), run.trust.registry_files),
-            *collector.everything(run.image("platform"), run.node.name, str(REGISTRY_DATA)),
+            *registry.everything(run.image("registry"), store, run.trust.registry_files, machine.REGISTRY_ADDRESS),
+            *collector.everything(run.image("platform"), store),
             *gateway.everything(run.node, run.image("traefik")),
             *platform.everything(run.platform),
         ]

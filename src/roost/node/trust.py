@@ -1,5 +1,5 @@
 """Whom the platform trusts: the internal authority, the certificates it signed, shared secrets. Made once, kept in the
-cluster, renewed when they near their end. Called by `up` once the API answers.
+cluster, renewed when they near their end. Called by `up` and `roost install` once the API answers.
 
     Secret roost-ca          kubernetes.io/tls   the internal authority
     ConfigMap roost-trust    ca.crt, bundle.crt  the authority; the same and the machine's own bundle
@@ -13,7 +13,7 @@ cluster, renewed when they near their end. Called by `up` once the API answers.
 import base64
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -75,11 +75,11 @@ def _authority(kubectl: Kubectl, name: str, common_name: str, now: datetime) -> 
     return Pair(held["tls.crt"], held["tls.key"])
 
 
-def _registry_certificate(kubectl: Kubectl, signer: Pair, now: datetime) -> None:
+def _registry_certificate(kubectl: Kubectl, signer: Pair, names: Sequence[str], now: datetime) -> None:
     held = _read(kubectl, registry.TLS_SECRET)
-    if held and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, registry.NAMES, now):
+    if held and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, names, now):
         return
-    pair = pki.leaf(signer, registry.NAMES[0], registry.NAMES, now)
+    pair = pki.leaf(signer, names[0], names, now)
     files = {"tls.crt": pair.certificate, "tls.key": pair.key}
     kubectl.apply([common.secret(registry.TLS_SECRET, HERE, files, TLS)])
 
@@ -105,26 +105,32 @@ def node_certificate(node: str, authority: Pair, node_authority: Pair, now: date
     pki.write_private(NODE_FILES / "node.crt", pair.certificate)
 
 
-def bundle(authority: Pair) -> str:
-    """The authority, and all that the machine trusts."""
-    machine_bundle = BUNDLE.read_text() if BUNDLE.exists() else ""
-    return authority.certificate + machine_bundle
+def bundle(authority: Pair, outside: str) -> str:
+    """The authority, and all others."""
+    return authority.certificate + outside
 
 
-def establish(kubectl: Kubectl, node: machine.Node, now: datetime) -> Trust:
-    """Everything above, idempotent."""
+def machines_bundle() -> str:
+    """All whom this machine trusts."""
+    return BUNDLE.read_text() if BUNDLE.exists() else ""
+
+
+def establish(kubectl: Kubectl, domain: str, registry_names: Sequence[str], outside: str, now: datetime) -> Trust:
+    """Everything in the cluster, idempotent.
+
+    `registry_names`: host names and addresses that the registry is reached by beside its service's; `outside`: the PEM
+    bundle of whom else the platform and builds trust.
+    """
     authority = _authority(kubectl, platform.AUTHORITY, "Roost internal authority", now)
     node_authority = _authority(kubectl, NODE_AUTHORITY, "Roost nodes", now)
-    _registry_certificate(kubectl, authority, now)
-    _gateway_certificate(kubectl, authority, node.domain, now)
+    _registry_certificate(kubectl, authority, (*registry.NAMES, *registry_names), now)
+    _gateway_certificate(kubectl, authority, domain, now)
     key = once(
         kubectl,
         registry.TOKEN_SECRET,
         lambda: {"key.pem": tokens.new_key().decode(), "http-secret": secrets.token_urlsafe(32)},
     )
     once(kubectl, platform.GIT_SECRET, lambda: {"token": secrets.token_urlsafe(32)})
-    kubectl.apply(
-        [common.config_map(platform.TRUST, HERE, {"ca.crt": authority.certificate, "bundle.crt": bundle(authority)})]
-    )
-    node_certificate(node.name, authority, node_authority, now)
+    trusted = {"ca.crt": authority.certificate, "bundle.crt": bundle(authority, outside)}
+    kubectl.apply([common.config_map(platform.TRUST, HERE, trusted)])
     return Trust(authority, node_authority, key["key.pem"].encode())

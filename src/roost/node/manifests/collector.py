@@ -4,25 +4,33 @@ from typing import Final
 
 from roost.model.names import GROUP
 from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node.manifests import registry
 from roost.node.manifests.common import (
+    Disk,
     Manifest,
     binding,
     container,
-    host_path,
     metadata,
     mount,
     pod_template,
     resources,
     role,
     rule,
+    selector,
     service_account,
 )
 
 NAME: Final = "registry-collector"
 
 
-def everything(image: str, node: str, path: str) -> list[Manifest]:
-    """The job, and its right to read what names images. `path` is the registry's data on `node`."""
+def _beside_the_registry() -> Manifest:
+    """A claim can be mounted by several pods of one node only."""
+    term = {"labelSelector": {"matchLabels": selector(registry.NAME)}, "topologyKey": "kubernetes.io/hostname"}
+    return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+
+
+def everything(image: str, disk: Disk) -> list[Manifest]:
+    """The job, and its right to read what names images. `disk` holds the registry's data."""
     body = container(
         NAME,
         image,
@@ -34,10 +42,10 @@ def everything(image: str, node: str, path: str) -> list[Manifest]:
         "serviceAccountName": NAME,
         "automountServiceAccountToken": True,
         "restartPolicy": "Never",
-        "nodeSelector": {"kubernetes.io/hostname": node},
+        **(_beside_the_registry() if disk.claim else disk.placement),
         "containers": [body],
         "volumes": [
-            host_path("data", path, "Directory"),
+            disk.volume("data"),
             {"name": "scratch", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }

@@ -1,9 +1,10 @@
 """Pieces that every manifest here shares: metadata, containers with safe defaults, probes, services, RBAC."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from roost.model.names import MANAGED_BY, PLATFORM
+from roost.model.names import MANAGED_BY, PLATFORM, pull_policy
 
 Manifest = dict[str, Any]
 
@@ -53,8 +54,9 @@ def http_probe(path: str, port: int | str, **more: Any) -> Manifest:
 
 
 def container(name: str, image: str, **fields: Any) -> Manifest:
-    """A container of a preloaded image, with safe defaults that `fields` may widen."""
-    base: Manifest = {"name": name, "image": image, "imagePullPolicy": "Never", "securityContext": SAFE_CONTAINER}
+    """A container of one of our images, with safe defaults that `fields` may widen."""
+    policy = pull_policy(image)
+    base: Manifest = {"name": name, "image": image, "imagePullPolicy": policy, "securityContext": SAFE_CONTAINER}
     return {**base, "terminationMessagePolicy": "FallbackToLogsOnError", **fields}
 
 
@@ -151,6 +153,38 @@ def binding(name: str, role_kind: str, account: tuple[str, str], namespace: str 
 def host_path(name: str, path: str, kind: str = "DirectoryOrCreate") -> Manifest:
     """A volume that is a path of the node."""
     return {"name": name, "hostPath": {"path": path, "type": kind}}
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Where a workload of the platform keeps its data: a path of one node, or a claim on the cluster's storage."""
+
+    node: str = ""
+    path: str = ""
+    claim: str = ""  # A PersistentVolumeClaim's name; `node` and `path` do not count then.
+
+    @property
+    def placement(self) -> Manifest:
+        """What of the pod's spec binds it to where its disk is. A claim binds by itself."""
+        return {} if self.claim else {"nodeSelector": {"kubernetes.io/hostname": self.node}}
+
+    def volume(self, name: str) -> Manifest:
+        """The pod's volume."""
+        if self.claim:
+            return {"name": name, "persistentVolumeClaim": {"claimName": self.claim}}
+        return host_path(name, self.path, "Directory")
+
+
+def claim(name: str, namespace: str, size: str, storage_class: str) -> Manifest:
+    """A PersistentVolumeClaim; without a class the cluster's default counts."""
+    spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    named = {"storageClassName": storage_class} if storage_class else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(name, namespace),
+        "spec": {**spec, **named},
+    }
 
 
 def mount(name: str, path: str, **more: Any) -> Manifest:

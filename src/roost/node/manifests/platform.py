@@ -8,11 +8,11 @@ from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.manifests import gateway, registry
 from roost.node.manifests.common import (
     CRITICAL,
+    Disk,
     Manifest,
     container,
     deployment,
     disruption_budget,
-    host_path,
     http_probe,
     metadata,
     mount,
@@ -41,8 +41,7 @@ class Platform:
     domain: str
     image: str
     builder_image: str
-    node: str  # Where the repositories' disk is.
-    repositories: str  # Their path there.
+    repositories: Disk
     mirrors: str = ""  # The site's package mirrors for builds: `pip=URL npm=URL go=URL maven=URL`.
     proxy: str = ""  # The site's HTTP proxy for builds.
 
@@ -165,12 +164,12 @@ def route(domain: str) -> Manifest:
 
 
 def git(platform: Platform) -> list[Manifest]:
-    """The git server: one, bound to the node that holds the repositories. Only the API and run pods reach it."""
+    """The git server: one, because the repositories are on one disk. Only the API and run pods reach it."""
     ports = [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": METRICS_PORT}]
     body, spec = _process(platform, GIT, ("git-shared",), ports=ports, resources=resources("50m", "128Mi", "1Gi"))
     body["volumeMounts"].append(mount("repositories", "/repositories"))
-    spec["volumes"].append(host_path("repositories", platform.repositories, "Directory"))
-    spec["nodeSelector"] = {"kubernetes.io/hostname": platform.node}
+    spec["volumes"].append(platform.repositories.volume("repositories"))
+    spec |= platform.repositories.placement
     spec["terminationGracePeriodSeconds"] = 60
     workload: Manifest = {
         "apiVersion": "apps/v1",

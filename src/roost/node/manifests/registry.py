@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from roost.model.names import SYSTEM_NAMESPACE as HERE
-from roost.node.machine import REGISTRY_ADDRESS
 from roost.node.manifests.common import (
     CRITICAL,
+    Disk,
     Manifest,
     config_map,
     container,
     deployment,
-    host_path,
     http_probe,
     mount,
     pod_template,
@@ -28,7 +27,7 @@ NAME: Final = "registry"
 PORT: Final = 5000
 NODE_PORT: Final = 5001
 SERVICE: Final = f"{NAME}.{HERE}.svc:{PORT}"
-NAMES: Final = (f"{NAME}.{HERE}.svc", f"{NAME}.{HERE}.svc.cluster.local", REGISTRY_ADDRESS)
+NAMES: Final = (f"{NAME}.{HERE}.svc", f"{NAME}.{HERE}.svc.cluster.local")
 REALM: Final = f"https://roost-api.{HERE}.svc/registry/token"
 TLS_SECRET: Final = "registry-tls"
 TOKEN_SECRET: Final = "registry-token"
@@ -102,11 +101,14 @@ def _door(name: str, image: str, file: str, ports: tuple[int, int]) -> Manifest:
     )
 
 
-def everything(image: str, node: str, path: str, files: Mapping[str, str]) -> list[Manifest]:
-    """The registry on `node` with its data in `path` there. `files`: `jwks.json` and `node-ca.crt`.
+def door(address: str) -> Manifest:
+    """The Service; `address` is the one that it has everywhere, or empty: Kubernetes chooses it once and for all."""
+    ports = {"https": (PORT, PORT), "nodes": (NODE_PORT, NODE_PORT)}
+    return service(NAME, HERE, ports, **({"clusterIP": address} if address else {}))
 
-    It is bound to the node because its disk is: a local volume, made before there is any storage driver.
-    """
+
+def everything(image: str, disk: Disk, files: Mapping[str, str], address: str) -> list[Manifest]:
+    """The registry with its data on `disk`. `files`: `jwks.json` and `node-ca.crt`; `address`: see `door`."""
     settings = {
         "tokens.json": json.dumps(configuration(nodes=False), indent=1),
         "nodes.json": json.dumps(configuration(nodes=True), indent=1),
@@ -116,7 +118,7 @@ def everything(image: str, node: str, path: str, files: Mapping[str, str]) -> li
         "serviceAccountName": NAME,
         "automountServiceAccountToken": False,
         "priorityClassName": CRITICAL,
-        "nodeSelector": {"kubernetes.io/hostname": node},
+        **disk.placement,
         "terminationGracePeriodSeconds": 30,
         "containers": [
             _door("registry", image, "tokens.json", (PORT, 5002)),
@@ -125,15 +127,14 @@ def everything(image: str, node: str, path: str, files: Mapping[str, str]) -> li
         "volumes": [
             {"name": "config", "configMap": {"name": "registry"}},
             {"name": "tls", "secret": {"secretName": TLS_SECRET, "defaultMode": 0o440}},
-            host_path("data", path, "Directory"),
+            disk.volume("data"),
             {"name": "scratch", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
     template = pod_template(NAME, spec)
-    ports = {"https": (PORT, PORT), "nodes": (NODE_PORT, NODE_PORT)}
     return [
         service_account(NAME, HERE),
         config_map("registry", HERE, settings),
         deployment(NAME, HERE, 1, template, strategy={"type": "Recreate"}),
-        service(NAME, HERE, ports, clusterIP=REGISTRY_ADDRESS),
+        door(address),
     ]

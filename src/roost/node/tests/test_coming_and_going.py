@@ -85,7 +85,7 @@ def test_the_bundle_starts_with_the_internal_authority() -> None:
     from datetime import UTC, datetime
 
     pair = authority("Test", datetime(2026, 11, 28, tzinfo=UTC))
-    assert trust.bundle(pair).startswith(pair.certificate)
+    assert trust.bundle(pair, trust.machines_bundle()).startswith(pair.certificate)
 
 
 @pytest.fixture

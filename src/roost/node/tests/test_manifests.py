@@ -11,11 +11,24 @@ from roost.capabilities.tenant import roles
 from roost.capabilities.tenant.manifests import network as tenant_network
 from roost.capabilities.tenant.model import Platform
 from roost.node.machine import Node
-from roost.node.manifests import cilium, collector, dns, fairness, gateway, metrics_server, network, platform, registry
+from roost.node.manifests import (
+    cilium,
+    collector,
+    common,
+    dns,
+    fairness,
+    gateway,
+    metrics_server,
+    network,
+    platform,
+    registry,
+)
 
 NODE = Node("node-a", "192.0.2.7", "eth0")
+DISK = common.Disk("node-a", "/r")
+FILES = {"jwks.json": "{}", "node-ca.crt": ""}
 PLATFORM = platform.Platform(
-    "roost.localhost", "roost.internal/platform:1", "roost.internal/buildkit:1", "node-a", "/g"
+    "roost.localhost", "roost.internal/platform:1", "roost.internal/buildkit:1", common.Disk("node-a", "/g")
 )
 
 AS_ROOT = {"cilium-agent": "loads programs into the kernel"}
@@ -30,12 +43,12 @@ def everything() -> list[dict[str, Any]]:
         *dns.everything("roost.internal/coredns:1"),
         *metrics_server.everything("roost.internal/metrics-server:1"),
         *platform.namespaces(),
-        *registry.everything("roost.internal/registry:1", "node-a", "/r", {"jwks.json": "{}", "node-ca.crt": ""}),
+        *registry.everything("roost.internal/registry:1", DISK, FILES, "10.96.0.50"),
         *gateway.everything(NODE, "roost.internal/traefik:1"),
         *platform.everything(PLATFORM),
         *network.policies(),
         *fairness.everything(),
-        *collector.everything("roost.internal/platform:1", "node-a", "/r"),
+        *collector.everything("roost.internal/platform:1", DISK),
     ]
 
 
@@ -173,7 +186,7 @@ def test_a_tenants_requests_queue_apart_from_the_platforms() -> None:
 
 
 def test_the_collector_reads_names_and_writes_nothing_in_the_cluster() -> None:
-    found = collector.everything("roost.internal/platform:1", "node-a", "/r")
+    found = collector.everything("roost.internal/platform:1", DISK)
     (rights,) = [item["rules"] for item in found if item["kind"] == "ClusterRole"]
     assert {verb for rule in rights for verb in rule["verbs"]} == {"get", "list"}
     (cron,) = [item["spec"] for item in found if item["kind"] == "CronJob"]

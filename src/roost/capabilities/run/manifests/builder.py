@@ -6,7 +6,7 @@ SYS_ADMIN counts only inside the pod's user namespace. Caches live and die with 
 
 from typing import Any, Final
 
-from roost.model.names import BUILD, MANAGED_BY, PLATFORM, TENANT, namespace
+from roost.model.names import BUILD, MANAGED_BY, PLATFORM, TENANT, namespace, pull_policy
 
 NAME: Final = "builder"
 PORT: Final = 1234
@@ -49,7 +49,7 @@ def pod(tenant: str, image: str, trust: str) -> dict[str, Any]:
     container = {
         "name": "buildkit",
         "image": image,
-        "imagePullPolicy": "Never",
+        "imagePullPolicy": pull_policy(image),
         "command": command,
         "env": [{"name": "SSL_CERT_FILE", "value": "/etc/roost/trust/bundle.crt"}],
         "ports": [{"name": "buildkit", "containerPort": PORT, "protocol": "TCP"}],

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
 from roost.model.kinds.delivery import Run
-from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PROJECT, RUN, TENANT, namespace
+from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PROJECT, RUN, TENANT, namespace, pull_policy
 
 TRUST_MAP: Final = "roost-trust"
 SPARE_S: Final = 180  # Beside the build's own limit: the pod's start, and its last words.
@@ -45,7 +45,7 @@ def _pod(run: Run, image: str, task: Task) -> dict[str, Any]:
     container = {
         "name": "step",
         "image": image,
-        "imagePullPolicy": "Never",
+        "imagePullPolicy": pull_policy(image),
         "command": ["python", "-m", "roost.mains.step"],
         "env": [
             {"name": VARIABLE, "value": task.model_dump_json(by_alias=True, exclude_none=True)},

@@ -10,11 +10,13 @@ from roost.capabilities.tenant.admission import objects, pods
 from roost.model import names
 
 
-def policies(domain: str, registry: str = names.REGISTRY) -> list[dict[str, Any]]:
-    """Every policy with its binding. `domain`: beneath which applications answer; `registry`: whose images may run."""
+def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.PRELOADED) -> list[dict[str, Any]]:
+    """Every policy with its binding. `domain`: beneath which applications answer; `registry`: whose images may run;
+    `platform`: what the names of the platform's own images begin with.
+    """
     return [
         *pods.in_environments(registry),
-        *pods.in_builds(registry),
+        *pods.in_builds(registry, platform),
         *pods.no_way_in(),
         *objects.services(),
         *objects.routes(domain),

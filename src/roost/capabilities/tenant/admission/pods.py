@@ -10,7 +10,6 @@ PODS: Final = [words.rule([""], ["pods", "pods/ephemeralcontainers", "pods/resiz
 BUILDER: Final = "builder"
 # Of a repository; no part of it climbs out (`..`).
 PATH: Final = "[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
-BUILDER_IMAGE: Final = "^roost[.]internal/buildkit[:@]"
 
 CONTAINERS: Final = (
     "(dyn(object.spec.containers)"
@@ -66,19 +65,22 @@ RESTRICTED: Final = {
     f" && (!has({_POD_SECURITY}.runAsUser) || {_POD_SECURITY}.runAsUser != 0)"
     f" && (!has({_POD_SECURITY}.sysctls) || {_POD_SECURITY}.sysctls.size() == 0)",
 }
+
+
 # The builder: one container that needs SYS_ADMIN, which counts only inside the pod's own user namespace.
-BUILDER_SHAPE: Final = (
-    f"object.metadata.name == '{BUILDER}'"
-    " && !has(object.metadata.ownerReferences)"
-    " && has(object.spec.hostUsers) && !object.spec.hostUsers"
-    " && object.spec.containers.size() == 1 && variables.containers.size() == 1"
-    f" && object.spec.containers[0].image.matches('{BUILDER_IMAGE}')"
-    " && variables.containers.all(c, has(c.securityContext)"
-    " && (!has(c.securityContext.privileged) || !c.securityContext.privileged)"
-    " && (!has(c.securityContext.capabilities) || !has(c.securityContext.capabilities.add)"
-    " || c.securityContext.capabilities.add.all(a, a == 'SYS_ADMIN')))"
-    f" && (!has({_POD_SECURITY}.sysctls) || {_POD_SECURITY}.sysctls.size() == 0)"
-)
+def _builder_shape(own: str) -> str:
+    return (
+        f"object.metadata.name == '{BUILDER}'"
+        " && !has(object.metadata.ownerReferences)"
+        " && has(object.spec.hostUsers) && !object.spec.hostUsers"
+        " && object.spec.containers.size() == 1 && variables.containers.size() == 1"
+        f" && object.spec.containers[0].image.matches('^{literal(own)}/buildkit[:@]')"
+        " && variables.containers.all(c, has(c.securityContext)"
+        " && (!has(c.securityContext.privileged) || !c.securityContext.privileged)"
+        " && (!has(c.securityContext.capabilities) || !has(c.securityContext.capabilities.add)"
+        " || c.securityContext.capabilities.add.all(a, a == 'SYS_ADMIN')))"
+        f" && (!has({_POD_SECURITY}.sysctls) || {_POD_SECURITY}.sysctls.size() == 0)"
+    )
 
 
 def _common() -> list[dict[str, Any]]:
@@ -146,10 +148,13 @@ def in_environments(registry: str) -> list[dict[str, Any]]:
     )
 
 
-def in_builds(registry: str) -> list[dict[str, Any]]:
-    """Pods of builds: the builder in its one shape, from the controller alone; all others held to restricted."""
+def in_builds(registry: str, platform: str) -> list[dict[str, Any]]:
+    """Pods of builds: the builder in its one shape, from the controller alone; all others held to restricted.
+
+    `platform`: what the names of the platform's own images begin with.
+    """
     own = f"^{literal(registry)}/(' + variables.tenant + '|base)/{PATH}(:[A-Za-z0-9._-]+)?@sha256:[a-f0-9]"
-    ours = f"^roost[.]internal/{PATH}[:@]"
+    ours = f"^{literal(platform)}/{PATH}[:@]"
     return words.policy(
         "roost-build-pods",
         PODS,
@@ -177,7 +182,7 @@ def in_builds(registry: str) -> list[dict[str, Any]]:
             "volumes": VOLUMES,
             "images": IMAGES,
             **RESTRICTED,
-            "builder": BUILDER_SHAPE,
+            "builder": _builder_shape(platform),
         },
     )
 
