@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from roost.api import apps, errors, exec, git, health, logs, places, registry, session, users
+from roost.api import apps, bills, errors, exec, git, health, hooks, logs, places, registry, session, users
 from roost.api.auth import Authentication
 from roost.api.context import Context
 from roost.api.envelope import Envelope
@@ -83,8 +83,9 @@ def create_app(
         registry_key=secrets.registry_key,
     )
     errors.install(app)
-    for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router):
+    for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router, hooks.router):
         app.include_router(router)
+    app.include_router(bills.router)
     for router in places.routers():
         app.include_router(router)
     for capability in capabilities():
@@ -112,6 +113,7 @@ def _complete_openapi(app: FastAPI) -> None:
         apps.Scale,
         apps.Rollback,
         apps.Deploy,
+        hooks.Credentials,
     ]
 
     def complete() -> dict[str, Any]:

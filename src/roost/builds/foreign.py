@@ -114,7 +114,16 @@ def _explained(what: str, said: str) -> tuple[str, str]:
         (
             "Unreachable",
             "The source cannot be reached from here, or there is no repository at its address.",
-            ("could not resolve", "unable to connect", "connection refused", "not found", "timed out", "e170013"),
+            (
+                "could not resolve",
+                "failed to connect",
+                "unable to connect",
+                "couldn't connect",
+                "connection refused",
+                "not found",
+                "timed out",
+                "e170013",
+            ),
         ),
     ):
         if any(sign in low for sign in signs):

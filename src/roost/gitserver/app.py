@@ -6,6 +6,7 @@ fails, git is ended, so nothing is left behind by a client that hangs up.
 
 import asyncio
 import contextlib
+import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
@@ -13,17 +14,18 @@ from typing import Any
 
 import structlog
 
-from roost.gitserver import backend, pktline
+from roost.gitserver import backend, looks, pktline
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
 from roost.gitserver.cluster import Cluster, Misfit, name_of
 from roost.gitserver.ledger import Ledger
 from roost.gitserver.moves import Move
 from roost.gitserver.progress import Follower, Outcome
-from roost.gitserver.repositories import Repositories
-from roost.gitserver.requests import PUSH, GitRequest, Refused, authenticate, parse
+from roost.gitserver.repositories import Name, NoRepository, Repositories
+from roost.gitserver.requests import IMPORT, PUSH, GitRequest, Refused, authenticate, parse
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
 from roost.model.kinds.delivery import Project
+from roost.surface import fetch_token
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,8 @@ AT_ONCE = 32  # git processes at the same time; more wait for a place.
 IDLE_S = 120.0  # A client that sends nothing for so long is given up.
 KEEP_ALIVE_S = 5.0
 MAX_FETCH_BODY = 16 << 20
+HOOKS = "/hooks/"
+MAX_DELIVERY = 4 << 20
 SPARE = 1 << 20  # Beside the pack: the list of refs.
 SETTLE_TRIES = 30
 _NO_CACHE = [(b"cache-control", b"no-cache, max-age=0, must-revalidate")]
@@ -102,7 +106,7 @@ class GitServer:
             await exchange.text(200, "ok")
             return
         try:
-            await self._answer(exchange, scope)
+            await (self._hook if scope["path"].startswith(HOOKS) else self._answer)(exchange, scope)
         except* (ClientGone, TimeoutError):
             log.info("client gone", path=scope["path"])
         except* GitFailed as failed:
@@ -110,16 +114,50 @@ class GitServer:
             if not exchange.started:
                 await exchange.text(500, "git could not serve this request; nothing was changed.")
 
+    async def _hook(self, exchange: Exchange, scope: Scope) -> None:
+        """A webhook's delivery, which the API passes on: 202, and a look at the source follows."""
+        try:
+            await self._look(exchange, scope)
+        except Refused as refused:
+            await exchange.text(refused.status, str(refused))
+        except KubeError:
+            await exchange.text(503, "Kubernetes does not answer; nothing was changed. Deliver it again.")
+        else:
+            await exchange.text(202, "Roost looks.")
+
+    async def _look(self, exchange: Exchange, scope: Scope) -> None:
+        headers, now = _headers(scope), self._clock.now()
+        if not hmac.compare_digest(headers.get("x-roost-shared", "").encode(), self._secret.encode()):
+            raise Refused(403, "This is not the API.")
+        tenant, _, name = scope["path"].removeprefix(HOOKS).partition("/")
+        body = b""
+        while (part := await asyncio.wait_for(exchange.part(), IDLE_S)) is not None:
+            body += part
+            if len(body) > MAX_DELIVERY:
+                raise Refused(413, f"A delivery has {MAX_DELIVERY >> 20} MiB at most.")
+        try:
+            project = await self._cluster.project(Name.parse(tenant, name))
+        except NoRepository:
+            project = None
+        # One answer for no project, one that follows nothing and one that this sender cannot sign for.
+        uid, number = (project.metadata.uid, project.spec.source.hook) if project else ("", 0)
+        looks.check(headers, body, fetch_token.hook_secret(self._secret, (tenant, name), uid, number), now)
+        if project is None or not project.spec.source.url:
+            raise Refused(409, "This project follows no repository: people push to it.")
+        space = project.metadata.namespace or ""
+        if not looks.about_to_begin(await self._cluster.looks(space), name):
+            await self._cluster.create_look(looks.look_for(project, looks.delivery(headers, body, now)))
+
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         try:
             request = parse(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
-            person = authenticate(request, self._secret, self._clock.now())
+            request = replace(request, person=authenticate(request, self._secret, self._clock.now()))
             project = await self._project(request)
         except Refused as refused:
             await exchange.text(refused.status, str(refused))
             return
-        await self._serve(exchange, replace(request, person=person), project)
+        await self._serve(exchange, request, project)
 
     async def _project(self, request: GitRequest) -> Project:
         try:
@@ -130,6 +168,9 @@ class GitServer:
             raise Refused(503, "Kubernetes does not answer; nothing was changed. Try again.") from error
         if project is None or project.metadata.deletion_timestamp is not None:
             raise Refused(404, f"There is no project {request.name}: make it with `roost project create`.")
+        source = project.spec.source
+        if request.service == PUSH and source.url and request.person != IMPORT:
+            raise Refused(403, f"This project follows {source.url}: push there, or make a project of your own.")
         try:
             await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
         except OSError as error:
@@ -188,6 +229,8 @@ class GitServer:
         built = f"refs/heads/{project.spec.branch}"
         failures = {}
         for move in mine:
+            if request.person == IMPORT:
+                continue  # Nobody sits at the other end: the run is told by its own log.
             if move.ref != built:
                 await answer.say(
                     f"-----> {move.ref.removeprefix('refs/heads/')} is kept. Only {project.spec.branch} is"
@@ -222,6 +265,10 @@ class GitServer:
             if self.closing:
                 return Outcome(False, f"the git server starts anew; the run goes on: `roost run logs -f {run}`")
         return Outcome(False, "nothing more is known of the run")
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _with_pauses(items: AsyncIterator[str | Outcome], pause_s: float) -> AsyncIterator[str | Outcome | None]:

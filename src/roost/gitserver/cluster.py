@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name
+from roost.gitserver.requests import IMPORT
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, KubeError
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run, RunSpec
+from roost.model.kinds.source import Import
 from roost.model.names import API_VERSION, AUTHOR, BUILD, PROJECT, RUN, TENANT, namespace, run_name
 from roost.model.resource import Resource
 
@@ -35,6 +37,14 @@ class Cluster(Protocol):
 
     async def create_run(self, tenant: str, manifest: dict[str, Any]) -> None:
         """Create the Run; that it exists already is no error."""
+        ...
+
+    async def looks(self, space: str) -> list[dict[str, Any]]:
+        """The Imports of a build namespace."""
+        ...
+
+    async def create_look(self, manifest: dict[str, Any]) -> None:
+        """Create the Import; that it exists already is no error."""
         ...
 
     async def run(self, tenant: str, name: str) -> Run | None:
@@ -70,7 +80,7 @@ def run_for(project: Project, tenant: str, move: Move) -> dict[str, Any]:
         ref=move.ref,
         commit=move.commit,
         attempt=move.attempt,
-        author=move.person[:100],
+        author=_author(move),
         build=project.spec.build,
     )
     owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": meta.name, "uid": meta.uid}
@@ -79,9 +89,14 @@ def run_for(project: Project, tenant: str, move: Move) -> dict[str, Any]:
         spec,
         namespace(tenant, BUILD),
         labels={TENANT: tenant, PROJECT: meta.name},
-        annotations={AUTHOR: move.person},
+        annotations={AUTHOR: _author(move)},
         ownerReferences=[owner],
     )
+
+
+def _author(move: Move) -> str:
+    """Who pushed; of what an import brought, nobody whom Roost knows."""
+    return "" if move.person == IMPORT else move.person[:100]
 
 
 def name_of(project: str, move: Move) -> str:
@@ -111,6 +126,17 @@ class KubeCluster:
 
     async def create_run(self, tenant: str, manifest: dict[str, Any]) -> None:
         """Create the Run; that it exists already is no error."""
+        try:
+            await self._client.create(manifest, "roost-git")
+        except AlreadyExists:
+            return
+
+    async def looks(self, space: str) -> list[dict[str, Any]]:
+        """The Imports of a build namespace."""
+        return await self._client.list(API_VERSION, Import.KIND, space)
+
+    async def create_look(self, manifest: dict[str, Any]) -> None:
+        """Create the Import; that it exists already is no error."""
         try:
             await self._client.create(manifest, "roost-git")
         except AlreadyExists:

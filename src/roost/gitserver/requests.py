@@ -12,6 +12,7 @@ from roost.gitserver.repositories import Name, NoRepository
 from roost.surface import fetch_token
 
 FETCH, PUSH = "git-upload-pack", "git-receive-pack"
+IMPORT = "~import"  # No person's name: people have no such letter in theirs.
 _PATH = re.compile(r"/([^/]+)/([^/]+)\.git/(info/refs|git-upload-pack|git-receive-pack)")
 _PERSON = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
@@ -72,7 +73,7 @@ def parse(method: str, path: str, query: str, headers: Mapping[str, str]) -> Git
 
 
 def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
-    """Who asks: the person whom the API names, or `run` with a fetch token. Refused for everybody else."""
+    """Who asks: the person whom the API names, `run` with a token to fetch, IMPORT with one to push; else Refused."""
     headers = request.headers
     shared = headers.get("x-roost-shared", "")
     if shared:
@@ -87,8 +88,12 @@ def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
         return person
     token = _token(headers.get("authorization", ""))
     name = request.name
-    if request.service == FETCH and token and fetch_token.opens(secret, token, name.tenant, name.project, now):
+    where = (name.tenant, name.project)
+    if token and request.service == FETCH and fetch_token.opens(secret, token, where, now):
         return "run"
+    # An import compares with what is there before it pushes.
+    if token and fetch_token.opens(secret, token, where, now, fetch_token.PUSH):
+        return IMPORT
     raise Refused(401, "Sign in at the API; run pods bring a token for one repository.")
 
 

@@ -41,6 +41,8 @@ class StandIn:
     uid: str = "uid-1"
     slow_s: float = 0.0
     gone: tuple[str, ...] = ()
+    source: str = ""  # Where the projects' code is followed.
+    looked: list[dict[str, Any]] = field(default_factory=list)
 
     def _call(self) -> None:
         if self.down:
@@ -50,7 +52,7 @@ class StandIn:
     async def project(self, name: Name) -> Project | None:
         if name.project in ("missing", *self.gone):
             return None
-        return Project.parse({"metadata": {"name": name.project, "uid": self.uid}, "spec": {"branch": self.branch}})
+        return Project.parse({"metadata": {"name": name.project, "uid": self.uid}, "spec": self._spec()})
 
     async def create_run(self, tenant: str, manifest: dict[str, Any]) -> None:
         self._call()
@@ -71,6 +73,19 @@ class StandIn:
             "conditions": [{"type": "Ready", "status": "False", "message": words}] if failed else [],
         }
         return Run.parse({**manifest, "status": status})
+
+    def _spec(self) -> dict[str, Any]:
+        source = {"source": {"type": "git", "url": self.source}} if self.source else {}
+        return {"branch": self.branch, **source}
+
+    async def looks(self, space: str) -> list[dict[str, Any]]:
+        self._call()
+        return self.looked
+
+    async def create_look(self, manifest: dict[str, Any]) -> None:
+        names = [item["metadata"]["name"] for item in self.looked]
+        if manifest["metadata"]["name"] not in names:
+            self.looked.append(manifest)
 
     async def promotion(self, space: str, name: str) -> Promotion | None:
         spec = {"app": "hello", "artefact": {"image": IMAGE}}

@@ -63,6 +63,7 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
             ("State", out.state(project)),
             ("Why", "" if found.get("status") == "True" else str(found.get("message", ""))),
             ("Repository", _repository(session, project)),
+            ("Follows", str(out.at(project, "spec.source.url", ""))),
             ("Branch", str(out.at(project, "spec.branch", ""))),
             ("Build", str(build.get("strategy", ""))),
             ("Sub-directory", str(build.get("context", ""))),
@@ -76,7 +77,12 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
 
 @commands.command(
     "create",
-    examples=("roost project create shop", 'roost project create wiki --start "gunicorn wiki:app" --port 8000'),
+    examples=(
+        "roost project create shop",
+        'roost project create wiki --start "gunicorn wiki:app" --port 8000',
+        "roost project create wiki --from https://git.example.org/team/wiki.git",
+        "roost project create wiki --from https://svn.example.org/wiki --svn trunk",
+    ),
 )
 @click.argument("name")
 @click.option(
@@ -93,6 +99,11 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
 @click.option(
     "--as", "app", default="", metavar="APP", help="The application it becomes; one of the same name without it."
 )
+@click.option("--from", "url", default="", metavar="URL", help="Follow this git or Subversion repository instead.")
+@click.option("--svn", default=None, metavar="FOLDER", help="It is Subversion; the folder, e.g. trunk.")
+@click.option(
+    "--poll", type=click.IntRange(0, 86400), default=None, help="Seconds between two looks; 0: webhooks only."
+)
 @dry_run
 @waits(120)
 @target("tenant")
@@ -103,6 +114,8 @@ def create(session: Session, name: str, dry_run: bool, detach: bool, timeout: in
     build = {key: given[key] for key in ("strategy", "context", "containerfile", "start", "port") if given[key]}
     spec = {"branch": given["branch"], "build": build}
     spec |= {key: value for key, value in (("environment", given["deploy_to"]), ("app", given["app"])) if value}
+    if given["url"]:
+        spec["source"] = _source(given["url"], given["svn"], given["poll"])
     body = {"metadata": {"name": name}, "spec": spec}
     made: Mapping[str, Any] = session.api.send("POST", session.of_tenant("projects"), body, params={"dryRun": dry_run})
     if dry_run:
@@ -113,6 +126,15 @@ def create(session: Session, name: str, dry_run: bool, detach: bool, timeout: in
         out.show_one(made, session.output, lambda: None)
     if not dry_run:
         _tell_next(session, made, given["branch"])
+
+
+def _source(url: str, svn: str | None, poll: int | None) -> dict[str, Any]:
+    source: dict[str, Any] = {"type": "git" if svn is None else "svn", "url": url}
+    if svn:
+        source["path"] = svn.strip("/")
+    if poll is not None:
+        source["pollS"] = poll
+    return source
 
 
 def _wait(session: Session, name: str, timeout: int) -> Mapping[str, Any]:
@@ -131,6 +153,12 @@ def _wait(session: Session, name: str, timeout: int) -> Mapping[str, Any]:
 
 
 def _tell_next(session: Session, project: Mapping[str, Any], branch: str) -> None:
+    followed = str(out.at(project, "spec.source.url", ""))
+    if followed:
+        name = out.name_of(project)
+        out.say("\n" + tr("It follows {url}. Look now: `roost source fetch {name}`.", url=followed, name=name))
+        out.say(tr("Told by webhooks, it looks at once: `roost source hook {name}`.", name=name))
+        return
     repository = _repository(session, project)
     out.say("\n" + tr("In your repository:"))
     if session.login.ca:

@@ -1,14 +1,30 @@
 """What stands of a Project. Reads only, no decisions."""
 
+from datetime import datetime
+
 from roost.capabilities.project.model import Observed, SeenRun
 from roost.kernel.capability import Watch
 from roost.kube.reader import Reader
 from roost.model.kinds.delivery import Project, Run
+from roost.model.kinds.source import Import
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION, PROJECT, split_namespace
 from roost.settings import Settings
 
-WATCHES = (Watch(API_VERSION, Run.KIND, owner=f"label:{PROJECT}"),)
+WATCHES = (
+    Watch(API_VERSION, Run.KIND, owner=f"label:{PROJECT}"),
+    Watch(API_VERSION, Import.KIND, owner="field:spec.project"),
+)
+
+
+async def _last_look(reader: Reader, project: Project) -> datetime | None:
+    looks = [
+        item["metadata"].get("creationTimestamp") or ""
+        for item in await reader.list(API_VERSION, Import.KIND, project.metadata.namespace)
+        if item["spec"].get("project") == project.metadata.name
+    ]
+    newest = max(looks, default="")
+    return datetime.fromisoformat(newest.replace("Z", "+00:00")) if newest else None
 
 
 async def observe(reader: Reader, project: Project, settings: Settings) -> Observed:
@@ -24,6 +40,7 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
         domain=settings.domain,
         environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
         projects=len(await reader.list(API_VERSION, Project.KIND, space)),
+        last_look=await _last_look(reader, project) if project.spec.source.url else None,
         last_run=runs[0]["metadata"]["name"] if runs else "",
         ended_runs=tuple(
             SeenRun(name=run["metadata"]["name"], uid=run["metadata"]["uid"])

@@ -3,13 +3,14 @@
 The repository itself is made by the git server at the first request for it, and belongs to the Project's uid.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roost.capabilities.project.model import Observed
 from roost.model.conditions import Condition, not_ready, ready
 from roost.model.kinds.delivery import Project
-from roost.model.names import BUILD, split_namespace
-from roost.model.plan import Action, Plan
+from roost.model.kinds.source import Import, ImportSpec
+from roost.model.names import API_VERSION, BUILD, split_namespace
+from roost.model.plan import Action, Apply, Plan
 
 KEPT_RUNS = 100  # Older ones are told by the Releases that they led to.
 RUNS = 1800  # Of all projects of a tenant: its quota is 2000, and at the quota no push would be built any more.
@@ -17,7 +18,7 @@ FORGOTTEN_AT_ONCE = 20
 
 
 def plan(project: Project, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Project. Nothing depends on time."""
+    """What should be of this Project. Time matters only to when its source is looked at again."""
     names = split_namespace(project.metadata.namespace or "")
     if names is None or names[1] != BUILD:
         return Plan(
@@ -26,7 +27,10 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
     repository = f"https://api.{observed.domain}/{names[0]}/{project.metadata.name}.git"
     namespace = project.metadata.namespace or ""
     kept = min(KEPT_RUNS, RUNS // max(1, observed.projects))
+    looks, again = _looks(project, observed, now)
     return Plan(
+        apply=looks,
+        next_check=again,
         actions=tuple(
             Action("forget", run.uid, {"name": run.name, "namespace": namespace})
             for run in observed.ended_runs[kept:][:FORGOTTEN_AT_ONCE]
@@ -36,6 +40,25 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
     )
 
 
+def _looks(project: Project, observed: Observed, now: datetime) -> tuple[tuple[Apply, ...], timedelta | None]:
+    """(the Import that is due, how long until the next one is). Its name follows from the time: two make but one."""
+    source = project.spec.source
+    if not source.url or not source.poll_s:
+        return (), None
+    pause = timedelta(seconds=source.poll_s)
+    if observed.last_look is not None and observed.last_look + pause > now:
+        return (), observed.last_look + pause - now
+    meta = project.metadata
+    owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": meta.name, "uid": meta.uid}
+    made = Import.manifest(
+        f"{meta.name}-poll-{int(now.timestamp()) // source.poll_s}",
+        ImportSpec(project=meta.name, cause="poll"),
+        meta.namespace,
+        ownerReferences=[owner],
+    )
+    return (Apply(made, create=True, owned=False),), pause
+
+
 def _condition(project: Project, tenant: str, observed: Observed, repository: str) -> Condition:
     wanted = project.spec.environment
     if wanted and wanted not in observed.environments:
@@ -43,4 +66,6 @@ def _condition(project: Project, tenant: str, observed: Observed, repository: st
         return not_ready(
             "EnvironmentMissing", f"It deploys to {wanted}, which {tenant} does not have. Environments: {words}."
         )
+    if project.spec.source.url:
+        return ready("Ready", f"It follows {project.spec.source.url}, branch {project.spec.branch}.")
     return ready("Ready", f"Push to {repository}, branch {project.spec.branch}.")

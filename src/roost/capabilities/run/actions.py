@@ -3,35 +3,32 @@
 The keys are files of the controller's pod; no tenant and no other process of a tenant sees them.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from roost.capabilities.run.manifests.job import TRUST_MAP
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
 from roost.model.bases import BASES
 from roost.model.build_task import DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
-from roost.model.errors import Waiting
 from roost.model.kinds.delivery import Project
-from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, SYSTEM_NAMESPACE, TENANT, namespace
+from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, TENANT, namespace
 from roost.model.plan import Action
 from roost.surface import fetch_token
+from roost.surface.build_trust import copy_trust
 from roost.surface.registry import Access, mint
 
 GIT_SECRET: Final = Path("/etc/roost/git/token")
 REGISTRY_KEY: Final = Path("/etc/roost/registry/key.pem")
 SPARE: Final = timedelta(minutes=15)
-DIGEST: Final = "roost.dev/trust-digest"
 
 
 async def prepare(action: Action, context: ActionContext) -> None:
     """The certificates and the run's Secret stand before its pod starts; both are made once."""
     tenant = str(action.arguments["tenant"])
-    await _trust(tenant, context)
+    await copy_trust(tenant, context)
     meta = context.object["metadata"]
     space = namespace(tenant, BUILD)
     if await context.client.get("v1", "Secret", meta["name"], space) is not None:
@@ -75,25 +72,10 @@ def secret_data(
     access.append(Access(f"{tenant}/{project}", ("pull", "push")))
     token = mint(REGISTRY_KEY.read_bytes(), f"run:{tenant}/{run['metadata']['name']}", access, now, ttl)
     return {
-        FETCH_TOKEN: fetch_token.mint(GIT_SECRET.read_text().strip(), tenant, project, now, ttl),
+        FETCH_TOKEN: fetch_token.mint(GIT_SECRET.read_text().strip(), (tenant, project), now, ttl),
         REGISTRY_TOKEN: token,
         DOCKER_CONFIG: json.dumps({"auths": {registry: {"registrytoken": token}}}),
     }
-
-
-async def _trust(tenant: str, context: ActionContext) -> None:
-    """The platform's certificates, copied to where builds mount them; written when they changed."""
-    source = await context.reader.get("v1", "ConfigMap", TRUST_MAP, SYSTEM_NAMESPACE)
-    if source is None:
-        raise Waiting("TrustMissing", f"ConfigMap {SYSTEM_NAMESPACE}/{TRUST_MAP} is not there yet.", after_s=3.0)
-    data = source.get("data") or {}
-    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-    space = namespace(tenant, BUILD)
-    copy = await context.client.get("v1", "ConfigMap", TRUST_MAP, space)
-    if copy is not None and (copy["metadata"].get("annotations") or {}).get(DIGEST) == digest:
-        return
-    meta = {"name": TRUST_MAP, "namespace": space, "annotations": {DIGEST: digest}, "labels": {MANAGED_BY: "roost"}}
-    await context.client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}, "roost-run")
 
 
 async def remove(action: Action, context: ActionContext) -> None:

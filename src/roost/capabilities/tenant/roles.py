@@ -82,7 +82,7 @@ _APPROVE = (
 )
 
 _BUILD_SEE = (
-    _rule(names.GROUP, ["projects", "runs"], READ),
+    _rule(names.GROUP, ["projects", "runs", "imports"], READ),
     _rule("", ["pods", "events", "resourcequotas", "limitranges"], READ),
     _rule("", ["pods/log"], ["get"]),
     _rule("batch", ["jobs"], READ),
@@ -94,6 +94,7 @@ _BUILD_DEVELOP = (
     *_BUILD_SEE,
     _rule(names.GROUP, ["projects"], ["create", "update", "patch"]),
     _rule(names.GROUP, ["runs"], ["update", "patch"]),
+    _rule(names.GROUP, ["imports"], ["create"]),
     _rule("", ["secrets"], ["create", "update", "delete"]),
 )
 _BUILD_OWN = (*_BUILD_DEVELOP, _rule(names.GROUP, ["projects", "runs"], ["delete"]))
@@ -122,6 +123,7 @@ _CONTROLLER = (
     _rule(names.GROUP, ["*"], [*READ, "update", "patch"]),
     _rule(names.GROUP, ["runs", "promotions"], ["create", "delete"]),
     _rule(names.GROUP, ["approvals"], ["delete"]),
+    _rule(names.GROUP, ["imports"], ["create", "delete"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),
@@ -188,8 +190,8 @@ def cluster_roles() -> list[dict[str, Any]]:
         ],
         # Hosted git turns moves of refs into Runs and streams what becomes of them to who pushed.
         GIT: [
-            _rule(names.GROUP, ["projects", "runs", "promotions", "releases", "apps"], READ),
-            _rule(names.GROUP, ["runs"], ["create"]),
+            _rule(names.GROUP, ["projects", "runs", "imports", "promotions", "releases", "apps"], READ),
+            _rule(names.GROUP, ["runs", "imports"], ["create"]),
             _rule(names.GROUP, ["projects/finalizers"], ["update"]),
         ],
         API: [

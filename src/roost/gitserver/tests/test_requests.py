@@ -38,7 +38,7 @@ def test_the_api_must_know_the_secret_and_name_this_repository_and_a_person(chan
 
 
 def test_a_run_fetches_from_one_repository_until_its_token_expires() -> None:
-    token = fetch_token.mint(SECRET, "acme", "hello", NOW, timedelta(minutes=5))
+    token = fetch_token.mint(SECRET, ("acme", "hello"), NOW, timedelta(minutes=5))
     for header in (f"Bearer {token}", "Basic " + base64.b64encode(f"run:{token}".encode()).decode()):
         request = parse("POST", "/acme/hello.git/git-upload-pack", "", FETCH_TYPE | {"authorization": header})
         assert request.service == FETCH
@@ -46,12 +46,12 @@ def test_a_run_fetches_from_one_repository_until_its_token_expires() -> None:
     bearer = {"authorization": f"Bearer {token}"}
     assert status("POST", "/acme/other.git/git-upload-pack", "", FETCH_TYPE | bearer) == 401
     assert status("POST", "/acme/hello.git/git-receive-pack", "", PUSH_TYPE | bearer) == 401
-    assert not fetch_token.opens(SECRET, token, "acme", "hello", NOW + timedelta(minutes=5))
+    assert not fetch_token.opens(SECRET, token, ("acme", "hello"), NOW + timedelta(minutes=5))
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_text_opens_a_repository(token: str, header: str) -> None:
-    assert not fetch_token.opens(SECRET, token, "acme", "hello", NOW)
+    assert not fetch_token.opens(SECRET, token, ("acme", "hello"), NOW)
     assert status("GET", "/acme/hello.git/info/refs", f"service={FETCH}", {"authorization": header}) == 401
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from roost.model.kinds.app import Artefact, Process
+from roost.model.kinds.source import Source
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -37,6 +38,7 @@ class Build(Model):
 class ProjectSpec(Model):
     """A repository and what becomes of a push to it."""
 
+    source: Source = Field(Source(), description="Where the code is; by default it is pushed to Roost.")
     branch: str = Field(
         "main", max_length=200, pattern=BRANCH_PATTERN, description="Pushes to this branch are built and deployed."
     )
@@ -74,6 +76,17 @@ class Project(Resource):
         (
             f"self.metadata.name.matches('{APP_PATTERN}')",
             "A project's name has 1 to 30 lower-case letters, digits and hyphens, a letter first.",
+        ),
+        (
+            "!has(self.spec.source) || !has(self.spec.source.type)"
+            " || (self.spec.source.type == 'hosted') == (!has(self.spec.source.url) || self.spec.source.url == '')",
+            "A source of type git or svn has a url; a hosted one has none.",
+        ),
+        (
+            "!has(self.spec.source) || !has(self.spec.source.url) || self.spec.source.url == ''"
+            " || (self.spec.source.type == 'git' && !self.spec.source.url.startsWith('svn://'))"
+            " || (self.spec.source.type == 'svn' && !self.spec.source.url.startsWith('ssh://'))",
+            "git speaks https, http and ssh here; Subversion https, http and svn.",
         ),
     )
 

@@ -19,8 +19,9 @@ def test_golden(case: Path) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
-def test_a_project_only_tells(case: Path) -> None:
-    assert golden.run(capability, case).apply == ()
+def test_a_project_only_tells_and_has_its_source_looked_at(case: Path) -> None:
+    for item in golden.run(capability, case).apply:
+        assert (item.manifest["kind"], item.create, item.owned) == ("Import", True, False)
 
 
 def test_the_hundred_newest_runs_are_kept() -> None:

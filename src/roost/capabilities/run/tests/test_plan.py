@@ -71,7 +71,7 @@ def test_a_run_may_push_to_its_own_project_only(tmp_path: Path, monkeypatch: pyt
     run = {"metadata": {"name": "hello-1-x"}, "spec": {"project": "hello"}}
     data = actions.secret_data(run, "registry:5000", ("acme", ["hello", "tools"]), now, timedelta(minutes=10))
     assert json.loads(data["config.json"])["auths"]["registry:5000"]["registrytoken"] == data["registry"]
-    assert fetch_token.opens("shared secret", data["fetch"], "acme", "hello", now)
+    assert fetch_token.opens("shared secret", data["fetch"], ("acme", "hello"), now)
     claims = jwt.decode(data["registry"], ECKey.import_key(key), algorithms=["ES256"]).claims
     assert {item["name"]: item["actions"] for item in claims["access"]} == {
         **{name: ["pull"] for name in BASES},

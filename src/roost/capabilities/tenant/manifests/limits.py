@@ -11,6 +11,7 @@ COUNTS = {
     "count/cronjobs.batch": "50",
     "count/deployments.apps": "200",
     "count/httproutes.gateway.networking.k8s.io": "200",
+    "count/imports.roost.dev": "1500",
     "count/jobs.batch": "200",
     "count/poddisruptionbudgets.policy": "200",
     "count/promotions.roost.dev": "2000",

@@ -1,0 +1,38 @@
+"""What the source capability sees of the cluster. Its kind is `roost.model.kinds.source.Import`."""
+
+from pydantic import Field
+
+from roost.model.kinds.delivery import ProjectSpec
+from roost.model.resource import Model
+
+
+class SeenPod(Model):
+    """The newest pod of the import."""
+
+    started: bool = False
+    ended: bool = False
+    message: str = ""  # Its termination message.
+    reason: str = ""
+
+
+class SeenImport(Model):
+    """Another Import of the project."""
+
+    name: str
+    uid: str
+    created: str = ""
+    ended: bool = False
+
+
+class Observed(Model):
+    """All that a plan for an Import needs to know."""
+
+    platform_image: str = ""
+    git_url: str = ""
+    proxy: str = ""
+    project: ProjectSpec | None = Field(None, description="None: there is none, or it is on its way out.")
+    credentials_missing: bool = Field(False, description="The Secret that the project names is not there.")
+    job_uid: str = Field("", description="Of the import's Job; empty: there is none.")
+    job_failed: bool = False
+    pod: SeenPod | None = None
+    others: tuple[SeenImport, ...] = Field((), description="Of the same project, the oldest first.")

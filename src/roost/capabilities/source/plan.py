@@ -1,0 +1,129 @@
+"""The plan of an Import: one Job that looks, then its report. Pure.
+
+    Pending -> Fetching -> Done | Failed
+
+An import ends once. The imports of a project take turns, so a pod never pushes over what a later one brought.
+"""
+
+from datetime import datetime, timedelta
+
+from roost.capabilities.source.manifests import job
+from roost.capabilities.source.model import Observed, SeenImport
+from roost.model import fetch_task
+from roost.model.conditions import Condition, not_ready, ready, timestamp
+from roost.model.fetch_task import FetchReport, FetchTask
+from roost.model.kinds.source import Import
+from roost.model.names import BUILD, split_namespace
+from roost.model.plan import Action, Apply, Plan
+
+ENDED = ("Done", "Failed")
+KEPT = 10  # Of a project. What an older one led to is told by its run.
+FORGOTTEN_AT_ONCE = 20
+TIMEOUT_S = 1800
+LOOK_AGAIN = timedelta(seconds=5)
+
+
+def plan(item: Import, observed: Observed, now: datetime) -> Plan:
+    """What should be of this Import."""
+    place = split_namespace(item.metadata.namespace or "")
+    if item.status.phase in ENDED:
+        return _ended(item, observed)
+    if place is None or place[1] != BUILD:
+        return _end(item, now, "WrongNamespace", "An import belongs into the build namespace of a tenant.")
+    if observed.project is None:
+        return _end(item, now, "ProjectGone", f"There is no project {item.spec.project}.")
+    if not observed.project.source.url:
+        return _end(item, now, "NothingToFollow", "The project has no source: people push to it.")
+    report = fetch_task.read(observed.pod.message) if observed.pod and observed.pod.ended else None
+    if report is not None:
+        return _reported(item, report, now)
+    if observed.job_failed:
+        why = f": {observed.pod.reason}" if observed.pod and observed.pod.reason else ""
+        return _end(item, now, "PodDied", f"The pod that looks at the source died and was tried again in vain{why}.")
+    if observed.credentials_missing:
+        name = observed.project.source.credentials
+        words = f"The project names the credentials {name}, which do not exist: `roost source credentials`."
+        return _end(item, now, "CredentialsMissing", words)
+    if _before(item, observed) and not observed.job_uid:
+        waits = not_ready("Queued", "An earlier look at the same source has not ended.")
+        return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=LOOK_AGAIN)
+    return _fetch(item, place[0], observed, now)
+
+
+def _before(item: Import, observed: Observed) -> list[SeenImport]:
+    mine = (item.metadata.creation_timestamp or "", item.metadata.name)
+    return [other for other in observed.others if not other.ended and (other.created, other.name) < mine]
+
+
+def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan:
+    assert observed.project is not None and observed.project.source.type != "hosted"
+    source = observed.project.source
+    task = FetchTask(
+        tenant=tenant,
+        project=item.spec.project,
+        type="svn" if source.type == "svn" else "git",
+        url=source.url,
+        path=source.path,
+        branch=observed.project.branch,
+        git_url=observed.git_url,
+        timeout_s=TIMEOUT_S,
+        proxy=observed.proxy,
+    )
+    started = observed.pod is not None and observed.pod.started
+    arguments = {"tenant": tenant, "project": item.spec.project, "timeoutS": TIMEOUT_S}
+    return Plan(
+        apply=(Apply(job.job(item, tenant, observed.platform_image, source.credentials, task), create=True),),
+        actions=() if started else (Action("prepare", item.metadata.uid, arguments),),
+        conditions=(not_ready("Fetching", f"Looking at {source.url}."),),
+        status={
+            "phase": "Fetching" if started else "Pending",
+            "startedAt": item.status.started_at or timestamp(now),
+        },
+        next_check=LOOK_AGAIN,
+    )
+
+
+def _reported(item: Import, report: FetchReport, now: datetime) -> Plan:
+    if not report.ok:
+        return _end(item, now, report.reason or "Failed", report.message)
+    what = f"revision {report.revision}" if report.revision else report.commit[:12]
+    words = f"The branch moved to {what}: a run follows." if report.moved else f"Nothing is new: it stands at {what}."
+    return Plan(
+        conditions=(ready("Done", words),),
+        status={
+            "phase": "Done",
+            "commit": report.commit or None,
+            "revision": report.revision or None,
+            "moved": report.moved,
+            "finishedAt": timestamp(now),
+        },
+        hold=True,
+    )
+
+
+def _end(item: Import, now: datetime, reason: str, message: str) -> Plan:
+    return Plan(
+        conditions=(not_ready(reason, message),),
+        status={"phase": "Failed", "finishedAt": timestamp(now)},
+        hold=True,
+    )
+
+
+def _ended(item: Import, observed: Observed) -> Plan:
+    """Nothing changes any more; the newest one forgets the oldest."""
+    said = next((one for one in item.status.conditions if one.type == "Ready"), None)
+    kept = (Condition(said.type, said.status, said.reason, said.message),) if said else ()
+    mine = (item.metadata.creation_timestamp or "", item.metadata.name)
+    newest = all((other.created, other.name) < mine for other in observed.others)
+    ended = [other for other in observed.others if other.ended]
+    surplus = ended[: max(0, len(ended) - (KEPT - 1))] if newest else []
+    namespace = item.metadata.namespace or ""
+    return Plan(
+        actions=tuple(
+            Action("forget", other.uid, {"name": other.name, "namespace": namespace})
+            for other in surplus[:FORGOTTEN_AT_ONCE]
+        ),
+        conditions=kept,
+        status={"phase": item.status.phase},
+        hold=True,
+    )

@@ -1,0 +1,82 @@
+"""Where a Project's code comes from when it is not pushed to Roost itself; and Import, one look at that place.
+
+An Import brings the branch of a foreign repository into the hosted one. From there on everything is as after a push:
+the ref moves, so exactly one Run exists for it, however often or by whichever way the move was reported.
+"""
+
+from typing import ClassVar, Final, Literal
+
+from pydantic import Field
+
+from roost.model.names import APP_PATTERN
+from roost.model.resource import Model, Resource, StatusModel
+
+# No user and no password in it, but for the user of ssh: credentials are a Secret's. Nothing that begins an option.
+URL_PATTERN: Final = (
+    r"^((https?|svn)://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+%-]+)*/?"
+    r"|ssh://([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+%-]+)+/?)?$"
+)
+SECRET_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
+PATH_PATTERN: Final = r"^([A-Za-z0-9._~+-]+(/[A-Za-z0-9._~+-]+)*)?$"
+
+
+class Source(Model):
+    """Where the code is. `hosted`: people push it to Roost."""
+
+    type: Literal["hosted", "git", "svn"] = "hosted"
+    url: str = Field(
+        "",
+        max_length=500,
+        pattern=URL_PATTERN,
+        description="https://, http:// or ssh:// of a git repository; https://, http:// or svn:// of a Subversion one.",
+    )
+    path: str = Field("", max_length=200, pattern=PATH_PATTERN, description="Subversion: the folder, e.g. trunk.")
+    credentials: str = Field(
+        "",
+        max_length=253,
+        pattern=SECRET_PATTERN,
+        description="Secret of the build namespace: `username` and `password`, or `ssh-privatekey` and `known_hosts`.",
+    )
+    poll_s: int = Field(
+        600, ge=0, le=86400, description="Seconds between two looks; 0: only when a webhook or a person asks."
+    )
+    hook: int = Field(1, ge=1, le=1_000_000, description="Which webhook secret counts; a higher one ends the others.")
+
+
+class ImportSpec(Model):
+    """One look at a source."""
+
+    project: str = Field(pattern=APP_PATTERN, max_length=30)
+    cause: Literal["poll", "hook", "manual"] = "manual"
+    delivery: str = Field("", max_length=100, description="What the sender calls this webhook.")
+
+
+class ImportStatus(StatusModel):
+    """What came of it."""
+
+    phase: Literal["Pending", "Fetching", "Done", "Failed"] | None = None
+    commit: str | None = Field(None, max_length=64, description="Where the branch stands.")
+    revision: str | None = Field(None, max_length=40, description="Subversion: the revision.")
+    moved: bool | None = Field(None, description="Whether the branch moved, so that a run was made.")
+    started_at: str | None = Field(None, max_length=40)
+    finished_at: str | None = Field(None, max_length=40)
+
+
+class Import(Resource):
+    """One look at a project's source, which brings what is new into the hosted repository."""
+
+    KIND: ClassVar[str] = "Import"
+    PLURAL: ClassVar[str] = "imports"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Project", ".spec.project", "string"),
+        ("Cause", ".spec.cause", "string"),
+        ("Phase", ".status.phase", "string"),
+        ("Moved", ".status.moved", "boolean"),
+        ("Age", ".metadata.creationTimestamp", "date"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self.spec == oldSelf.spec", "An import never changes; make a new one."),
+    )
+
+    spec: ImportSpec
+    status: ImportStatus = ImportStatus()
