@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from roost.capabilities.release.advice import Advice, advice
+from roost.capabilities.release.commands_sbom import sbom_of
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import difference, tell
 from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure, printable
@@ -73,7 +74,7 @@ def _release(session: Session, wanted: int) -> Mapping[str, Any]:
 @pass_session
 @click.pass_context
 def releases(ctx: click.Context, session: Session) -> None:
-    """The versions of an application: list (without a verb), show, diff, pin, keep."""
+    """The versions of an application: list (without a verb), show, diff, sbom, pin, keep."""
     if ctx.invoked_subcommand is None:
         rows = _of_app(session)
         empty = tr("{place} has no version yet.", place=session.place)
@@ -131,6 +132,16 @@ def diff(session: Session, old: int, new: int) -> None:
     else:
         for change in changes:
             out.write(change.text if out.coloured() else click.unstyle(change.text))
+
+
+def _newest(session: Session) -> int:
+    known = _of_app(session)
+    if not known:
+        raise Failure(tr("{place} has no version yet.", place=session.place), code=NOT_FOUND)
+    return number(known[0])
+
+
+releases.add_command(sbom_of(VERSION, _newest))
 
 
 @releases.command("pin", examples=("roost releases pin v3", "roost releases pin v3 --off"))
