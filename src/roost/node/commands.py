@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import click
 
+from roost.node.testbed.commands import testbed
+
 
 @contextmanager
 def explained() -> Iterator[None]:
@@ -54,6 +56,9 @@ def explained() -> Iterator[None]:
 @click.group()
 def node() -> None:
     """The embedded Kubernetes cluster on this machine."""
+
+
+node.add_command(testbed)
 
 
 @node.command()

@@ -67,7 +67,7 @@ def note_before() -> None:
             values[name] = path.read_text().strip()
     before = {
         "sysctls": values,
-        "mounts": {str(path): mounted(path) for path in (BPF, NETNS)},
+        "mounts": {str(path): mounted(path) for path in (BPF, NETNS, machine.STATE, machine.KUBELET)},
         "paths": {str(path): path.exists() for path in SHARED},
         "tables": run(["nft", "list", "tables"]).splitlines(),
     }

@@ -5,7 +5,7 @@ CommandFailed      a program ended with an error or took too long; text for peop
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from roost.node import machine
@@ -34,16 +34,20 @@ def run(
     timeout_s: float = 120,
     env: Mapping[str, str] | None = None,
     cgroup: Path | None = None,
+    enter: Callable[[], None] | None = None,
     check: bool = True,
 ) -> str:
-    """Run a program and return its standard output. `text` is its input; `cgroup` a cgroup2 directory to run it in.
+    """Run a program and return its standard output. `text` is its input; `cgroup` a cgroup2 directory to run it in;
+    `enter` is called in the new process before the program starts.
 
     CommandFailed when it ends with an error (unless `check` is false), is missing, or takes longer than `timeout_s`.
     """
 
-    def enter() -> None:
+    def prepare() -> None:
         if cgroup is not None:
             (cgroup / "cgroup.procs").write_text("0")
+        if enter is not None:
+            enter()
 
     try:
         done = subprocess.run(
@@ -54,7 +58,7 @@ def run(
             errors="replace",
             timeout=timeout_s,
             env=environment(env),
-            preexec_fn=enter if cgroup is not None else None,
+            preexec_fn=prepare if cgroup is not None or enter is not None else None,
         )
     except FileNotFoundError as missing:
         raise CommandFailed(argv, "is not installed", "") from missing

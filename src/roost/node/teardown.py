@@ -12,7 +12,7 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from roost.node import cgroups, machine, prepare
@@ -48,19 +48,25 @@ def end_processes(found: cgroups.Hierarchies) -> int:
     return len(first)
 
 
-def our_mounts(text: str) -> list[str]:
-    """Mount points of ours in the text of /proc/mounts, deepest first."""
+def our_mounts(text: str, before: Collection[str] = ()) -> list[str]:
+    """Mount points of ours in the text of /proc/mounts, deepest first, without the disks `before` us."""
     points = [line.split()[1].replace("\\040", " ") for line in text.splitlines()]
     return [
         point
         for point in reversed(points)
-        if point.startswith("/run/netns/cni-") or any(point == top or point.startswith(f"{top}/") for top in MOUNTS)
+        if point not in before
+        and (point.startswith("/run/netns/cni-") or any(point == top or point.startswith(f"{top}/") for top in MOUNTS))
     ]
+
+
+def disks_before() -> list[str]:
+    """Directories of ours that lie on disks of their own, which somebody mounted before the first `up`."""
+    return [path for path, was_mounted in prepare.before()["mounts"].items() if was_mounted]
 
 
 def unmount() -> int:
     """Unmount all of ours; how many."""
-    points = our_mounts(Path("/proc/self/mounts").read_text())
+    points = our_mounts(Path("/proc/self/mounts").read_text(), disks_before())
     for point in points:
         run(["umount", "--lazy", point], check=False)
     return len(points)
@@ -161,4 +167,8 @@ def leftovers() -> bool:
     """Whether an earlier run left processes, mounts or groups."""
     found = cgroups.hierarchies()
     busy = any(directory.exists() and any(directory.glob("kubepods*")) for directory in found.all)
-    return busy or bool(cgroups.processes(found)) or bool(our_mounts(Path("/proc/self/mounts").read_text()))
+    return (
+        busy
+        or bool(cgroups.processes(found))
+        or bool(our_mounts(Path("/proc/self/mounts").read_text(), disks_before()))
+    )

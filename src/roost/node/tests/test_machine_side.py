@@ -192,6 +192,7 @@ def test_only_our_mounts_are_taken_deepest_first() -> None:
         "/var/lib/kubelet/pods/1/vol",
         "/var/lib/kubelet",
     ]
+    assert "/var/lib/kubelet" not in teardown.our_mounts(text, before=["/var/lib/kubelet"])
 
 
 def test_only_our_rules_and_chains_are_taken() -> None:
