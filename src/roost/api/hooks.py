@@ -28,7 +28,6 @@ from roost.surface.fetch_token import hook_secret
 from roost.surface.problems import Problem, forbidden, invalid, not_found
 
 router = APIRouter(tags=["Sources"])
-MAX_DELIVERY: Final = 4 << 20
 _PASS: Final = (
     "authorization",
     "content-type",
@@ -65,8 +64,6 @@ async def deliver(request: Request, ctx: ContextDep, tenant: str, project: str) 
     passed = [(name.encode(), request.headers[name].encode("latin-1")) for name in _PASS if name in request.headers]
     headers: Headers = [*passed, (b"X-Roost-Shared", ctx.git_secret().encode())]
     body = await request.body()
-    if len(body) > MAX_DELIVERY:
-        raise Problem("too-large", f"A delivery has {MAX_DELIVERY >> 20} MiB at most.")
     if not re.fullmatch(TENANT_PATTERN, tenant) or not re.fullmatch(APP_PATTERN, project):
         raise Problem("unauthenticated", "The delivery is not signed with this project's webhook secret.")
     status, text = await _pass_on(ctx, f"/hooks/{tenant}/{project}", headers, body)

@@ -17,7 +17,8 @@ URL_PATTERN: Final = (
     r"|ssh://([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+%-]+)+/?)?$"
 )
 SECRET_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
-PATH_PATTERN: Final = r"^([A-Za-z0-9._~+-]+(/[A-Za-z0-9._~+-]+)*)?$"
+# No part begins with a dot: none of them climbs out.
+PATH_PATTERN: Final = r"^([A-Za-z0-9_~+-][A-Za-z0-9._~+-]*(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)*)?$"
 
 
 class Source(Model):
