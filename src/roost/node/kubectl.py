@@ -26,25 +26,35 @@ class NotReady(RuntimeError):
 class Kubectl:
     """The administrator's view of the cluster."""
 
-    def __init__(self, kubeconfig: Path = machine.ADMIN) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path = machine.ADMIN,
+        program: Path | None = None,
+        cache: Path | None = None,
+        context: str = "",
+    ) -> None:
+        self.kubeconfig = kubeconfig
+        self.context = context
         self.base = (
-            str(machine.BIN / "kubectl"),
+            str(program or machine.BIN / "kubectl"),
             f"--kubeconfig={kubeconfig}",
-            f"--cache-dir={machine.RUN}/kubectl",
+            f"--cache-dir={cache or machine.RUN / 'kubectl'}",
             "--request-timeout=20s",
+            *((f"--context={context}",) if context else ()),
         )
 
     def call(self, *arguments: str, text: str | None = None, timeout_s: float = 60) -> str:
         """One kubectl command; its standard output. CommandFailed when it fails."""
         return run((*self.base, *arguments), text=text, timeout_s=timeout_s)
 
-    def apply(self, manifests: Sequence[Manifest], timeout_s: float = 120) -> None:
+    def apply(self, manifests: Sequence[Manifest], timeout_s: float = 120, dry_run: bool = False) -> None:
         """Server-side apply in order. CommandFailed names the object that was refused."""
         if not manifests:
             return
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
         arguments = ("apply", "--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "-f", "-")
-        self.call(*arguments, text=text, timeout_s=timeout_s)
+        tried = ("--dry-run=server",) if dry_run else ()
+        self.call(*arguments, *tried, text=text, timeout_s=timeout_s)
 
     def apply_patiently(self, manifests: Sequence[Manifest], within_s: float = 120) -> None:
         """Apply, again and again while the cluster is not there yet: kinds not established, API server restarting."""

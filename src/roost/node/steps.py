@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
 
-from roost.capabilities.tenant import admission, roles, walls
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import (
     bases,
@@ -32,17 +32,17 @@ from roost.node import (
 )
 from roost.node.engine import Engine
 from roost.node.images import Image, Images
+from roost.node.installer import deploy, record, rendering
+from roost.node.installer.options import IMAGES, Options
+from roost.node.installer.record import Installation
 from roost.node.kubectl import Kubectl, describe_pods, wait_until, workload_ready
 from roost.node.machine import Node
 from roost.node.manifests import (
     cilium,
-    collector,
     common,
     dns,
-    fairness,
     gateway,
     metrics_server,
-    network,
     platform,
     registry,
 )
@@ -68,6 +68,7 @@ class Run:
     importing: Future[list[str]] | None = None  # Images that are still being preloaded.
     password: str | None = None  # Of the administrator, when it was made just now.
     changed: set[str] = field(default_factory=set)  # Programs that were replaced.
+    held: Installation | None = None  # What was installed before.
 
     def image(self, name: str) -> str:
         """The reference of an image of ours."""
@@ -75,16 +76,32 @@ class Run:
         return self.images.ref(name)
 
     @property
-    def platform(self) -> platform.Platform:
-        """What the platform's manifests are made from."""
-        return platform.Platform(
+    def options(self) -> Options:
+        """What an installation on the embedded cluster decides."""
+        return Options(
             domain=self.node.domain,
-            image=self.image("platform"),
-            builder_image=self.image("buildkit"),
-            repositories=common.Disk(self.node.name, str(REPOSITORIES)),
+            embedded=True,
+            node=self.node.name,
+            address=self.node.address,
+            registry_address=machine.REGISTRY_ADDRESS,
             mirrors=os.environ.get("ROOST_MIRRORS", ""),
             proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
         )
+
+    @cached_property
+    def kinds(self) -> list[dict[str, Any]]:
+        """Definitions of kinds: the Gateway API's and ours."""
+        assert self.engine is not None
+        return platform_kinds(self.engine)
+
+    @cached_property
+    def installation(self) -> Installation:
+        """The platform as it is to be installed."""
+        assert self.trust is not None
+        own = {name: self.image(name) for name in IMAGES}
+        parts = rendering.Parts(own, self.kinds, self.trust.registry_files)
+        disks = rendering.Disks(*(common.Disk(self.node.name, str(path)) for path in (REGISTRY_DATA, REPOSITORIES)))
+        return Installation(record.own_version(), self.options, own, rendering.phases(self.options, parts, disks))
 
 
 def compile_engine(run: Run) -> str:
@@ -175,17 +192,18 @@ def crds(folder: Path) -> list[dict[str, Any]]:
     return [item for path in sorted(folder.glob("*.yaml")) for item in yaml.safe_load_all(path.read_text()) if item]
 
 
+def platform_kinds(built: Engine) -> list[dict[str, Any]]:
+    """Definitions of kinds: the Gateway API's and ours."""
+    found = [*crds(built.component_dir("gateway-api") / "crds"), *crds(paths.source() / "deploy" / "crds")]
+    return [item for item in found if item["kind"] == "CustomResourceDefinition"]
+
+
 def apply_foundation(run: Run) -> str:
     """Network, DNS, metrics, namespaces, kinds: all that the rest stands on, in one go."""
     assert run.engine is not None
-    gateway_kinds = [
-        item
-        for item in crds(run.engine.component_dir("gateway-api") / "crds")
-        if item["kind"] == "CustomResourceDefinition"
-    ]
     # First of all: Kubernetes looks for new kinds to count only every half minute, and what it does not count yet is
     # refused wherever a quota names it.
-    run.kubectl.apply_patiently([*gateway_kinds, *crds(paths.source() / "deploy" / "crds")])
+    deploy.apply_kinds(run.kubectl, run.kinds)
     if run.importing is not None:
         run.importing.result()
     run.kubectl.apply_patiently(
@@ -210,20 +228,8 @@ def establish_trust(run: Run) -> str:
 
 def apply_platform(run: Run) -> str:
     """Registry, gateway, roles, and Roost itself. They start while the network still comes up."""
-    assert run.trust is not None
-    store = common.Disk(run.node.name, str(REGISTRY_DATA))
-    run.kubectl.apply_patiently(
-        [
-            *roles.cluster_roles(),
-            *roles.system_bindings(),
-            *admission.policies(run.node.domain),
-            *fairness.everything(),
-            *registry.everything(run.image("registry"), store, run.trust.registry_files, machine.REGISTRY_ADDRESS),
-            *collector.everything(run.image("platform"), store),
-            *gateway.everything(run.node, run.image("traefik")),
-            *platform.everything(run.platform),
-        ]
-    )
+    run.held = deploy.begin(run.kubectl, run.installation)
+    deploy.apply(run.kubectl, run.installation, rendering.RIGHTS, rendering.WORKLOADS)
     return ""
 
 
@@ -273,7 +279,7 @@ def wait_for_network(run: Run) -> str:
     wait_until("The node", ready, within_s=120, explain=explain)
     for kind, name in SYSTEM_WORKLOADS:
         wait_for(run, kind, name, common.SYSTEM)
-    run.kubectl.apply_patiently([*walls.cluster_walls(), *network.policies()])
+    deploy.apply(run.kubectl, run.installation, rendering.WALLS)
     return ""
 
 
@@ -322,7 +328,10 @@ def wait_for_platform(run: Run) -> str:
     wait_until(
         f"The API at {host}", lambda: gateway_answers(host, "/readyz"), 120, lambda: describe_pods(run.kubectl, HERE)
     )
-    install.forget_old(image.reference for image in (run.images.images.values() if run.images else ()))
+    deploy.finish(run.kubectl, run.held, run.installation)
+    before = record.read(run.kubectl, record.BEFORE)  # Its images stay, for the way back.
+    wanted = [image.reference for image in (run.images.images.values() if run.images else ())]
+    install.forget_old([*wanted, *(before.images.values() if before else ())])
     return ""
 
 

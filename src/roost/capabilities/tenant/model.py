@@ -7,7 +7,7 @@ from pydantic import Field
 from roost.model.names import TENANT
 from roost.model.resource import Model
 
-SETTINGS = "roost-settings"  # ConfigMap in roost-system; `podNetworks` and `serviceNetworks` where they differ.
+SETTINGS = "roost-settings"  # ConfigMap in roost-system; `podNetworks`, `serviceNetworks` and `nodeNetworks`.
 AUTHORITY = "roost-ca"  # Secret in roost-system: the internal authority, made at installation.
 GATEWAY_TLS = "gateway-tls"  # Secret in roost-system: the gateway's certificate.
 
@@ -18,6 +18,9 @@ class Platform(Model):
     domain: str = "roost.localhost"
     pod_networks: tuple[str, ...] = ("10.244.0.0/16",)
     service_networks: tuple[str, ...] = ("10.96.0.0/16",)
+    node_networks: tuple[str, ...] = Field(
+        (), description="Counts where there is no Cilium, which knows nodes as such."
+    )
     cilium: bool = Field(False, description="Deny rules that outrank a tenant's own policies can be had.")
 
 

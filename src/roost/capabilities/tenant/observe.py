@@ -42,6 +42,7 @@ def _platform(raw: Object | None, settings: Settings, cilium: bool) -> Platform:
         service_networks=(
             tuple(data["serviceNetworks"].split()) if "serviceNetworks" in data else defaults.service_networks
         ),
+        node_networks=tuple(data.get("nodeNetworks", "").split()),
         cilium=cilium,
     )
 

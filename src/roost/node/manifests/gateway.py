@@ -144,23 +144,27 @@ def _listener(name: str, port: int, namespaces: Manifest, hostname: str = "") ->
     return found
 
 
-def entrance(domain: str) -> list[Manifest]:
-    """GatewayClass and Gateway. Tenants' routes meet `http` and `https`, ours have listeners of their own."""
+def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
+    """GatewayClass and Gateway. Tenants' routes meet `http` and `https`, ours have listeners of their own.
+
+    `foreign_class`: a class of the cluster that serves the Gateway in place of ours.
+    """
     tenants: Manifest = {"from": "Selector", "selector": {"matchExpressions": [{"key": TENANT, "operator": "Exists"}]}}
     ours: Manifest = {"from": "Same"}
+    own_class = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": metadata(CLASS),
+        "spec": {"controllerName": "traefik.io/gateway-controller"},
+    }
     return [
-        {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": "GatewayClass",
-            "metadata": metadata(CLASS),
-            "spec": {"controllerName": "traefik.io/gateway-controller"},
-        },
+        *([] if foreign_class else [own_class]),
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
             "metadata": metadata(GATEWAY, HERE),
             "spec": {
-                "gatewayClassName": CLASS,
+                "gatewayClassName": foreign_class or CLASS,
                 "listeners": [
                     _listener("http", 80, tenants),
                     _listener("https", 443, tenants),

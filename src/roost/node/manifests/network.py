@@ -2,6 +2,7 @@
 tenant capability.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from roost.model.names import ENVIRONMENT, TENANT
@@ -36,8 +37,14 @@ def _ports(*ports: int) -> list[Manifest]:
     return [{"port": port, "protocol": "TCP"} for port in ports]
 
 
-def _from_nodes(name: str, workload: str, port: int) -> Manifest:
-    """Processes on the nodes' own network (gateway, containerd) reach a port. NetworkPolicy cannot say this."""
+def _from_nodes(name: str, workload: str, port: int, networks: Sequence[str] | None) -> Manifest:
+    """Processes on the nodes' own network (gateway, containerd) reach a port.
+
+    Cilium knows them as such, whatever their address. Elsewhere (`networks` is not None) their addresses must do.
+    """
+    if networks is not None:
+        peers = [{"ipBlock": {"cidr": network}} for network in networks]
+        return _policy(name, {"matchLabels": selector(workload)}, [{"from": peers, "ports": _ports(port)}])
     return {
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",
@@ -54,8 +61,8 @@ def _from_nodes(name: str, workload: str, port: int) -> Manifest:
     }
 
 
-def policies() -> list[Manifest]:
-    """Default deny, and the ways that are needed."""
+def policies(nodes: Sequence[str] | None = None) -> list[Manifest]:
+    """Default deny, and the ways that are needed. `nodes`: the nodes' networks, where the cluster has no Cilium."""
     own = [_ours(platform.CONTROLLER), _ours(platform.API)]
     return [
         _policy("default-deny", {}, []),
@@ -71,8 +78,8 @@ def policies() -> list[Manifest]:
         ),
         # A registry client that is asked for a token comes here.
         _policy("api", {"matchLabels": selector(platform.API)}, [{"from": [BUILDS], "ports": _ports(8080)}]),
-        _from_nodes("api-from-gateway", platform.API, 8080),
-        _from_nodes("registry-from-nodes", registry.NAME, registry.NODE_PORT),
+        _from_nodes("api-from-gateway", platform.API, 8080, nodes),
+        _from_nodes("registry-from-nodes", registry.NAME, registry.NODE_PORT, nodes),
         # `up` pushes the offered bases from the node.
-        _from_nodes("registry-from-setup", registry.NAME, registry.PORT),
+        _from_nodes("registry-from-setup", registry.NAME, registry.PORT, nodes),
     ]

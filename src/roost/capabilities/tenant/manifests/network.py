@@ -44,7 +44,8 @@ def _platform(name: str) -> dict[str, Any]:
 
 def common(tenant: str, environment: str, platform: Platform) -> list[dict[str, Any]]:
     """Default deny, then names and the world outside. The world is what is neither the cluster nor link-local."""
-    inside = [*platform.pod_networks, *platform.service_networks, LINK_LOCAL]
+    nodes = [] if platform.cilium else platform.node_networks  # Where no rule outranks this one, it must do.
+    inside = [*platform.pod_networks, *platform.service_networks, *nodes, LINK_LOCAL]
     world = {"ipBlock": {"cidr": "0.0.0.0/0", "except": sorted(inside)}}
     dns = _pods("kube-system", {"k8s-app": "kube-dns"})
     return [
@@ -61,7 +62,19 @@ def environment_policies(tenant: str, environment: str, platform: Platform) -> l
         "ingress": [{"from": [{"podSelector": {}}]}],
         "egress": [{"to": [{"podSelector": {}}]}],
     }
-    return [*common(tenant, environment, platform), _policy(tenant, environment, "same-namespace", among)]
+    return [
+        *common(tenant, environment, platform),
+        _policy(tenant, environment, "same-namespace", among),
+        *_from_gateway(tenant, environment, platform),
+    ]
+
+
+def _from_gateway(tenant: str, environment: str, platform: Platform) -> list[dict[str, Any]]:
+    """The gateway is a process of the nodes; where Cilium does not know them as such, their addresses are let in."""
+    if platform.cilium or not platform.node_networks:
+        return []
+    peers = [{"ipBlock": {"cidr": network}} for network in platform.node_networks]
+    return [_policy(tenant, environment, "gateway", {"policyTypes": ["Ingress"], "ingress": [{"from": peers}]})]
 
 
 def build_policies(tenant: str, platform: Platform) -> list[dict[str, Any]]:
