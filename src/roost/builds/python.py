@@ -102,6 +102,16 @@ def _of_poetry(table: object) -> list[str]:
     return wanted
 
 
+def _named(project: object) -> list[str]:
+    """The dependencies that pyproject.toml names by itself: they can be installed before the code is there."""
+    listed = section(project, "project", "dependencies")
+    found = [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
+    try:
+        return [str(Requirement(item)) for item in found] if not any("file:" in item for item in found) else []
+    except InvalidRequirement:
+        return []
+
+
 def installer(files: Files) -> Installer:
     """Which tool installs the dependencies. Unbuildable where the repository uses one that is not supported."""
     project = load_toml(files, "pyproject.toml")
@@ -134,7 +144,12 @@ def installer(files: Files) -> Installer:
         return Installer("pip", why, () if whole else ("requirements.txt",), (run,))
     for path in ("pyproject.toml", "setup.py"):
         if files.read(path) is not None and (path != "pyproject.toml" or project.keys() & {"project", "build-system"}):
-            return Installer("pip", f"there is a {path}", (), (f"RUN {_CACHE} pip install .",))
+            own = f"RUN {_CACHE} pip install ."
+            named = _named(project) if path == "pyproject.toml" else []
+            if named:
+                first = f"RUN {_CACHE} pip install {' '.join(map(shlex.quote, named))}"
+                return Installer("pip", f"there is a {path}", (path,), (first, own))
+            return Installer("pip", f"there is a {path}", (), (own,))
     if files.read("Pipfile") is not None:
         raise Unbuildable(
             "InstallerMissing",

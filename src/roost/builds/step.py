@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from roost.adapters.registry import Registry, RegistryFailed, over_tls
-from roost.builds import bill_store
+from roost.builds import bill_store, scan
 from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
@@ -30,9 +30,11 @@ from roost.builds.files import Checkout
 from roost.builds.narrate import INDENT, Narrator
 from roost.builds.registry import config as config_of
 from roost.builds.registry import offered as offered_in
+from roost.model import findings
 from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
 from roost.model.build_task import FETCH_TOKEN, REGISTRY_TOKEN, Task
+from roost.model.findings import Findings
 from roost.model.kinds.app import Process
 
 TRIES = 120  # A builder or a git server that died is there again within seconds.
@@ -91,12 +93,15 @@ class Bench:
 
 def carry_out(task: Task, bench: Bench) -> BuildReport:
     """The whole run; a report in every case but BuilderLost."""
-    detected = ""
+    detected, found_bad = "", None
     try:
         root = fetch(task, bench)
         context = enter(root, task.build.context)
         connect = over_tls(task.registry, str(bench.trust / "ca.crt"))
         registry = Registry(connect, bench.secret(REGISTRY_TOKEN), bench.pause)
+        scanned = look(task, bench, root, registry)
+        found_bad = len(scanned.items) + scanned.more if task.scan.secrets else None
+        judge(task, scanned)
         offered = offered_in(registry, BASES)
         found = detect(Checkout(context), task.build, offered)
         detected = "\n".join(found.lines)
@@ -117,14 +122,41 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
             processes=processes,
             release_command=found.release_command,
             detected=detected[:1500],
+            findings=found_bad,
         )
     except Halted:
         error = _halted(bench, task)
         return BuildReport(ok=False, reason=error.reason, message=str(error), detected=detected[:1500])
     except (StepFailed, Unbuildable) as error:
-        return BuildReport(ok=False, reason=error.reason, message=str(error)[:1500], detected=detected[:1500])
+        words = str(error)[:1500]
+        return BuildReport(ok=False, reason=error.reason, message=words, detected=detected[:1500], findings=found_bad)
     except RegistryFailed as error:
         raise BuilderLost(str(error)) from error
+
+
+def look(task: Task, bench: Bench, root: Path, registry: Registry) -> Findings:
+    """What the scan finds, kept in the registry. StepFailed: without it nothing is built."""
+    if not task.scan.secrets:
+        return Findings()
+    try:
+        scanned = scan.secrets(root, bench.work, task.waived)
+    except scan.ScanFailed as error:
+        raise StepFailed("ScanFailed", str(error)) from error
+    bench.say(f"-----> Scanned for secrets: {len(scanned.items) + scanned.more or 'no'} findings")
+    for item in scanned.items[:5]:
+        bench.say(f"{INDENT}{item.place}  {item.rule}  {item.severity}{', waived' if item.waived else ''}")
+    if scanned.items:
+        content = scanned.model_dump_json(by_alias=True).encode()
+        kept = f"{task.tenant}/{task.project}"
+        registry.put_artefact(kept, findings.KIND, content, tag=findings.tag(task.attempt, task.commit))
+    return scanned
+
+
+def judge(task: Task, scanned: Findings) -> None:
+    """StepFailed where something of it stops the run."""
+    stopping = findings.blocking(scanned, task.scan.block)
+    if stopping:
+        raise StepFailed("FindingsBlock", scan.verdict(stopping, task.project))
 
 
 def settle_processes(found: tuple[Process, ...], config: Mapping[str, Any], port: int) -> tuple[Process, ...]:

@@ -70,6 +70,7 @@ class Solve:
     outputs: tuple[str, ...] = ()  # As buildctl's --output takes them.
     layouts: Mapping[str, tuple[Path, str]] = field(default_factory=dict)  # Name in FROM -> (OCI layout, digest).
     folders: Mapping[str, Path] = field(default_factory=dict)  # Name in COPY --from -> folder.
+    arguments: Mapping[str, str] = field(default_factory=dict)  # Build arguments.
     epoch: int = 0  # SOURCE_DATE_EPOCH; 0 means now.
     fresh: bool = False  # Run every step anew.
 
@@ -92,6 +93,7 @@ class Builder:
         for name, folder in solve.folders.items():
             command += [f"--local={name}={folder}", f"--opt=context:{name}=local:{name}"]
         command += [f"--secret=id={name},src={path}" for name, path in self.secrets.items()]
+        command += [f"--opt=build-arg:{name}={value}" for name, value in solve.arguments.items()]
         if solve.epoch:
             command.append(f"--opt=build-arg:SOURCE_DATE_EPOCH={solve.epoch}")
         if solve.fresh:

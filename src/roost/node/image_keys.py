@@ -43,11 +43,13 @@ def keys(
         made_of = {
             "format": FORMAT,
             "architecture": image_roots.architecture(),
-            "recipe": tree_digest(folder / name),
+            "recipe": tree_digest(folder / recipe.folder),
             "roots": {root: image_roots.root_key(roots[root], settings) for root in recipe.roots},
             "engine": {item: program(item) for item in recipe.engine},
             "checkout": {path: tree_digest(checkout / path) for path in recipe.checkout},
         }
+        if recipe.arguments:
+            made_of["arguments"] = recipe.arguments
         found[name] = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
     if set(digests) - set(remembered):
         memo.write_text(json.dumps({**remembered, **digests}))

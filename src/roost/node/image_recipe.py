@@ -1,13 +1,17 @@
 """What `images/` says: root file systems and recipes, read from the checkout. Used by `roost.node.images`.
 
 images/roots.yaml             root file systems that mmdebstrap makes, by name
-images/<name>/image.yaml      what the image needs besides its folder (a Recipe)
+images/<name>/image.yaml      what the image needs besides its folder (a Recipe). With `versions` it is one image each,
+                              called <name>-<version>: `@tag@` stands for the version, `@NAME@` for its arguments
 images/<name>/Containerfile   how it is built; the folder is its build context
 
 RecipeInvalid                 a file that does not fit; its text names the file and the field
 """
 
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -30,11 +34,13 @@ class Root(BaseModel):
 
 
 class Recipe(BaseModel):
-    """One image. The folder's name is the image's name."""
+    """One image. The folder's name is the image's name, or begins it where the folder makes several versions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9.-]{0,40}$")
+    folder: str = Field(description="Where its Containerfile is.")
+    arguments: dict[str, str] = Field(default={}, max_length=10, description="Build arguments of this version.")
     summary: str = Field(min_length=10, max_length=200, description="What it is for, in a sentence.")
     user: str = Field(pattern=r"^[0-9]+(:[0-9]+)?$", description="Who its process is: uid or uid:gid.")
     root_reason: str = Field(default="", max_length=300, description="Why it runs as root; empty when it does not.")
@@ -58,21 +64,40 @@ def load_roots(folder: Path = FOLDER) -> dict[str, Root]:
         raise RecipeInvalid(f"{path}: {wrong}") from wrong
 
 
+def _expanded(name: str, body: Any) -> Iterator[Any]:
+    """What the file describes: itself, or one recipe for each of its versions."""
+    if not isinstance(body, dict) or "versions" not in body:
+        yield {"name": name, "folder": name, **body}
+        return
+    text = json.dumps({key: value for key, value in body.items() if key != "versions"})
+    for tag, arguments in body["versions"].items():
+        filled = text
+        for key, value in {"tag": tag, **arguments}.items():
+            filled = filled.replace(f"@{key}@", str(value))
+        yield {"name": f"{name}-{tag}", "folder": name, "arguments": arguments, **json.loads(filled)}
+
+
 def load_recipes(folder: Path = FOLDER) -> dict[str, Recipe]:
     """Every recipe by name. RecipeInvalid where one does not fit, names an unknown root or hides that it is root."""
     roots = load_roots(folder)
     found: dict[str, Recipe] = {}
     for path in sorted(folder.glob("*/image.yaml")):
         try:
-            recipe = Recipe.model_validate({"name": path.parent.name, **yaml.safe_load(path.read_text())})
-        except (ValidationError, yaml.YAMLError, TypeError) as wrong:
+            read = list(_expanded(path.parent.name, yaml.safe_load(path.read_text())))
+            recipes = [Recipe.model_validate(body) for body in read]
+        except (ValidationError, yaml.YAMLError, TypeError, AttributeError) as wrong:
             raise RecipeInvalid(f"{path}: {wrong}") from wrong
-        unknown = set(recipe.roots) - set(roots)
-        if unknown:
-            raise RecipeInvalid(f"{path}: no root file system is called {', '.join(sorted(unknown))}.")
-        if (recipe.user.split(":")[0] == "0") != bool(recipe.root_reason):
-            raise RecipeInvalid(f"{path}: an image runs as root exactly when it gives a root_reason.")
         if not (path.parent / "Containerfile").is_file():
             raise RecipeInvalid(f"{path.parent} has no Containerfile.")
-        found[recipe.name] = recipe
+        for recipe in recipes:
+            _check(path, recipe, roots)
+            found[recipe.name] = recipe
     return found
+
+
+def _check(path: Path, recipe: Recipe, roots: Mapping[str, Root]) -> None:
+    unknown = set(recipe.roots) - set(roots)
+    if unknown:
+        raise RecipeInvalid(f"{path}: no root file system is called {', '.join(sorted(unknown))}.")
+    if (recipe.user.split(":")[0] == "0") != bool(recipe.root_reason):
+        raise RecipeInvalid(f"{path}: an image runs as root exactly when it gives a root_reason.")

@@ -211,7 +211,8 @@ def _make_image(shop: Workshop, builder: Builder, name: str) -> None:
         work = Path(directory)
         image, rootfs = work / "image.tar", work / "rootfs.tar"
         solve = Solve(
-            folder=FOLDER / name,
+            folder=FOLDER / recipe.folder,
+            arguments=recipe.arguments,
             outputs=(f"type=oci,dest={image},name={shop.references[name]},{COMPRESSION}", f"type=tar,dest={rootfs}"),
             layouts={root: (shop.root(root), image_roots.layout_digest(shop.root(root))) for root in recipe.roots},
             folders=_stage(recipe, shop.engine, work),

@@ -12,6 +12,9 @@ from roost.model.kinds.delivery import Build
 
 OFFERED = ("base/debian:trixie", "base/nginx:1.26", "base/node:24", "base/python:3.11", "base/python:3.13")
 FLASK = {"requirements.txt": "Flask==3.1\n", "app.py": "from flask import Flask\napp = Flask(__name__)\n"}
+FIRST = """RUN --mount=type=cache,target=/root/.cache pip install 'flask>=3' 'b[c]; python_version > "3"'
+COPY --chown=1000:1000 . .
+RUN --mount=type=cache,target=/root/.cache pip install ."""
 
 
 def found(files: dict[str, str], **build: object) -> Detected:
@@ -106,6 +109,8 @@ def test_a_version_that_is_not_offered_is_told_with_those_that_are() -> None:
         ({"requirements.txt": "-r base.txt\n"}, "pip install -r requirements.txt"),
         ({"pyproject.toml": '[build-system]\nrequires=["hatchling"]'}, "pip install ."),
         ({"setup.py": ""}, "pip install ."),
+        ({"pyproject.toml": '[project]\nname="x"\ndependencies=["flask>=3", "b[c]; python_version>\\"3\\""]'}, FIRST),
+        ({"pyproject.toml": '[project]\nname="x"\ndependencies=["x @ file:///y"]'}, "COPY --chown=1000:1000 . ."),
     ],
 )
 def test_each_way_to_install_is_known(files: dict[str, str], words: str) -> None:

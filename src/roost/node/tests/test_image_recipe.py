@@ -39,6 +39,19 @@ def test_what_does_not_fit_is_refused_with_the_file_and_the_reason(tmp_path: Pat
         load_recipes(folder(tmp_path, image))
 
 
+def test_a_folder_makes_one_image_for_each_of_its_versions(tmp_path: Path) -> None:
+    body = GOOD.replace("[trixie]", '["@ROOT@"]') + "offered: base/thing:@tag@\nversions: {'1': {ROOT: trixie}}\n"
+    recipes = load_recipes(folder(tmp_path, body))
+    assert list(recipes) == ["thing-1"]
+    made = recipes["thing-1"]
+    assert (made.folder, made.offered, made.roots, made.arguments) == (
+        "thing",
+        "base/thing:1",
+        ("trixie",),
+        {"ROOT": "trixie"},
+    )
+
+
 def test_a_recipe_without_a_containerfile_is_refused(tmp_path: Path) -> None:
     place = folder(tmp_path, GOOD)
     (place / "thing" / "Containerfile").unlink()
@@ -48,7 +61,10 @@ def test_a_recipe_without_a_containerfile_is_refused(tmp_path: Path) -> None:
 
 def test_every_image_of_ours_says_who_it_runs_as_in_both_files_and_takes_nothing_from_outside() -> None:
     for name, recipe in load_recipes().items():
-        lines = (FOLDER / name / "Containerfile").read_text().splitlines()
+        text = (FOLDER / recipe.folder / "Containerfile").read_text()
+        for key, value in recipe.arguments.items():
+            text = text.replace(f"${{{key}}}", value)
+        lines = text.splitlines()
         users = [line.split()[1] for line in lines if line.startswith("USER ")]
         assert users[-1:] == ([] if recipe.root_reason else [recipe.user]), name
         bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
