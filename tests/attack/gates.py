@@ -4,7 +4,7 @@ from typing import Any
 
 from roost.model import names
 from tests.attack.table import MADE, OWN, Attack, changed, meta
-from tests.attack.world import ADA, APPROVER
+from tests.attack.world import ADA, APPROVER, BOB
 
 _APP: dict[str, Any] = {
     "apiVersion": names.API_VERSION,
@@ -18,7 +18,21 @@ _APPROVAL: dict[str, Any] = {
     "metadata": {**meta("harmless", "acme-prod"), "annotations": {names.AUTHOR: "appr"}},
     "spec": {"promotion": "shop-1", "uid": "00000000-0000-0000-0000-000000000000"},
 }
+_PROJECT: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Project",
+    "metadata": meta("scanned", "acme-build"),
+    "spec": {"branch": "main", "scan": {"secrets": True, "block": "high"}},
+}
 GATES = [
+    Attack(
+        "scan-turned-off-by-a-developer",
+        BOB,
+        _PROJECT,
+        changed(_PROJECT, spec__scan__block="never"),
+        "roost-scans",
+        "an owner's to change",
+    ),
     Attack(
         "version-past-the-gate",
         ADA,

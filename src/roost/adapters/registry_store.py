@@ -38,7 +38,7 @@ class Needs:
 
     pinned: frozenset[str]  # Named by Releases, Apps and Promotions.
     tenants: frozenset[str]  # Of others nothing is kept but what is pinned or young.
-    newest: int = 10  # Manifests of each repository that stay for promotions by hand.
+    newest: int = 40  # Of each repository, for promotions by hand; an image brings its bill, findings and their index.
     grace_s: float = 86_400.0  # What is younger stays.
 
 

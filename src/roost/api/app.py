@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from roost.api import apps, bills, errors, exec, git, health, hooks, logs, places, registry, session, users
+from roost.api import apps, bills, errors, exec, findings, git, health, hooks, logs, places, registry, session, users
 from roost.api.auth import Authentication
 from roost.api.context import Context
 from roost.api.envelope import Envelope
@@ -86,6 +86,7 @@ def create_app(
     for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router, hooks.router):
         app.include_router(router)
     app.include_router(bills.router)
+    app.include_router(findings.router)
     for router in places.routers():
         app.include_router(router)
     for capability in capabilities():

@@ -82,6 +82,7 @@ def run_for(project: Project, tenant: str, move: Move) -> dict[str, Any]:
         attempt=move.attempt,
         author=_author(move),
         build=project.spec.build,
+        scan=project.spec.scan,
     )
     owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": meta.name, "uid": meta.uid}
     return Run.manifest(

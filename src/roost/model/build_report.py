@@ -25,6 +25,7 @@ class BuildReport(Model):
     processes: tuple[Process, ...] = Field((), max_length=10)
     release_command: tuple[str, ...] = Field((), max_length=50)
     detected: str = Field("", max_length=1500)
+    findings: int | None = Field(None, ge=0, description="What the scan found; None: there was none.")
 
     def text(self) -> str:
         """The termination message. What is longer than Kubernetes keeps is shortened: words first, never commands."""

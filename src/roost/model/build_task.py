@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from roost.model.kinds.delivery import Build
+from roost.model.kinds.scan import Scan
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 from roost.model.resource import Model
 
@@ -29,6 +30,8 @@ class Task(Model):
     commit: str = Field(pattern=r"^[0-9a-f]{40,64}$", max_length=64)
     attempt: int = Field(ge=1)
     build: Build = Build()
+    scan: Scan = Scan()
+    waived: tuple[str, ...] = Field((), max_length=1000, description="Fingerprints of findings that may stay.")
     git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
     registry: str = Field(max_length=200, description="Host and port.")
     builder: str = Field(max_length=200, description="The builder's address, tcp://host:port.")

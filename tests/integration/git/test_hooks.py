@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 
 import httpx2
 import pytest
@@ -43,7 +44,8 @@ def bearer(body: bytes = BODY, key: str = KEY) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-FORMS = [hub, gitea, gitlab, standard, bearer]
+Form = Callable[..., dict[str, str]]
+FORMS: list[Form] = [hub, gitea, gitlab, standard, bearer]
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def deliver(server: Server, headers: dict[str, str], body: bytes = BODY, project
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_signed_delivery_makes_one_look(server: Server, following: StandIn, form) -> None:  # type: ignore[no-untyped-def]
+def test_a_signed_delivery_makes_one_look(server: Server, following: StandIn, form: Form) -> None:
     assert deliver(server, form()).status_code == 202
     (look,) = following.looked
     assert look["spec"]["project"] == "hello" and look["spec"]["cause"] == "hook"
@@ -69,7 +71,7 @@ def test_a_signed_delivery_makes_one_look(server: Server, following: StandIn, fo
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_forged_delivery_does_nothing(server: Server, following: StandIn, form) -> None:  # type: ignore[no-untyped-def]
+def test_a_forged_delivery_does_nothing(server: Server, following: StandIn, form: Form) -> None:
     other = hook_secret(SECRET, ("acme", "hello"), "uid-1", 2)
     assert deliver(server, form(key=other)).status_code == 401
     assert deliver(server, form(key="x")).status_code == 401
@@ -77,7 +79,7 @@ def test_a_forged_delivery_does_nothing(server: Server, following: StandIn, form
 
 
 @pytest.mark.parametrize("form", [hub, gitea, standard])
-def test_an_altered_delivery_does_nothing(server: Server, following: StandIn, form) -> None:  # type: ignore[no-untyped-def]
+def test_an_altered_delivery_does_nothing(server: Server, following: StandIn, form: Form) -> None:
     assert deliver(server, form(), BODY + b" ").status_code == 401
     assert following.looked == []
 

@@ -1,5 +1,7 @@
 """What the run capability sees of the cluster. Its kind is `roost.model.kinds.delivery.Run`."""
 
+from datetime import datetime
+
 from pydantic import Field
 
 from roost.model.resource import Model
@@ -52,6 +54,13 @@ class SeenJob(Model):
     deleting: bool = False
 
 
+class SeenWaiver(Model):
+    """A finding that may stay until then."""
+
+    fingerprint: str
+    until: datetime
+
+
 class Observed(Model):
     """All that a plan for a Run needs to know."""
 
@@ -65,4 +74,5 @@ class Observed(Model):
     builder: SeenBuilder | None = None
     job: SeenJob | None = None
     pod: SeenPod | None = None
+    waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
     missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")

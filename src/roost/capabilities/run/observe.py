@@ -1,13 +1,15 @@
 """What stands of a Run. Reads only, no decisions."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
-from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenPod, SeenRun
+from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenPod, SeenRun, SeenWaiver
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model.kinds.delivery import Project, Run
+from roost.model.kinds.scan import Waiver
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION, RUN, split_namespace
 from roost.settings import Settings
@@ -94,6 +96,16 @@ async def _environments(reader: Reader, tenant: str) -> tuple[str, ...]:
     return tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else ()
 
 
+async def _waivers(reader: Reader, space: str, project: str) -> tuple[SeenWaiver, ...]:
+    found = (Waiver.parse(item).spec for item in await reader.list(API_VERSION, Waiver.KIND, space))
+    mine = {
+        SeenWaiver(fingerprint=item.fingerprint, until=datetime.fromisoformat(item.until.replace("Z", "+00:00")))
+        for item in found
+        if item.project == project
+    }
+    return tuple(sorted(mine, key=lambda item: (item.fingerprint, item.until)))
+
+
 async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
     """The run's Job and pod, the tenant's builder and other runs, the project."""
     space = run.metadata.namespace or ""
@@ -126,5 +138,6 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         app=project.spec.app if project else "",
         job=read_job(await reader.get("batch/v1", "Job", run.metadata.name, space)),
         pod=read_pod(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
+        waivers=await _waivers(reader, space, run.spec.project),
         missing_secrets=tuple(missing),
     )

@@ -22,6 +22,7 @@ from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 AT_ONCE = 2  # Builds of one tenant at the same time.
 LOOK_AGAIN = timedelta(seconds=5)
+WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -73,7 +74,7 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     done = observed.job
     if done is not None and done.complete and not done.deleting and observed.pod is None:
         actions.append(_remove("Job", run.metadata.name, done.uid, run))  # Its words are lost: build again.
-    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed))
+    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed, now))
     return Plan(
         apply=(
             Apply(builder.service(tenant), owned=False),
@@ -104,7 +105,7 @@ def _timeout_s(run: Run, observed: Observed) -> int:
     return min(run.spec.build.timeout_s, observed.platform.max_build_s)
 
 
-def _task(run: Run, tenant: str, observed: Observed) -> Task:
+def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
     platform = observed.platform
     return Task(
         tenant=tenant,
@@ -112,6 +113,8 @@ def _task(run: Run, tenant: str, observed: Observed) -> Task:
         commit=run.spec.commit,
         attempt=run.spec.attempt,
         build=run.spec.build,
+        scan=run.spec.scan,
+        waived=tuple(sorted({item.fingerprint for item in observed.waivers if item.until > now})[:WAIVED]),
         git_url=platform.git_url,
         registry=platform.registry,
         builder=f"tcp://{builder.NAME}:{builder.PORT}",
@@ -131,7 +134,7 @@ def _died(observed: Observed) -> str:
 
 def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, now: datetime) -> Plan:
     if not report.ok:
-        status: dict[str, Any] = {"detected": report.detected or None}
+        status: dict[str, Any] = {"detected": report.detected or None, "findings": report.findings}
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
         return _end(run, now, (phase, report.reason or "Failed", report.message), status=status)
     environment = observed.environment or next(iter(observed.environments), "")
@@ -151,6 +154,7 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         "processes": [process.wire() for process in report.processes],
         "releaseCommand": list(report.release_command),
         "detected": report.detected or None,
+        "findings": report.findings,
         "promotion": f"{space}/{run.metadata.name}",
     }
     words = f"Built {artefact.image.rpartition('@')[2][:19]} and promoted to {environment}."

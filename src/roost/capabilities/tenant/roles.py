@@ -82,7 +82,7 @@ _APPROVE = (
 )
 
 _BUILD_SEE = (
-    _rule(names.GROUP, ["projects", "runs", "imports"], READ),
+    _rule(names.GROUP, ["projects", "runs", "imports", "waivers"], READ),
     _rule("", ["pods", "events", "resourcequotas", "limitranges"], READ),
     _rule("", ["pods/log"], ["get"]),
     _rule("batch", ["jobs"], READ),
@@ -97,7 +97,11 @@ _BUILD_DEVELOP = (
     _rule(names.GROUP, ["imports"], ["create"]),
     _rule("", ["secrets"], ["create", "update", "delete"]),
 )
-_BUILD_OWN = (*_BUILD_DEVELOP, _rule(names.GROUP, ["projects", "runs"], ["delete"]))
+_BUILD_OWN = (
+    *_BUILD_DEVELOP,
+    _rule(names.GROUP, ["projects", "runs"], ["delete"]),
+    _rule(names.GROUP, ["waivers"], ["create", "delete"]),
+)
 
 # All that a tenant's text becomes. `finalizers`: OwnerReferencesPermissionEnforcement asks for it on the owner.
 _DEPLOY = (

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from roost.model.kinds.app import Artefact, Process
+from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
@@ -43,6 +44,7 @@ class ProjectSpec(Model):
         "main", max_length=200, pattern=BRANCH_PATTERN, description="Pushes to this branch are built and deployed."
     )
     build: Build = Build()
+    scan: Scan = Field(Scan(), description="What a commit must not hold.")
     environment: str = Field(
         "", max_length=12, description="Where a successful run goes; empty: the tenant's first environment."
     )
@@ -103,6 +105,7 @@ class RunSpec(Model):
     attempt: int = Field(1, ge=1, description="Which move of the ref this is.")
     author: str = Field("", max_length=100, description="Who pushed.")
     build: Build = Field(Build(), description="The project's build as it stood when the ref moved.")
+    scan: Scan = Field(Scan(), description="The project's scan as it stood when the ref moved.")
     cancel: bool = False
 
 
@@ -117,6 +120,7 @@ class RunStatus(StatusModel):
     processes: tuple[Process, ...] = Field((), max_length=10)
     release_command: tuple[str, ...] = Field((), max_length=50)
     detected: str | None = Field(None, max_length=2000, description="What was detected and why.")
+    findings: int | None = Field(None, ge=0, description="How many the scan found; `roost findings` tells them.")
     promotion: str | None = Field(None, max_length=130, description="`<namespace>/<name>` of the Promotion it led to.")
 
 
@@ -135,7 +139,8 @@ class Run(Resource):
         (
             "self.spec.project == oldSelf.spec.project && self.spec.ref == oldSelf.spec.ref"
             " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt"
-            " && self.spec.author == oldSelf.spec.author && self.spec.build == oldSelf.spec.build",
+            " && self.spec.author == oldSelf.spec.author && self.spec.build == oldSelf.spec.build"
+            " && self.spec.scan == oldSelf.spec.scan",
             "A run never changes; only cancel may be set.",
         ),
     )

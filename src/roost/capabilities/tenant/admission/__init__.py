@@ -26,6 +26,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *objects.labelled(),
         *objects.authors(),
         *objects.gates(),
+        *objects.scans(),
         *objects.namespaces(),
         *objects.tenants(),
         *objects.controller(),

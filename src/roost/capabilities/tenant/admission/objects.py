@@ -198,7 +198,7 @@ def authors() -> list[dict[str, Any]]:
     read = "'{key}' in {notes} ? {notes}['{key}'] : ''"
     return words.policy(
         "roost-authors",
-        [words.rule([names.GROUP], ["apps", "approvals", "projects", "promotions", "runs"])],
+        [words.rule([names.GROUP], ["apps", "approvals", "projects", "promotions", "runs", "waivers"])],
         [
             check(
                 "variables.person == '' || variables.said == '' || variables.said == variables.before"
@@ -269,6 +269,29 @@ def gates() -> list[dict[str, Any]]:
             words.IN_TENANTS,
         ),
     ]
+
+
+def scans() -> list[dict[str, Any]]:
+    """What a scan looks for and what stops a run is an owner's to change: whoever pushes could open the gate else."""
+    owner = f"authorizer.group('{names.GROUP}').resource('waivers').namespace(object.metadata.namespace)"
+    read = "(has({0}.spec.scan) && has({0}.spec.scan.{1}) ? {0}.spec.scan.{1} : {2})"
+    same = " && ".join(
+        f"{read.format('object', field, usual)}"
+        f" == (oldObject == null ? {usual} : {read.format('oldObject', field, usual)})"
+        for field, usual in (("secrets", "true"), ("block", "'high'"))
+    )
+    return words.policy(
+        "roost-scans",
+        [words.rule([names.GROUP], ["projects"])],
+        [
+            check(
+                f"({same}) || {owner}.check('create').allowed() || variables.trusted",
+                "What a project's scan looks for and what stops its runs (spec.scan) is an owner's to change.",
+            )
+        ],
+        words.IN_TENANTS,
+        {"trusted": words.TRUSTED},
+    )
 
 
 def namespaces() -> list[dict[str, Any]]:

@@ -1,0 +1,9 @@
+"""Waiver: what scans found, and an owner's word that one finding may stay for a while."""
+
+from roost.kernel.capability import Capability
+
+capability = Capability(
+    name="waiver",
+    resource="roost.model.kinds.scan:Waiver",
+    commands="roost.capabilities.waiver.commands:commands",
+)

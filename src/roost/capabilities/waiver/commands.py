@@ -1,0 +1,103 @@
+"""`roost findings`, `roost waive` and `roost waiver`: what scans found, and what of it may stay."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import click
+
+from roost.surface.terminal import output as out
+from roost.surface.terminal.failure import NOT_FOUND, Failure
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.shape import command, group, output, pass_session, target
+from roost.surface.terminal.words import tr
+
+COLUMNS: Final = (
+    out.field("SEVERITY", "severity"),
+    out.Column("PLACE", lambda row: f"{row.get('path', '')}:{row.get('line', 0)}"),
+    out.field("RULE", "rule"),
+    out.Column("WAIVED", lambda row: tr("yes") if row.get("waived") else ""),
+    out.field("FINDING", "fingerprint"),
+)
+WAIVERS: Final = (
+    out.Column("NAME", out.name_of),
+    out.field("PROJECT", "spec.project"),
+    out.field("FINDING", "spec.fingerprint"),
+    out.field("UNTIL", "spec.until"),
+    out.field("REASON", "spec.reason"),
+    out.Column("BY", lambda row: str((out.at(row, "metadata.annotations", {}) or {}).get("roost.dev/author", "-"))),
+)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _project(required: bool = True) -> Callable[[F], F]:
+    return click.option("-p", "--project", required=required, metavar="PROJECT", help="The project.")
+
+
+@command("findings", examples=("roost findings -p shop", "roost findings -p shop --run shop-7-0123456789 -o json"))
+@_project()
+@click.option("--run", "run", default="", metavar="RUN", help="Of this run; of the newest without it.")
+@target("tenant")
+@output
+@pass_session
+def findings(session: Session, project: str, run: str) -> None:
+    """List what the scan of a run found, and how to fix or waive it."""
+    name = run or str(out.at(session.api.get(session.of_tenant("projects", project)), "status.lastRun", "") or "")
+    if not name:
+        raise Failure(tr("{name} has no run yet.", name=project), code=NOT_FOUND)
+    found: Mapping[str, Any] = session.api.get(session.of_tenant("runs", name, "findings"))
+    rows = [{**item, "name": item.get("fingerprint", "")} for item in found.get("items", ())]
+    out.show_list({"items": rows}, COLUMNS, session.output, tr("The scan of {run} found nothing.", run=name))
+    if rows and not session.machine:
+        out.say("\n" + tr("What to do: {fix}", fix=str(rows[0].get("fix", ""))))
+
+
+@command("waive", examples=('roost waive 0123456789abcdef -p shop --reason "A key of the test server" --days 30',))
+@click.argument("finding")
+@_project()
+@click.option("--reason", required=True, help="Why it may stay.")
+@click.option("--days", type=click.IntRange(1, 366), default=30, help="For so many days; 30 without it.")
+@target("tenant")
+@output
+@pass_session
+def waive(session: Session, finding: str, project: str, reason: str, days: int) -> None:
+    """Let a finding stay for a while (owners). Runs from then on are not stopped by it."""
+    until = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = f"{project[:40]}-{finding[:16]}"
+    spec = {"project": project, "fingerprint": finding, "reason": reason, "until": until}
+    made: Mapping[str, Any] = session.api.send(
+        "POST", session.of_tenant("waivers"), {"metadata": {"name": name}, "spec": spec}
+    )
+    out.show_one(made, session.output, lambda: out.say(tr("It may stay until {until}.", until=until)))
+
+
+@group("waiver")
+def waiver() -> None:
+    """What may stay although a scan found it: list, end."""
+
+
+@waiver.command("list")
+@_project(required=False)
+@target("tenant")
+@output
+@pass_session
+def list_(session: Session, project: str | None) -> None:
+    """List the waivers of a tenant, or of one project."""
+    found = session.api.items(session.of_tenant("waivers"))["items"]
+    rows = [row for row in found if not project or out.at(row, "spec.project") == project]
+    out.show_list({"items": rows}, WAIVERS, session.output, tr("There are no waivers."))
+
+
+@waiver.command("end")
+@click.argument("name")
+@target("tenant")
+@pass_session
+def end(session: Session, name: str) -> None:
+    """End a waiver now: the next run is stopped by the finding again."""
+    session.api.send("DELETE", session.of_tenant("waivers", name))
+    out.say(tr("{name} has ended.", name=name))
+
+
+commands = (findings, waive, waiver)

@@ -1,0 +1,53 @@
+"""What of a scan stops a run, and Waiver: a person's word that one finding may stay for a while."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from roost.model.names import APP_PATTERN
+from roost.model.resource import Model, Resource, StatusModel
+
+
+class Scan(Model):
+    """What is looked for before anything is built, and what stops the run. The Project says so, not the code."""
+
+    secrets: bool = Field(True, description="Look for passwords, keys and tokens in the commit's files.")
+    block: Literal["high", "medium", "low", "never"] = Field(
+        "high", description="Findings of this severity or graver stop the run, unless they are waived."
+    )
+
+
+class WaiverSpec(Model):
+    """One finding that may stay."""
+
+    project: str = Field(pattern=APP_PATTERN, max_length=30)
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$", max_length=16, description="As `roost findings` shows it.")
+    reason: str = Field(min_length=1, max_length=500)
+    until: str = Field(
+        max_length=40,
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
+        description="When it ends; RFC 3339, UTC.",
+    )
+
+
+class WaiverStatus(StatusModel):
+    """Nothing becomes of a Waiver itself."""
+
+
+class Waiver(Resource):
+    """An owner's word that one finding may stay until a day."""
+
+    KIND: ClassVar[str] = "Waiver"
+    PLURAL: ClassVar[str] = "waivers"
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Project", ".spec.project", "string"),
+        ("Finding", ".spec.fingerprint", "string"),
+        ("Until", ".spec.until", "string"),
+        ("Reason", ".spec.reason", "string"),
+    )
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("self.spec == oldSelf.spec", "A waiver never changes; delete it and make a new one."),
+    )
+
+    spec: WaiverSpec
+    status: WaiverStatus = WaiverStatus()
