@@ -43,7 +43,7 @@ def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[st
                 "skopeo",
                 "copy",
                 "--quiet",
-                f"--dest-registry-token={_token(key, [name])}",
+                f"--dest-registry-token={access(key, [name])}",
                 f"--dest-cert-dir={certificates()}",
                 f"oci-archive:{archive}",
                 f"docker://{HOST}/{name}",
@@ -58,7 +58,7 @@ def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[st
     lacking = {name: archive for archive, name in bases if billed.get(name) != archive.name}
     if lacking:
         bills = [(name, str(archive.with_suffix(".cdx.json"))) for name, archive in lacking.items()]
-        told = json.dumps([_token(key, list(lacking)), bills])
+        told = json.dumps([access(key, list(lacking)), bills, HOST, str(certificates() / "ca.crt")])
         # Cluster addresses are reached from that control group alone, so it is a process of its own.
         run([sys.executable, "-m", "roost.node.bases"], text=told, cgroup=cgroup, timeout_s=300)
         billed |= {name: archive.name for name, archive in lacking.items()}
@@ -66,14 +66,15 @@ def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[st
     return done
 
 
-def _token(key: bytes, names: Sequence[str]) -> str:
-    access = [tokens.Access(name.rsplit(":", 1)[0], ("pull", "push")) for name in names]
-    return tokens.mint(key, "roost-node", access, datetime.now(UTC), timedelta(minutes=30))
+def access(key: bytes, names: Sequence[str]) -> str:
+    """A token that pushes these: `base/<name>:<tag>`."""
+    wanted = [tokens.Access(name.rsplit(":", 1)[0], ("pull", "push")) for name in names]
+    return tokens.mint(key, "roost-node", wanted, datetime.now(UTC), timedelta(minutes=30))
 
 
-def attach(token: str, bills: Sequence[tuple[str, str]]) -> None:
-    """Store each bill, a file, beside the base of that name. RegistryFailed."""
-    client = Registry(over_tls(HOST, str(certificates() / "ca.crt")), token, time.sleep, tries=20)
+def attach(token: str, bills: Sequence[tuple[str, str]], host: str, authority: str) -> None:
+    """Store each bill, a file, beside the base of that name. `authority`: file of whom to believe. RegistryFailed."""
+    client = Registry(over_tls(host, authority), token, time.sleep, tries=20)
     for name, file in bills:
         repository, _, tag = name.rpartition(":")
         client.put_artefact(

@@ -49,17 +49,22 @@ def url(domain: str) -> str:
     return f"http://{hostname(APP, ENVIRONMENT, TENANT, domain)}"
 
 
-def administrator(run: Run) -> str:
-    """Make the local administrator once; the password is kept in memory only, to be shown at the end."""
+def make_administrator(kubeconfig: str) -> str | None:
+    """Make a cluster's local administrator where there is none; the password, which is kept nowhere else."""
 
     async def ensure() -> str | None:
-        client = Client.connect(str(machine.ADMIN), agent="roost-node")
+        client = Client.connect(kubeconfig, agent="roost-node")
         try:
             return await ensure_administrator(client, lambda: datetime.now(UTC))
         finally:
             await client.close()
 
-    run.password = asyncio.run(ensure())
+    return asyncio.run(ensure())
+
+
+def administrator(run: Run) -> str:
+    """Make the local administrator once; the password is kept in memory only, to be shown at the end."""
+    run.password = make_administrator(str(machine.ADMIN))
     return "made" if run.password else ""
 
 

@@ -127,6 +127,16 @@ class Workshop:
         return Image(name, key, said["reference"], said["digest"], archive, recipe.offered)
 
 
+def cached(name: str, key: str) -> Image | None:
+    """An image of some earlier build, where the cache still holds it whole."""
+    archive = paths.cache() / "images" / f"{name}-{key}.tar"
+    try:
+        said = json.loads(archive.with_suffix(".json").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return Image(name, key, said["reference"], said["digest"], archive) if archive.exists() else None
+
+
 def build(
     engine: Engine,
     names: Sequence[str] | None = None,

@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import machine, pki
-from roost.node.kubectl import Kubectl
+from roost.node.kubectl import Kubectl, NotReady
 from roost.node.manifests import common, gateway, platform, registry
 from roost.node.pki import Pair
 from roost.surface import registry as tokens
@@ -48,12 +49,15 @@ class Trust:
         }
 
 
+def texts(secret: Mapping[str, Any]) -> dict[str, str]:
+    """What a Secret holds, as texts."""
+    return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+
 def _read(kubectl: Kubectl, name: str) -> dict[str, str] | None:
     """A Secret's texts, or None."""
     found = kubectl.get("secret", name, HERE)
-    if found is None:
-        return None
-    return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
+    return None if found is None else texts(found)
 
 
 def once(kubectl: Kubectl, name: str, make: Callable[[], Mapping[str, str]], kind: str = "Opaque") -> dict[str, str]:
@@ -72,6 +76,14 @@ def _authority(kubectl: Kubectl, name: str, common_name: str, now: datetime) -> 
         return {"tls.crt": pair.certificate, "tls.key": pair.key}
 
     held = once(kubectl, name, make, TLS)
+    return Pair(held["tls.crt"], held["tls.key"])
+
+
+def authority_of(kubectl: Kubectl, name: str) -> Pair:
+    """One of the authorities that `establish` made."""
+    held = _read(kubectl, name)
+    if held is None:
+        raise NotReady(f"The Secret {HERE}/{name} is missing: the platform is not installed yet. Run `roost node up`.")
     return Pair(held["tls.crt"], held["tls.key"])
 
 
@@ -108,6 +120,13 @@ def node_certificate(node: str, authority: Pair, node_authority: Pair, now: date
 def bundle(authority: Pair, outside: str) -> str:
     """The authority, and all others."""
     return authority.certificate + outside
+
+
+def held_bundle(kubectl: Kubectl) -> str:
+    """Whom an installation trusts beside its own authority."""
+    found = kubectl.get("configmap", platform.TRUST, HERE) or {"data": {}}
+    data = found["data"]
+    return str(data.get("bundle.crt", "")).removeprefix(data.get("ca.crt", ""))
 
 
 def machines_bundle() -> str:

@@ -156,12 +156,17 @@ def apply_kinds(kubectl: Kubectl, wanted: Sequence[Manifest]) -> int:
 def wait_for(kubectl: Kubectl, wanted: Installation, within_s: float = READY_S) -> None:
     """Until everything of the platform that runs does so in its new form. NotReady says what does not, and why."""
     for kind, name in workloads(wanted):
+        wait_until_runs(kubectl, kind, name, within_s)
 
-        def ready(kind: str = kind, name: str = name) -> bool:
-            found = kubectl.get(kind, name, HERE)
-            return found is not None and workload_ready(found)
 
-        wait_until(f"{kind} {name}", ready, within_s, lambda: describe_pods(kubectl, HERE))
+def wait_until_runs(kubectl: Kubectl, kind: str, name: str, within_s: float = READY_S) -> None:
+    """Until a workload in roost-system runs in its present form. NotReady."""
+
+    def ready() -> bool:
+        found = kubectl.get(kind, name, HERE)
+        return found is not None and workload_ready(found)
+
+    wait_until(f"{kind} {name}", ready, within_s, lambda: describe_pods(kubectl, HERE))
 
 
 def workloads(wanted: Installation) -> list[tuple[str, str]]:

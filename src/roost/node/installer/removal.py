@@ -1,0 +1,159 @@
+"""`roost uninstall`: takes Roost away, and leaves the applications alone or takes all, as asked.
+
+Keeping the applications: what serves them stays (gateway, registry, nodes' trust, walls); what manages them goes, and
+Roost's own objects go without what they own. Taking everything: tenants first, while the controller can still clean up.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from roost.model.names import PEOPLE_NAMESPACE, PLATFORM, TENANT
+from roost.model.names import SYSTEM_NAMESPACE as HERE
+from roost.node.installer import deploy, record
+from roost.node.installer.record import BEFORE, CURRENT, Installation
+from roost.node.installer.rendering import Identity
+from roost.node.kubectl import Kubectl, NotReady, wait_until
+from roost.node.manifests import collector, gateway, node_trust, platform, registry
+from roost.node.run import CommandFailed
+
+Told = Callable[[str], None]
+
+GONE_S: Final = 300.0
+# What applications need to go on: who serves them, where their images are, whom nodes believe, and their walls.
+SERVING: Final = frozenset(
+    {gateway.NAME, gateway.GATEWAY, gateway.CLASS, registry.NAME, node_trust.NAME, "roost-gateway"}
+)
+POLICIES: Final = ("NetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
+MANAGING: Final = (
+    ("Deployment", platform.CONTROLLER),
+    ("Deployment", platform.API),
+    ("StatefulSet", platform.GIT),
+    ("CronJob", collector.NAME),
+)
+TENANTS: Final = "tenants.roost.dev"
+
+
+class NothingInstalled(RuntimeError):
+    """The cluster has no record of Roost."""
+
+
+def installed(kubectl: Kubectl) -> Installation:
+    """What is recorded. NothingInstalled."""
+    held = record.read(kubectl)
+    if held is None:
+        raise NothingInstalled("Roost is not installed in this cluster: it has no record in roost-system.")
+    return held
+
+
+def serves(item: Identity) -> bool:
+    """Whether applications that are left alone need an object of the platform."""
+    _, kind, _, name = item
+    if kind in ("Namespace", "PersistentVolumeClaim", "GatewayClass", *POLICIES):
+        return not (kind == "Namespace" and name == PEOPLE_NAMESPACE)
+    return name in SERVING
+
+
+def orphan(kubectl: Kubectl, definition: Mapping[str, Any]) -> int:
+    """Delete every object of one of our kinds and leave what it owns; how many. Nobody is left to finish them."""
+    name = definition["metadata"]["name"]
+    found = deploy.objects(kubectl, definition)
+    for item in found:
+        meta = item["metadata"]
+        where = (f"--namespace={meta['namespace']}",) if meta.get("namespace") else ()
+        ours = [text for text in meta.get("finalizers") or () if text.startswith("roost.dev/")]
+        if ours:
+            kept = [text for text in meta["finalizers"] if text not in ours]
+            patch = json.dumps({"metadata": {"finalizers": kept or None}})
+            kubectl.call("patch", name, meta["name"], *where, "--type=merge", "-p", patch)
+        kubectl.call("delete", name, meta["name"], *where, "--cascade=orphan", "--wait=false", "--ignore-not-found")
+    wait_until(f"The end of all {name}", lambda: not deploy.objects(kubectl, definition), GONE_S)
+    return len(found)
+
+
+def stop(kubectl: Kubectl) -> None:
+    """End what manages applications, and wait until none of it runs."""
+    for kind, name in MANAGING:
+        kubectl.call("delete", kind, name, f"--namespace={HERE}", "--ignore-not-found", "--cascade=foreground")
+    chosen = f"app.kubernetes.io/name in ({', '.join(name for _, name in MANAGING)})"
+    wait_until("The end of Roost's own processes", lambda: not kubectl.list("pods", HERE, chosen), GONE_S)
+
+
+def keep_applications(kubectl: Kubectl, told: Told) -> list[str]:
+    """Remove what manages; what is left, in words."""
+    held = installed(kubectl)
+    told("stopping what manages applications")
+    stop(kubectl)
+    for definition in deploy.held_definitions(kubectl).values():
+        told(f"{definition['metadata']['name']}: {orphan(kubectl, definition)} forgotten")
+    told("rights of people, admission, kinds")
+    # People's roles; the walls (quota, limits, network) bear the same label and stay.
+    kubectl.call("delete", "rolebindings", "--all-namespaces", f"--selector={PLATFORM}", "--ignore-not-found")
+    for item in reversed(held.identities()):
+        if not serves(item):
+            remove(kubectl, item)
+    kubectl.call("delete", "namespace", PEOPLE_NAMESPACE, "--ignore-not-found", "--wait=false")
+    for name in (CURRENT, BEFORE):
+        kubectl.call("delete", "configmap", name, f"--namespace={HERE}", "--ignore-not-found")
+    return [
+        "applications, their services, routes, configuration and data, in the tenants' namespaces",
+        "quotas, limits and network policies of those namespaces, and the walls around them",
+        f"gateway, registry and repositories' disk in {HERE}; nodes go on pulling from that registry",
+    ]
+
+
+def remove(kubectl: Kubectl, item: Identity) -> None:
+    """Delete one object of the platform; definitions of our kinds too, those of others never."""
+    if item[1] == "CustomResourceDefinition" and not item[3].endswith(".roost.dev"):
+        return
+    deploy.remove(kubectl, item)
+
+
+def everything(kubectl: Kubectl, told: Told) -> list[str]:
+    """Remove all: tenants with their applications and data, then the platform; what is left, in words."""
+    held = installed(kubectl)
+    told("tenants and their applications")
+    tenants(kubectl, told)
+    told("nodes' trust")
+    forget_trust(kubectl, held)
+    told("platform")
+    stop(kubectl)
+    for definition in deploy.held_definitions(kubectl).values():
+        orphan(kubectl, definition)
+    for item in reversed(held.identities()):
+        if item[1] != "Namespace":
+            remove(kubectl, item)
+    kubectl.call("delete", "namespaces", HERE, PEOPLE_NAMESPACE, "--ignore-not-found", "--wait=false")
+
+    def gone() -> bool:
+        return all(kubectl.get("namespace", name) is None for name in (HERE, PEOPLE_NAMESPACE))
+
+    wait_until("The end of the platform's namespaces", gone, GONE_S)
+    return ["the Gateway API's kinds, which others may use too"]
+
+
+def tenants(kubectl: Kubectl, told: Told) -> None:
+    """Delete every tenant and wait for the end of their namespaces; those that are left are deleted directly."""
+    if any(name == TENANTS for name in deploy.held_definitions(kubectl)):
+        kubectl.call("delete", TENANTS, "--all", "--wait=false")
+
+    def namespaces() -> list[str]:
+        return [item["metadata"]["name"] for item in kubectl.list("namespaces", selector=TENANT)]
+
+    try:
+        wait_until("The end of the tenants", lambda: not namespaces(), GONE_S)
+    except NotReady:
+        told("deleting what is left of the tenants directly")
+        kubectl.call("delete", "namespaces", *namespaces(), "--ignore-not-found", "--wait=false")
+        wait_until("The end of the tenants' namespaces", lambda: not namespaces(), GONE_S)
+
+
+def forget_trust(kubectl: Kubectl, held: Installation) -> None:
+    """Take away what was written on the nodes, where we wrote it."""
+    if held.options.embedded or kubectl.get("daemonset", node_trust.NAME, HERE) is None:
+        return
+    kubectl.apply([node_trust.writer(held.images["platform"], node_trust.REMOVE)])
+    try:
+        deploy.wait_until_runs(kubectl, "daemonset", node_trust.NAME)
+    except (NotReady, CommandFailed):
+        return  # A node that is away keeps two files that lead nowhere; that is no reason to stop.
