@@ -160,10 +160,19 @@ def foreign_traces(root: Path, names: Mapping[int, str]) -> list[str]:
     return result
 
 
+def _network(process: Path) -> str:
+    """The network that a process is in. What has one of its own (a test host) is a machine of its own, and no trace."""
+    try:
+        return os.readlink(process / "ns/net")
+    except OSError:
+        return ""
+
+
 def _foreign(ours: bool) -> tuple[str, ...]:
     if ours:
         return ()  # Everything that Kubernetes keeps here is of the cluster that Roost made.
-    names = {int(p.name): _read(p / "comm").strip() for p in processes() if not is_ours(_read(p / "cgroup"))}
+    near = (path for path in processes() if _network(path) == _network(Path("/proc/self")))
+    names = {int(path.name): _read(path / "comm").strip() for path in near if not is_ours(_read(path / "cgroup"))}
     return tuple(foreign_traces(Path("/"), names))
 
 
