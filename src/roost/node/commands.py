@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import click
 
+from roost.node.member_commands import COMMANDS
 from roost.node.testbed.commands import testbed
 
 
@@ -16,6 +17,7 @@ def explained() -> Iterator[None]:
     """Errors that we know become one message and exit code 1; anything else is a bug and shows its trace."""
     from roost.kube.errors import KubeError
     from roost.node import (
+        bundle,
         engine,
         image_builder,
         image_recipe,
@@ -23,6 +25,7 @@ def explained() -> Iterator[None]:
         image_settings,
         kubectl,
         machine,
+        members,
         packages,
         paths,
         preflight,
@@ -31,6 +34,8 @@ def explained() -> Iterator[None]:
     from roost.node.run import CommandFailed
 
     known = (
+        bundle.BundleInvalid,
+        members.NoSuchNode,
         CommandFailed,
         KubeError,
         *engine.FAILURES,
@@ -59,19 +64,26 @@ def node() -> None:
 
 
 node.add_command(testbed)
+for _command in COMMANDS:
+    node.add_command(_command)
 
 
 @node.command()
 @click.option("--domain", default="", help="Applications answer beneath it: as before, at first roost.localhost.")
+@click.option("--api-address", default="", help="A free address that moves between members of the control plane.")
+@click.option("--entry-address", default="", help="A free address that moves between nodes: where applications answer.")
 @click.option("--until", default="", hidden=True)
-def up(domain: str, until: str) -> None:
+def up(domain: str, api_address: str, entry_address: str, until: str) -> None:
     """Bring up Kubernetes and the platform; safe to repeat and to interrupt."""
     with explained():
-        from roost.node import machine
+        from roost.node import join, machine
         from roost.node import up as bring
         from roost.node.steps import Run
 
-        run = Run(node=machine.this_node(machine.domain(domain)))
+        if join.role() is not None:
+            join.again()
+            return
+        run = Run(node=machine.known_node(domain, api_address, entry_address))
         bring.up(run, until)
         if not until:
             click.echo(closing_words(run.node.domain, run.password))

@@ -108,7 +108,7 @@ def start(node: Node, version: str, etcd_tag: str) -> str:
         first_time(node)
     elif noted["digest"] != digest:
         done = "updated"
-        update()
+        update(node)
     serving_certificate(node, datetime.now(UTC))
     wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
     pki.write_private(MARK, json.dumps({"digest": digest, "version": version}))
@@ -128,9 +128,19 @@ def first_time(node: Node) -> None:
     kubeadm_run("init", timeout_s=420)
 
 
-def update() -> None:
+def names_endpoint(node: Node) -> bool:
+    """Whether the API server's certificate is for the address that nodes reach it by."""
+    held = pki.read_pair(machine.PKI / "apiserver.crt", machine.PKI / "apiserver.key")
+    return held is not None and pki.names_address(held, node.endpoint)
+
+
+def update(node: Node) -> None:
     """Bring a running control plane to the present configuration: manifests, the kubelet's file, the stored copy."""
     wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
+    if not names_endpoint(node):
+        for suffix in ("crt", "key"):
+            (machine.PKI / f"apiserver.{suffix}").unlink(missing_ok=True)
+        kubeadm_run("init", "phase", "certs", "apiserver")
     for phase in (("upload-config", "all"), ("kubelet-start",), ("control-plane", "all"), ("etcd", "local")):
         kubeadm_run("init", "phase", *phase)
 

@@ -67,7 +67,12 @@ def kubelet(node: Node) -> Daemon:
         ),
         needs=(str(config), str(KUBELET_FLAGS), str(machine.CONTAINERD_SOCKET)),
         flags_file=str(KUBELET_FLAGS),
-        env=(("PATH", f"{machine.BIN}:/usr/sbin:/usr/bin:/sbin:/bin"),),
+        env=(
+            ("PATH", f"{machine.BIN}:/usr/sbin:/usr/bin:/sbin:/bin"),
+            # An API server whose node is dead is left soon: else this node would count as dead too.
+            ("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "4"),
+            ("HTTP2_PING_TIMEOUT_SECONDS", "3"),
+        ),
     )
 
 

@@ -18,6 +18,12 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,"
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 )
+TOLERATED_S = "5"  # How long pods stay on a node that is known to be lost.
+LEADERSHIP = {
+    "leader_elect_lease_duration": "7s",
+    "leader_elect_renew_deadline": "5s",
+    "leader_elect_retry_period": "1s",
+}
 ADMISSION = "NodeRestriction,DenyServiceExternalIPs,OwnerReferencesPermissionEnforcement"
 PREFLIGHT = (
     "SystemVerification",
@@ -54,6 +60,28 @@ def init(node: Node) -> Document:
     }
 
 
+def join(node: Node, discovery: str, token: str, certificate_key: str) -> Document:
+    """JoinConfiguration. `discovery` is the path of a kubeconfig; with a key, the node serves the control plane too."""
+    found: Document = {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "JoinConfiguration",
+        "discovery": {"file": {"kubeConfigPath": discovery}, "tlsBootstrapToken": token},
+        "nodeRegistration": {
+            "name": node.name,
+            "criSocket": f"unix://{machine.CONTAINERD_SOCKET}",
+            "imagePullPolicy": "Never",
+            "taints": [],
+            "ignorePreflightErrors": list(PREFLIGHT),
+        },
+        "patches": {"directory": str(machine.POLICY / "patches")},
+        "timeouts": {"controlPlaneComponentHealthCheck": "3m0s", "kubeletHealthCheck": "2m0s"},
+    }
+    if certificate_key:
+        endpoint = {"advertiseAddress": node.address, "bindPort": machine.API_PORT}
+        found["controlPlane"] = {"localAPIEndpoint": endpoint, "certificateKey": certificate_key}
+    return found
+
+
 def environment(policy_digest: str) -> list[Document]:
     """A variable that nobody reads: its change makes the kubelet start a static pod anew."""
     return [{"name": "ROOST_POLICY", "value": policy_digest}]
@@ -63,7 +91,7 @@ def api_server(node: Node, policy_digest: str) -> Document:
     """kube-apiserver's part of the ClusterConfiguration. `policy_digest` as in `environment`."""
     policy = str(machine.POLICY)
     return {
-        "certSANs": ["127.0.0.1", "localhost", node.address, node.name],
+        "certSANs": list(dict.fromkeys(["127.0.0.1", "localhost", node.endpoint, node.address, node.name])),
         "extraArgs": arguments(
             admission_control_config_file=f"{policy}/admission.yaml",
             audit_log_maxage="30",
@@ -72,8 +100,8 @@ def api_server(node: Node, policy_digest: str) -> Document:
             audit_log_path=f"{AUDIT_LOG}/audit.log",
             audit_policy_file=f"{policy}/audit.yaml",
             authentication_config=f"{policy}/authentication.yaml",
-            default_not_ready_toleration_seconds="10",
-            default_unreachable_toleration_seconds="10",
+            default_not_ready_toleration_seconds=TOLERATED_S,
+            default_unreachable_toleration_seconds=TOLERATED_S,
             enable_admission_plugins=ADMISSION,
             encryption_provider_config=f"{policy}/encryption.yaml",
             kubelet_certificate_authority=f"{machine.PKI}/ca.crt",
@@ -98,14 +126,18 @@ def api_server(node: Node, policy_digest: str) -> Document:
 
 
 def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Document:
-    """ClusterConfiguration. Nodes that fail are noticed after 16 s, their pods replaced 10 s later."""
+    """ClusterConfiguration. A node that fails is noticed after 12 s, its pods are replaced 5 s later.
+
+    If the leading controller manager was on it, another one leads after 7 s and counts from there: with the start of a
+    pod that is less than 30 s.
+    """
     return {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "ClusterConfiguration",
         "clusterName": "roost",
         "kubernetesVersion": version,
         "imageRepository": REPOSITORY,
-        "controlPlaneEndpoint": f"{node.address}:{machine.API_PORT}",
+        "controlPlaneEndpoint": f"{node.endpoint}:{machine.API_PORT}",
         "networking": {
             "podSubnet": machine.POD_NETWORK,
             "serviceSubnet": machine.SERVICE_NETWORK,
@@ -115,7 +147,8 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
         "controllerManager": {
             "extraEnvs": environment(policy_digest),
             "extraArgs": arguments(
-                node_monitor_grace_period="16s",
+                **LEADERSHIP,
+                node_monitor_grace_period="12s",
                 node_monitor_period="2s",
                 profiling="false",
                 # A quota over a kind that was new to it stays uncounted until then, and refuses everything.
@@ -123,13 +156,19 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
                 terminated_pod_gc_threshold="200",
             ),
         },
-        "scheduler": {"extraEnvs": environment(policy_digest), "extraArgs": arguments(profiling="false")},
+        "scheduler": {"extraEnvs": environment(policy_digest), "extraArgs": arguments(**LEADERSHIP, profiling="false")},
         "etcd": {
             "local": {
                 "imageRepository": REPOSITORY,
                 "imageTag": etcd_tag,
                 "dataDir": str(machine.ETCD),
-                "extraArgs": arguments(auto_compaction_retention="5m", quota_backend_bytes="4294967296"),
+                "extraArgs": arguments(
+                    auto_compaction_retention="5m",
+                    # Members on busy machines must not take each other for dead; a dead leader is missed for 2 to 3 s.
+                    election_timeout="2000",
+                    heartbeat_interval="200",
+                    quota_backend_bytes="4294967296",
+                ),
             }
         },
     }

@@ -5,9 +5,10 @@ listed too, so that `wipe` has one list to go by.
 """
 
 import ipaddress
+import json
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 STATE = Path("/var/lib/roost")  # Data and what must outlive a restart.
@@ -19,6 +20,7 @@ CNI_BIN = STATE / "cni"
 MARKS = STATE / "node"  # What `up` has done, for the next `up` and for `wipe`.
 
 DOMAIN = MARKS / "domain"
+ADDRESSES = MARKS / "addresses.json"
 DEFAULT_DOMAIN = "roost.localhost"
 
 KUBERNETES = Path("/etc/kubernetes")
@@ -50,6 +52,18 @@ class Node:
     address: str  # IPv4 address that the other members and the pods reach it by.
     device: str  # The network device that carries the address.
     domain: str = DEFAULT_DOMAIN
+    api_address: str = ""  # Moves between the members of the control plane; empty where there is one member only.
+    entry_address: str = ""  # Moves between all nodes: what people and browsers use.
+
+    @property
+    def endpoint(self) -> str:
+        """Where every node finds an API server."""
+        return self.api_address or self.address
+
+    @property
+    def entry(self) -> str:
+        """Where applications answer."""
+        return self.entry_address or self.address
 
 
 def domain(given: str, noted: Path = DOMAIN) -> str:
@@ -77,6 +91,32 @@ def this_node(domain: str = DEFAULT_DOMAIN) -> Node:
         if ipaddress.ip_address(address) in ipaddress.ip_network(network):
             raise MachineUnfit(f"The machine's address {address} lies in {network}, which the cluster uses for itself.")
     return Node(name=socket.gethostname().lower(), address=address, device=device, domain=domain)
+
+
+def with_addresses(node: Node, api: str, entry: str) -> Node:
+    """The node with the addresses that move. MachineUnfit where one is a node's own, or no address at all."""
+    for name, address in (("api", api), ("entry", entry)):
+        try:
+            wrong = address and ipaddress.IPv4Address(address) == ipaddress.IPv4Address(node.address)
+        except ValueError:
+            raise MachineUnfit(f"--{name}-address {address} is no IPv4 address.") from None
+        if wrong:
+            raise MachineUnfit(f"--{name}-address {address} is this machine's own. Choose a free one of its network.")
+    if api and api == entry:
+        raise MachineUnfit(f"--api-address and --entry-address are both {api}. Choose two free addresses.")
+    return replace(node, api_address=api, entry_address=entry)
+
+
+def known_node(domain_given: str = "", api: str = "", entry: str = "") -> Node:
+    """This machine, with what is given now, else what was said at an earlier `up` or `join`."""
+    held = json.loads(ADDRESSES.read_text()) if ADDRESSES.exists() else {"api": "", "entry": ""}
+    return with_addresses(this_node(domain(domain_given)), api or held["api"], entry or held["entry"])
+
+
+def note_addresses(node: Node) -> None:
+    """Keep the addresses that move for a later `up`."""
+    MARKS.mkdir(parents=True, exist_ok=True)
+    ADDRESSES.write_text(json.dumps({"api": node.api_address, "entry": node.entry_address}))
 
 
 def resolver_file() -> str:

@@ -136,6 +136,12 @@ def still_good(pair: Pair, signer: Pair, names: Sequence[str], now: datetime) ->
     return set(found) == {_alternative(name) for name in names}
 
 
+def names_address(pair: Pair, address: str) -> bool:
+    """Whether a certificate is for an address."""
+    found = pair.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return _alternative(address) in found
+
+
 def read_pair(certificate: Path, key: Path) -> Pair | None:
     """A pair from two files, or None where one is missing."""
     if certificate.exists() and key.exists():

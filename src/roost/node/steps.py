@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ import yaml
 
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import (
+    addresses,
     bases,
     cgroups,
     control_plane,
@@ -69,6 +70,7 @@ class Run:
     password: str | None = None  # Of the administrator, when it was made just now.
     changed: set[str] = field(default_factory=set)  # Programs that were replaced.
     held: Installation | None = None  # What was installed before.
+    control_plane: bool = True  # Whether this node serves the API.
 
     def image(self, name: str) -> str:
         """The reference of an image of ours."""
@@ -82,7 +84,7 @@ class Run:
             domain=self.node.domain,
             embedded=True,
             node=self.node.name,
-            address=self.node.address,
+            address=self.node.entry,
             registry_address=machine.REGISTRY_ADDRESS,
             mirrors=os.environ.get("ROOST_MIRRORS", ""),
             proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
@@ -118,6 +120,14 @@ def make_images(run: Run) -> str:
 
 
 def prepare_machine(run: Run) -> str:
+    """The machine, and the volumes that only the first node has."""
+    done = prepare_host(run)
+    for path in (REGISTRY_DATA, REPOSITORIES):
+        volume(path)
+    return done
+
+
+def prepare_host(run: Run) -> str:
     """Control groups, mounts, kernel settings; after a power cut first what was left over."""
     cold = supervisor.running() is None and teardown.needed(supervisor.STOP.exists())
     left = cold and teardown.leftovers()
@@ -126,8 +136,6 @@ def prepare_machine(run: Run) -> str:
         teardown.everything()
     prepare.machine_for_pods()
     write_private(machine.DOMAIN, run.node.domain)
-    for path in (REGISTRY_DATA, REPOSITORIES):
-        volume(path)
     return "cleared what an earlier run left" if left else ""
 
 
@@ -144,9 +152,14 @@ def start_runtime(run: Run) -> str:
     run.changed = install.programs(run.engine)
     stale = install.containerd_files(run.image("pause")) or "containerd" in run.changed
     stale = stale and supervisor.running() is not None
-    runtime.keep((daemons.containerd(), daemons.kubelet(run.node)))
+    wanted = addresses.wanted(run.node)
+    moved = wanted and addresses.write(run.node, run.control_plane)
+    moving = (addresses.daemon(),) if wanted else ()
+    runtime.keep((daemons.containerd(), daemons.kubelet(run.node), *moving))
     if stale:
         runtime.restart("containerd")
+    if moved:
+        runtime.restart("addresses")
     wait_until("containerd", runtime.containerd_answers, within_s=60, explain=lambda: tail("containerd"))
     return f"{len(run.changed)} programs renewed" if run.changed else ""
 
@@ -206,10 +219,11 @@ def apply_foundation(run: Run) -> str:
     deploy.apply_kinds(run.kubectl, run.kinds)
     if run.importing is not None:
         run.importing.result()
+    replicas = 2 if len(run.kubectl.list("nodes")) > 1 else 1
     run.kubectl.apply_patiently(
         [
-            *cilium.everything(run.node, run.image("cilium"), run.image("cilium-operator")),
-            *dns.everything(run.image("coredns")),
+            *cilium.everything(run.node, run.image("cilium"), run.image("cilium-operator"), replicas),
+            *dns.everything(run.image("coredns"), replicas),
             *platform.namespaces(),
         ]
     )
@@ -258,13 +272,8 @@ def nudge_containerd() -> None:
         fresh.rename(path)
 
 
-def wait_for_network(run: Run) -> str:
-    """The agent is well, the node is ready, cluster DNS answers; then the rules that no tenant can widen."""
-
-    def explain() -> str:
-        return describe_pods(run.kubectl, common.SYSTEM)
-
-    wait_until("Cilium's agent", agent_healthy, within_s=240, explain=explain)
+def wait_until_ready(run: Run, explain: Callable[[], str]) -> None:
+    """Wait until the node takes pods; containerd is told again of its network until it heeds it."""
     nudged = time.monotonic()
 
     def ready() -> bool:
@@ -277,6 +286,16 @@ def wait_for_network(run: Run) -> str:
         return False
 
     wait_until("The node", ready, within_s=120, explain=explain)
+
+
+def wait_for_network(run: Run) -> str:
+    """The agent is well, the node is ready, cluster DNS answers; then the rules that no tenant can widen."""
+
+    def explain() -> str:
+        return describe_pods(run.kubectl, common.SYSTEM)
+
+    wait_until("Cilium's agent", agent_healthy, within_s=240, explain=explain)
+    wait_until_ready(run, explain)
     for kind, name in SYSTEM_WORKLOADS:
         wait_for(run, kind, name, common.SYSTEM)
     deploy.apply(run.kubectl, run.installation, rendering.WALLS)

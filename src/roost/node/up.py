@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from roost.node import demo, machine, packages, preflight, preflight_observe, progress, steps
+from roost.node import addresses, demo, machine, packages, preflight, preflight_observe, progress, steps
 from roost.node.steps import Run
 
 PACKAGES = (
@@ -114,17 +114,24 @@ def do_all(run: Run, parts: Sequence[Step], shown: progress.Progress) -> None:
 def build(run: Run) -> None:
     """Engine and images only. Nothing on the machine is touched but the cache and missing packages."""
     packages.ensure(PACKAGES)
+    if addresses.wanted(run.node):
+        packages.ensure(addresses.PACKAGES)
     for part in BUILD:  # Each shows its own progress.
         print(f"{part.name}: {part.do(run)}", file=sys.stderr)
 
 
 def up(run: Run, until: str = "") -> None:
     """Everything; `until` names the last step to do, for tests of parts."""
+    names = [part.name for part in START]
+    last = names.index(until) + 1 if until else len(names)
+    bring(run, START[:last])
+
+
+def bring(run: Run, parts: Sequence[Step]) -> None:
+    """Judge the machine, build what is missing, then do the steps, alone."""
     for note in preflight.require(preflight.judge(preflight_observe.observe())):
         print(note, file=sys.stderr)
     os.umask(0o022)
     build(run)
-    names = [part.name for part in START]
-    last = names.index(until) + 1 if until else len(names)
     with alone():
-        do_all(run, START[:last], progress.for_terminal())
+        do_all(run, parts, progress.for_terminal())

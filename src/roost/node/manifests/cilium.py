@@ -8,9 +8,11 @@ from hashlib import sha256
 
 from roost.node.machine import API_PORT, POD_NETWORK, Node
 from roost.node.manifests.common import (
+    LOST_SERVERS_ARE_NOTICED,
     NODE_CRITICAL,
     SYSTEM,
     Manifest,
+    apart,
     binding,
     config_map,
     container,
@@ -134,8 +136,9 @@ def _environment(node: Node) -> list[Manifest]:
     return [
         {"name": "K8S_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         {"name": "CILIUM_K8S_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-        {"name": "KUBERNETES_SERVICE_HOST", "value": node.address},
+        {"name": "KUBERNETES_SERVICE_HOST", "value": node.endpoint},
         {"name": "KUBERNETES_SERVICE_PORT", "value": str(API_PORT)},
+        *LOST_SERVERS_ARE_NOTICED,
     ]
 
 
@@ -267,8 +270,8 @@ def agent(node: Node, image: str) -> Manifest:
     }
 
 
-def operator(node: Node, image: str) -> Manifest:
-    """The operator: one replica on a single node."""
+def operator(node: Node, image: str, replicas: int) -> Manifest:
+    """The operator: one replica on a single node, two on more."""
     body = container(
         "cilium-operator",
         image,
@@ -286,6 +289,7 @@ def operator(node: Node, image: str) -> Manifest:
         "priorityClassName": "system-cluster-critical",
         "hostNetwork": True,
         "dnsPolicy": "ClusterFirstWithHostNet",
+        "affinity": apart("cilium-operator"),
         "tolerations": [{"operator": "Exists"}],
         "containers": [body],
         "volumes": [
@@ -295,14 +299,14 @@ def operator(node: Node, image: str) -> Manifest:
     }
     template = pod_template("cilium-operator", spec, {"roost.dev/options": checksum(node)})
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-    return deployment("cilium-operator", SYSTEM, 1, template, strategy=strategy)
+    return deployment("cilium-operator", SYSTEM, replicas, template, strategy=strategy)
 
 
-def everything(node: Node, agent_image: str, operator_image: str) -> list[Manifest]:
+def everything(node: Node, agent_image: str, operator_image: str, operators: int = 1) -> list[Manifest]:
     """All of Cilium, in the order of applying."""
     return [
         *rights(),
         config_map("cilium-config", SYSTEM, options(node)),
         agent(node, agent_image),
-        operator(node, operator_image),
+        operator(node, operator_image, operators),
     ]

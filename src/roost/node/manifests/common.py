@@ -24,6 +24,12 @@ SAFE_POD: Final[Manifest] = {
     "fsGroup": UID,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+# Kubernetes' client library asks an API server that has been silent for this long, and leaves it when it says nothing:
+# else whoever watches would miss for 45 s that the server's node is dead.
+LOST_SERVERS_ARE_NOTICED: Final[list[Manifest]] = [
+    {"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": "4"},
+    {"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": "3"},
+]
 CRITICAL: Final = "system-cluster-critical"
 NODE_CRITICAL: Final = "system-node-critical"
 
@@ -97,6 +103,13 @@ def service(name: str, namespace: str, ports: Mapping[str, tuple[int, int]], **s
         "metadata": metadata(name, namespace),
         "spec": {"selector": selector(name), "ports": listed, **spec},
     }
+
+
+def apart(name: str) -> Manifest:
+    """Affinity: replicas on different nodes where there are several."""
+    term = {"labelSelector": {"matchLabels": selector(name)}, "topologyKey": "kubernetes.io/hostname"}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def disruption_budget(name: str, namespace: str, max_unavailable: int = 1) -> Manifest:

@@ -3,9 +3,11 @@
 from roost.node.machine import DNS_ADDRESS
 from roost.node.manifests.common import (
     CRITICAL,
+    LOST_SERVERS_ARE_NOTICED,
     SAFE_CONTAINER,
     SYSTEM,
     Manifest,
+    apart,
     binding,
     config_map,
     container,
@@ -66,6 +68,7 @@ def server(image: str, replicas: int) -> Manifest:
         "coredns",
         image,
         args=["-conf", "/etc/coredns/Corefile"],
+        env=LOST_SERVERS_ARE_NOTICED,
         ports=[
             {"name": "dns-udp", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns", "containerPort": 53, "protocol": "TCP"},
@@ -82,6 +85,7 @@ def server(image: str, replicas: int) -> Manifest:
         "automountServiceAccountToken": True,
         "priorityClassName": CRITICAL,
         "dnsPolicy": "Default",
+        "affinity": apart("coredns"),
         "containers": [body],
         "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
     }

@@ -5,15 +5,18 @@ escalation is allowed. It reads Secrets of all namespaces because Traefik lists 
 docs/decisions tells.
 """
 
+import json
 from typing import Any, Final
 
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.model.names import TENANT
 from roost.node.machine import Node
 from roost.node.manifests.common import (
+    LOST_SERVERS_ARE_NOTICED,
     NODE_CRITICAL,
     Manifest,
     binding,
+    config_map,
     container,
     http_probe,
     metadata,
@@ -31,6 +34,9 @@ GATEWAY: Final = "roost"
 CLASS: Final = "roost"
 TLS_SECRET: Final = "gateway-tls"
 HEALTH_PORT: Final = 9180
+OFF: Final = "roost.dev/gateway-off"  # Label of a node whose gateway is to end: it is about to leave.
+SETTINGS: Final = "traefik-settings"
+RETRIES: Final = 4
 LONG_S: Final = 3600  # Pushes and streams may last this long.
 
 
@@ -76,17 +82,29 @@ def arguments(node: Node) -> list[str]:
         "accesslog": "true",
         "accesslog.format": "json",
         "accesslog.fields.headers.defaultmode": "drop",
-        "serverstransport.forwardingtimeouts.dialtimeout": "5s",
+        # An instance on a dead node takes no connection: after this long the request goes to another one.
+        "serverstransport.forwardingtimeouts.dialtimeout": "1s",
+        "providers.file.filename": "/etc/traefik/settings.yaml",
     }
     for entry in ("web", "websecure"):
         base = f"entrypoints.{entry}.transport"
         values |= {
+            f"entrypoints.{entry}.http.middlewares": "retry@file",
             f"{base}.respondingtimeouts.readtimeout": f"{LONG_S}s",
             f"{base}.respondingtimeouts.idletimeout": "180s",
             f"{base}.lifecycle.requestacceptgracetimeout": "2s",
             f"{base}.lifecycle.gracetimeout": "20s",
         }
     return [f"--{key}={value}" for key, value in values.items()]
+
+
+def settings() -> str:
+    """Traefik's own configuration beside what it reads from the cluster, for every route.
+
+    A request whose connection to an instance fails is tried with the next one. That is safe whatever the method: once
+    an instance has been sent anything, Traefik does not try again.
+    """
+    return json.dumps({"http": {"middlewares": {"retry": {"retry": {"attempts": RETRIES, "initialInterval": "20ms"}}}}})
 
 
 def proxy(node: Node, image: str) -> Manifest:
@@ -109,10 +127,15 @@ def proxy(node: Node, image: str) -> Manifest:
         livenessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=10, timeoutSeconds=3),
         readinessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=3, timeoutSeconds=3),
         resources=resources("50m", "96Mi", "512Mi"),
-        volumeMounts=[mount("scratch", "/tmp")],
+        env=LOST_SERVERS_ARE_NOTICED,
+        volumeMounts=[mount("scratch", "/tmp"), mount("settings", "/etc/traefik", readOnly=True)],
     )
+    stays = {"matchExpressions": [{"key": OFF, "operator": "DoesNotExist"}]}
     spec: Manifest = {
         "serviceAccountName": NAME,
+        "affinity": {
+            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [stays]}}
+        },
         "automountServiceAccountToken": True,
         "priorityClassName": NODE_CRITICAL,
         "hostNetwork": True,
@@ -120,7 +143,10 @@ def proxy(node: Node, image: str) -> Manifest:
         "terminationGracePeriodSeconds": 30,
         "tolerations": [{"operator": "Exists"}],
         "containers": [body],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+        "volumes": [
+            {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}},
+            {"name": "settings", "configMap": {"name": SETTINGS}},
+        ],
     }
     return {
         "apiVersion": "apps/v1",
@@ -178,4 +204,5 @@ def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
 
 def everything(node: Node, image: str) -> list[Manifest]:
     """All of it; the Gateway API's kinds must be there."""
-    return [*rights(), *entrance(node.domain), proxy(node, image)]
+    told = config_map(SETTINGS, HERE, {"settings.yaml": settings()})
+    return [*rights(), *entrance(node.domain), told, proxy(node, image)]

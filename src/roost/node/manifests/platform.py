@@ -10,6 +10,7 @@ from roost.node.manifests.common import (
     CRITICAL,
     Disk,
     Manifest,
+    apart,
     container,
     deployment,
     disruption_budget,
@@ -105,13 +106,6 @@ def _process(platform: Platform, name: str, volumes: tuple[str, ...], **fields: 
     return body, spec
 
 
-def _apart(name: str) -> Manifest:
-    """Replicas on different nodes where there are several."""
-    term = {"labelSelector": {"matchLabels": selector(name)}, "topologyKey": "kubernetes.io/hostname"}
-    preferred = [{"weight": 100, "podAffinityTerm": term}]
-    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
-
-
 def controller(platform: Platform) -> list[Manifest]:
     """Two replicas, one of which leads."""
     ports = [{"name": "metrics", "containerPort": METRICS_PORT}]
@@ -122,7 +116,7 @@ def controller(platform: Platform) -> list[Manifest]:
         ports=ports,
         resources=resources("50m", "128Mi", "512Mi"),
     )
-    spec["affinity"] = _apart(CONTROLLER)
+    spec["affinity"] = apart(CONTROLLER)
     return [
         service_account(CONTROLLER, HERE),
         deployment(CONTROLLER, HERE, 2, pod_template(CONTROLLER, spec)),
@@ -136,7 +130,7 @@ def api(platform: Platform) -> list[Manifest]:
     _, spec = _process(
         platform, API, ("registry-token", "git-shared"), ports=ports, resources=resources("50m", "160Mi", "512Mi")
     )
-    spec["affinity"] = _apart(API)
+    spec["affinity"] = apart(API)
     spec["terminationGracePeriodSeconds"] = 60
     strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
     return [
