@@ -5,7 +5,8 @@ system.properties, .java-version,
 java.version, maven.compiler.*        in pom.xml: the oldest offered that knows it
 the one jar that names a class        web runs it, unless the project or a Procfile says what
 
-Gradle's distribution comes from its maker's site alone, so it is not offered; the message says what can be done.
+A current distribution of Gradle comes from its maker's site alone (Debian's package is 4.4.1, of 2017), so it is not
+offered; the message says what can be done.
 """
 
 import re
@@ -95,7 +96,7 @@ def gradle(name: str) -> Unbuildable:
     """What is said of a repository that only Gradle builds."""
     return Unbuildable(
         "GradleNotOffered",
-        f"This is built by Gradle ({name}), whose distribution no package registry has, so it is not offered here."
-        " Add a pom.xml for Maven, or a Containerfile that builds FROM base/java and brings Gradle along"
-        " (its wrapper works where builds reach its maker's site).",
+        f"This is built by Gradle ({name}). No package registry has a current distribution of it (Debian's is 4.4.1),"
+        " so it is not offered here. Add a pom.xml for Maven, or a Containerfile that builds FROM base/java: Gradle's"
+        " wrapper works there where builds reach its maker's site, and `apt-get install gradle` brings Debian's.",
     )
