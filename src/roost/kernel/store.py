@@ -180,7 +180,7 @@ class Store:
         """A list made at `version` was put; what it lacks is gone unless it was put later."""
         changes = [
             self.remove(key, version)
-            for key in self._items.keys() - standing
+            for key in sorted(self._items.keys() - standing)
             if not version or _version(self._items[key]) <= version
         ]
         return tuple(change for change in changes if change is not None)

@@ -19,7 +19,7 @@ from roost.kernel.lease import Fence
 from roost.kernel.reader import CachedReader
 from roost.kernel.store import OWNER_UID
 from roost.kube.client import Client
-from roost.kube.errors import AlreadyExists, Conflict, NotFound
+from roost.kube.errors import AlreadyExists, Conflict, Invalid, NotFound
 from roost.kube.reader import Object
 from roost.model.errors import Waiting
 from roost.model.plan import DEPLOYER, PLATFORM, Apply
@@ -81,7 +81,7 @@ class Writer:
         if live is not None and self._unchanged(live, dressed):
             metrics.UNCHANGED.labels(self._capability).inc()
             return live
-        return await self._patch(dressed, item)
+        return await self._patch(dressed, item, live)
 
     def _unchanged(self, live: Object, dressed: Object) -> bool:
         if carries(live, dressed, self._capability):
@@ -89,10 +89,20 @@ class Writer:
         mark = str(dressed["metadata"]["annotations"][annotation(self._capability)])
         return self._means.same.get((live["metadata"]["uid"], self._capability)) == mark + fingerprint(live)
 
-    async def _patch(self, dressed: Object, item: Apply) -> Object:
+    async def _patch(self, dressed: Object, item: Apply, live: Object | None) -> Object:
+        """Apply. Conflict when meanwhile another object stands there: what is not ours is never overwritten."""
         self._means.fence.check()
         client = self._client(item.identity, dressed)
-        result = await client.apply(dressed, f"roost-{self._capability}")
+        sent = dressed
+        if live is not None:
+            sent = {**dressed, "metadata": {**dressed["metadata"], "uid": live["metadata"]["uid"]}}
+        force = live is not None or not item.owned
+        try:
+            result = await client.apply(sent, f"roost-{self._capability}", force)
+        except Invalid as error:
+            if any(cause.get("field") == "metadata.uid" for cause in error.causes):
+                raise Conflict("Another object of that name stands there by now.", 409, "Conflict") from error
+            raise
         self._wrote("apply", result, item.identity)
         key = (result["metadata"]["uid"], self._capability)
         self._means.same.pop(key, None)
