@@ -119,8 +119,12 @@ class Place:
         """The checkout of whoever pushes."""
         return self.folder / "repository"
 
-    def git(self, *arguments: str) -> None:
-        """git in the checkout."""
+    def remote(self, project: str) -> str:
+        """Where a project is pushed to, with the person's name and password."""
+        return f"https://{PERSON}:{self.password}@api.{DOMAIN}/{TENANT}/{project}.git"
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> None:
+        """git in the checkout, or in another."""
         env = {"GIT_SSL_CAINFO": str(self.folder / "ca.crt"), "GIT_TERMINAL_PROMPT": "0"}
         run(
             "git",
@@ -129,7 +133,7 @@ class Place:
             "-c",
             "user.email=bench@example.org",
             *arguments,
-            cwd=self.repository,
+            cwd=cwd or self.repository,
             env=env,
         )
 
@@ -143,10 +147,9 @@ class Place:
     def push(self) -> subprocess.Popen[bytes]:
         """Commit and push; the push goes on."""
         self.git("commit", "--quiet", "--all", "--message", f"Change {self.version}.")
-        remote = f"https://{PERSON}:{self.password}@api.{DOMAIN}/{TENANT}/{APP}.git"
         env = dict(os.environ) | {"GIT_SSL_CAINFO": str(self.folder / "ca.crt"), "GIT_TERMINAL_PROMPT": "0"}
         return subprocess.Popen(
-            ["git", "push", "--quiet", remote, "main"],
+            ["git", "push", "--quiet", self.remote(APP), "main"],
             cwd=self.repository,
             env=env,
             stdout=subprocess.DEVNULL,
@@ -181,7 +184,7 @@ class Place:
     def settled(self, app: str) -> bool:
         """Whether one instance of it runs, and none is on its way out."""
         items = json.loads(kubectl("-n", SPACE, "get", "pods", "-o", "json"))["items"]
-        return sum(item["metadata"]["name"].startswith(f"{app}-") for item in items) == 1
+        return [item["metadata"]["name"].startswith(f"{app}-") for item in items].count(True) == 1
 
 
 def by_hand(image: str) -> list[dict[str, Any]]:
@@ -230,20 +233,31 @@ def by_hand(image: str) -> list[dict[str, Any]]:
     ]
 
 
-def make(folder: Path) -> Place:
-    """The tenant with both applications, each brought out once: builder and caches are warm."""
+def tenant(folder: Path) -> Place:
+    """The tenant, with nothing in it."""
     remove()
     password = asyncio.run(_person())
     spec = TenantSpec(environments=(Environment(name="dev"),), members=(Member(person=PERSON),))
     apply(Tenant.manifest(TENANT, spec))
     kubectl("wait", "--for=condition=Ready", f"tenants.roost.dev/{TENANT}", "--timeout=120s")
-    web = Process(name="web", port=8080, health=Health(path="/"))
-    apply(Project.manifest(APP, ProjectSpec(), BUILDS), App.manifest(APP, AppSpec(processes=(web,)), SPACE))
-    kubectl("-n", BUILDS, "wait", "--for=condition=Ready", f"projects.roost.dev/{APP}", "--timeout=60s")
     trust = json.loads(kubectl("-n", SYSTEM, "get", "configmap", "roost-trust", "-o", "json"))
     (folder / "ca.crt").write_text(trust["data"]["ca.crt"])
+    return Place(folder, password, str(engine.build().component_dir("buildkit") / "bin/buildctl"))
+
+
+def project(name: str) -> None:
+    """A repository to push to."""
+    apply(Project.manifest(name, ProjectSpec(), BUILDS))
+    kubectl("-n", BUILDS, "wait", "--for=condition=Ready", f"projects.roost.dev/{name}", "--timeout=60s")
+
+
+def make(folder: Path) -> Place:
+    """The tenant with both applications, each brought out once: builder and caches are warm."""
+    place = tenant(folder)
+    web = Process(name="web", port=8080, health=Health(path="/"))
+    apply(App.manifest(APP, AppSpec(processes=(web,)), SPACE))
+    project(APP)
     (folder / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"registrytoken": _token()}}}))
-    place = Place(folder, password, str(engine.build().component_dir("buildkit") / "bin/buildctl"))
     place.repository.mkdir()
     place.git("init", "--quiet", "--initial-branch=main")
     (place.repository / "Containerfile").write_text(CONTAINERFILE)
