@@ -38,7 +38,7 @@ Told = Callable[[str], None]
 
 
 class ClusterRefused(RuntimeError):
-    """The cluster cannot carry Roost as it is; the text lists every reason, each with what to do."""
+    """The cluster cannot carry Roost as it is; the text names the checks that failed."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,15 @@ def look(kubectl: Kubectl, options: Options) -> tuple[Options, Facts, list[Findi
     return options, facts, checks.judge(facts, options, checks.FIRST)
 
 
-def refused(findings: Sequence[Finding]) -> list[str]:
-    """The texts of what stands against it."""
-    return [finding.text for finding in findings if finding.verdict == "refuse"]
+def refused(findings: Sequence[Finding]) -> bool:
+    """Whether anything stands against it."""
+    return any(finding.verdict == "refuse" for finding in findings)
 
 
 def require(findings: Sequence[Finding]) -> None:
-    """ClusterRefused with everything that stands against the cluster."""
-    if reasons := refused(findings):
-        head = "This cluster cannot carry Roost as it is; nothing was installed."
-        raise ClusterRefused("\n".join([head, *(f"  - {text}" for text in reasons)]))
+    """ClusterRefused, with the names of the checks that stand against the cluster; the report has the reasons."""
+    if failed := dict.fromkeys(item.check for item in findings if item.verdict == "refuse"):
+        raise ClusterRefused(f"This cluster cannot carry Roost as it is ({', '.join(failed)}); nothing was installed.")
 
 
 def tried(kubectl: Kubectl, image: str, options: Options, facts: Facts, told: Told) -> tuple[Options, list[Finding]]:
