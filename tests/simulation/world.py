@@ -67,7 +67,8 @@ class Process:
 
     async def _live(self, client: Client) -> None:
         clock = VirtualClock(self.world.chance.getrandbits(32))
-        runtime = Runtime(client, [toy.FINAL], Settings(workers=4), clock)
+        # No second look saves who missed something: `World.restart` has everything looked at again.
+        runtime = Runtime(client, [toy.FINAL], Settings(workers=4, resync_s=10**6), clock)
         if not self.elects:
             await runtime.run(Open())
             return
@@ -108,6 +109,7 @@ class World:
         self.server = Server(random.Random(seed + 1), clock.now)
         self.server.ring = self._ring
         self._wires: list[Wire] = []
+        self._asked: dict[str, dict[str, str]] = {}  # The configuration that people gave last.
         self._tasks: list[asyncio.Task[None]] = []
         self.processes: list[Process] = []
         self.problems: list[BaseException] = []
@@ -134,6 +136,13 @@ class World:
             if process.wire is not None:
                 process.wire.calm()
 
+    def restart(self) -> None:
+        """Kill all controllers: those that come after them look at everything."""
+        for process in self.processes:
+            if process.wire is not None:
+                process.wire.dead = True
+        self._ring()
+
     async def end(self) -> None:
         """Stop everything."""
         for task in self._tasks:
@@ -145,11 +154,15 @@ class World:
     async def set_app(self, name: str, **config: str) -> None:
         """Make an App or change it."""
         spec = AppSpec(config=tuple(Variable(name=key, value=value) for key, value in sorted(config.items())))
-        await self.person.apply(App.manifest(name, spec, HERE), "person")
+        stands = await self.person.apply(App.manifest(name, spec, HERE), "person")
+        if "deletionTimestamp" not in stands["metadata"]:  # What is being deleted goes, whatever is asked of it.
+            self._asked[name] = config
 
     async def delete(self, kind: str, name: str, namespace: str = HERE) -> None:
         """Delete something, if it is there."""
         meta = {"name": name, "namespace": namespace}
+        if kind == "App":
+            self._asked.pop(name, None)
         with suppress(NotFound):
             await self.person.delete(
                 {"apiVersion": API_VERSION if kind == "App" else "v1", "kind": kind, "metadata": meta}
@@ -186,14 +199,16 @@ class World:
         """Everything stands as the Apps say, and nothing else. Violation says what does not."""
         if self.problems:
             raise Violation(f"A controller broke: {self.problems[0]!r}")
+        config = {name: _config(item) for name, item in self.apps().items()}
+        if config != self._asked:
+            raise Violation(f"People asked for {self._asked} and there is {config}.")
         wanted: dict[tuple[str, str], tuple[str, str]] = {}
         for name, item in self.apps().items():
             if item["metadata"].get("deletionTimestamp"):
                 raise Violation(f"{name} is still being deleted.")
             uid = item["metadata"]["uid"]
-            for variable in item["spec"].get("config") or ():
-                space = variable["value"] if variable["name"] == "AWAY" else HERE
-                wanted[space, f"{name}-{variable['name'].lower()}"] = uid, variable["value"]
+            for variable, value in _config(item).items():
+                wanted[value if variable == "AWAY" else HERE, f"{name}-{variable.lower()}"] = uid, value
             _judge_status(name, item)
         standing = {
             place: (item["metadata"]["labels"].get(OWNER_UID, ""), item["data"]["value"])
@@ -233,6 +248,10 @@ class World:
                         await self.person.delete(item, uid=item["metadata"]["uid"])
 
 
+def _config(item: Object) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in item["spec"].get("config") or ()}
+
+
 def _judge_status(name: str, item: Object) -> None:
     status = item.get("status") or {}
     condition = find(status.get("conditions") or (), READY) or {}
@@ -240,7 +259,7 @@ def _judge_status(name: str, item: Object) -> None:
     if now != ("True", item["metadata"]["generation"]):
         raise Violation(f"{name} is not Ready for its generation {item['metadata']['generation']}: {condition}")
     listed = [entry["name"] for entry in status.get("inventory") or ()]
-    wanted = [f"{name}-{variable['name'].lower()}" for variable in item["spec"].get("config") or ()]
+    wanted = [f"{name}-{variable.lower()}" for variable in _config(item)]
     if sorted(listed) != sorted(wanted):
         raise Violation(f"The inventory of {name} has {listed} and should have {wanted}.")
 
