@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roost.model import names
-from roost.model.kinds.tenant import Tenant
+from roost.model.kinds.tenant import Member, Tenant
 from tests.attack.world import ADA, CONTROLLER, DEPLOYER, DOMAIN, MALLORY, MEMBERS, tenant_spec
 
 DIGEST = "@sha256:" + "a" * 64
@@ -382,6 +382,8 @@ KINDS = [
 
 NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "harmless", "labels": {}}}
 TENANT = Tenant.manifest("acme", tenant_spec(*MEMBERS))
+# What an owner may do, by every way to write: another member.
+WITH_ONE_MORE = Tenant.manifest("acme", tenant_spec(*MEMBERS, Member(person="mallory", role="viewer")))
 CHANGES = ("put", "merge", "json", "apply")
 
 
@@ -405,6 +407,14 @@ CLUSTER = [
     ),
     _tenant("owner-adds-an-environment", "administrator", spec__environments=[{"name": "dev"}, {"name": "more"}]),
     _tenant("owner-raises-the-build-quota", "administrator", spec__buildQuota={"cpu": "1000"}),
+    dataclasses.replace(
+        _tenant(
+            "owner-opens-a-gate",
+            "administrator",
+            spec__environments=[{"name": "dev"}, {"name": "prod", "gates": {"approvals": 0}}],
+        ),
+        twin=WITH_ONE_MORE,
+    ),
     _tenant("owner-labels-the-tenant", "Labels", metadata__labels={"a": "b"}),
     _tenant("owner-jams-the-deletion", "finalizers", metadata__finalizers=["evil.example/forever"]),
 ]

@@ -48,6 +48,9 @@ ALLOWED = {
     "developer sees the projects": Try(BOB, "GET", f"{ROOST}{BUILD}/projects"),
     "viewer sees apps": Try(VIV, "GET", f"{ROOST}{PROD}/apps"),
     "owner deletes projects": Try(ADA, "DELETE", f"{ROOST}{BUILD}/projects/none"),
+    "owner makes somebody a member": Try(
+        ADA, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"members": [{"person": "ada", "role": "owner"}]}}
+    ),
     "deployer makes services": post(DEPLOYER, SERVICE),
     "deployer makes apps": post(DEPLOYER, APP),
     "administrator sees tenants": Try(ROOT, "GET", f"{ROOST}/tenants"),
@@ -112,6 +115,16 @@ REFUSED = {
     "approver changes an app": post(APPROVER, APP),
     "owner deletes the tenant": Try(ADA, "DELETE", f"{ROOST}/tenants/acme"),
     "owner makes a tenant": Try(ADA, "POST", f"{ROOST}/tenants", {}),
+    "owner says who somebody is": Try(
+        ADA, "PATCH", f"{ROOST}/tenants/acme/status", {"status": {"people": [{"person": "bob", "uid": "other"}]}}
+    ),
+    # The garbage collector would take the tenant away with an owner that is not there.
+    "owner gives the tenant an owner": Try(
+        ADA,
+        "PATCH",
+        f"{ROOST}/tenants/acme",
+        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}},
+    ),
     "owner changes another tenant": Try(ADA, "PATCH", f"{ROOST}/tenants/rival", {"spec": {"title": "mine"}}),
     "deployer makes a pod": post(DEPLOYER, POD),
     "deployer opens the network": post(DEPLOYER, REVIEW),

@@ -56,7 +56,7 @@ class Authentication:
         user = await self._people.user(record.person) if record else None
         if record is None or user is None or user.spec.disabled or user.metadata.uid != record.user_uid:
             raise unauthenticated("The token is unknown, expired or revoked. Sign in again.")
-        return self._remember(key, Principal(record.person, record.id, user.spec.platform_role))
+        return self._remember(key, Principal(record.person, record.id, user.spec.platform_role, user.metadata.uid))
 
     async def basic(self, header: str, address: str) -> Principal:
         """The principal of an `Authorization: Basic` header: a name, and a password or a token."""
@@ -73,7 +73,7 @@ class Authentication:
         if (known := self._recall(key)) is not None:
             return known
         user, _ = await self.password(name, secret, address)
-        return self._remember(key, Principal(name, None, user.spec.platform_role))
+        return self._remember(key, Principal(name, None, user.spec.platform_role, user.metadata.uid))
 
     async def password(self, name: str, password: str, address: str) -> tuple[User, bool]:
         """(user, is it still the initial password). Problem unauthenticated, too-many."""

@@ -16,6 +16,7 @@ from roost.model.kinds.tenant import Tenant
 from roost.model.resource import Model
 from roost.surface.credentials import PasswordRefused
 from roost.surface.people import MAX_TOKENS, Token
+from roost.surface.principal import Principal
 from roost.surface.problems import Problem, invalid, not_found, unauthenticated
 
 router = APIRouter(prefix="/v1", tags=["Session"])
@@ -130,13 +131,13 @@ async def me(ctx: ContextDep, caller: CallerDep) -> Response:
             "title": user.spec.title,
             "mail": user.spec.mail,
             "platformRole": user.spec.platform_role,
-            "tenants": [_tenant_line(caller.person, tenant) for tenant in seen],
+            "tenants": [_tenant_line(caller.principal, tenant) for tenant in seen],
         }
     )
 
 
-def _tenant_line(person: str, tenant: Tenant) -> dict[str, Any]:
-    mine = memberships(person, tenant)
+def _tenant_line(principal: Principal, tenant: Tenant) -> dict[str, Any]:
+    mine = memberships(principal, tenant)
     everywhere = [item.name for item in tenant.spec.environments]
     return {
         "name": tenant.metadata.name,

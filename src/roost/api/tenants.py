@@ -83,11 +83,13 @@ def parse(raw: Mapping[str, Any]) -> Tenant | None:
         return None
 
 
-def memberships(person: str, tenant: Tenant) -> list[Member]:
-    """The person's memberships (more than one where roles differ by environment)."""
-    return [member for member in tenant.spec.members if member.person == person]
+def memberships(principal: Principal, tenant: Tenant) -> list[Member]:
+    """The person's memberships (more than one where roles differ by environment); none of an earlier bearer's."""
+    if any(item.person == principal.person and item.uid != principal.uid for item in tenant.status.people):
+        return []
+    return [member for member in tenant.spec.members if member.person == principal.person]
 
 
 def sees(principal: Principal, tenant: Tenant) -> bool:
     """May the principal know that this tenant exists?"""
-    return bool(principal.platform_role) or bool(memberships(principal.person, tenant))
+    return bool(principal.platform_role) or bool(memberships(principal, tenant))

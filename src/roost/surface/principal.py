@@ -12,6 +12,7 @@ class Principal:
     person: str
     token_id: str | None = None
     platform_role: str = ""
+    uid: str = ""  # Of the person's User: who bears the name later is somebody else.
 
     @property
     def username(self) -> str:

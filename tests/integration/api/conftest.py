@@ -21,6 +21,8 @@ import yaml
 
 from roost.api.app import Secrets, create_app
 from roost.capabilities.tenant import roles
+from roost.capabilities.tenant.admission import objects as admission
+from roost.capabilities.tenant.manifests import identities
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists
 from roost.model.kinds.people import User, UserSpec
@@ -111,7 +113,7 @@ async def kubeconfig(apiserver: ApiServer, client: Client, tmp_path: Path) -> Pa
         for namespace in (SYSTEM_NAMESPACE, PEOPLE_NAMESPACE):
             await ensure(client, _named("v1", "Namespace", namespace))
         await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
-        for manifest in (*roles.cluster_roles(), *roles.system_bindings()):
+        for manifest in (*roles.cluster_roles(), *roles.system_bindings(), *admission.tenants()):
             await client.apply(manifest, "test")
         _PREPARED.add(apiserver.url)
     answer = await client.request(
@@ -185,6 +187,8 @@ async def make_team(running: Running) -> Team:
         members.append(Member(person=team.person(role), role=role))
     spec = TenantSpec(environments=tuple(Environment(name=name) for name in ENVIRONMENTS), members=tuple(members))
     await running.admin.create(Tenant.manifest(team.name, spec))
+    for manifest in identities.tenant_access(team.name, members):
+        await running.admin.create(manifest)
     for environment in (*ENVIRONMENTS, "build"):
         namespace = f"{team.name}-{environment}"
         await running.admin.create(_named("v1", "Namespace", namespace))

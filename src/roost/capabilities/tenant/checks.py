@@ -84,8 +84,33 @@ def terminating(wanted: Sequence[str], observed: Observed) -> Verdict:
     )
 
 
+def known(tenant: Tenant, observed: Observed) -> dict[str, str]:
+    """The uid of each member: as it was first seen, else as it is now. A person who is not there has none yet."""
+    seen = {item.person: item.uid for item in tenant.status.people}
+    people = {member.person for member in tenant.spec.members}
+    return {
+        person: seen.get(person) or observed.uids[person]
+        for person in sorted(people)
+        if person in seen or person in observed.uids
+    }
+
+
+def replaced(tenant: Tenant, observed: Observed) -> tuple[str, ...]:
+    """Members whose User was deleted and made anew: somebody else, who was never made a member."""
+    uids = known(tenant, observed)
+    return tuple(person for person, uid in uids.items() if observed.uids.get(person, uid) != uid)
+
+
 def people_known(tenant: Tenant, observed: Observed) -> Verdict:
     """Every member is a person who exists and is not disabled; others get no rights."""
+    others = replaced(tenant, observed)
+    if others:
+        return Verdict(
+            False,
+            "SomebodyElse",
+            f"Made anew since they became members, and so somebody else: {', '.join(others)}. They have no rights here. "
+            "Remove them from the members and add them again if they are meant.",
+        )
     unknown = sorted({member.person for member in tenant.spec.members} - set(observed.people))
     if not unknown:
         return Verdict(True, "AllKnown")

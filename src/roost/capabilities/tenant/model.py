@@ -45,6 +45,7 @@ class Observed(Model):
     platform: Platform = Platform()
     namespaces: tuple[SeenNamespace, ...] = ()
     people: tuple[str, ...] = Field((), description="Ids of people who exist and are not disabled, sorted.")
+    uids: dict[str, str] = Field(default_factory=dict, description="The uid of each of these people.")
     certified: tuple[str, ...] = Field((), description="Names in the gateway's certificate, sorted.")
     certified_until: datetime | None = Field(None, description="When that certificate ends.")
     authority: bool = Field(False, description="The internal authority's key is there.")

@@ -96,19 +96,19 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
     """Namespaces with the tenant's names or label, people, and the gateway's certificate."""
     users = await reader.list(names.API_VERSION, "User")
     tenants = await reader.list(names.API_VERSION, "Tenant")
+    people = {
+        user["metadata"]["name"]: user["metadata"]["uid"]
+        for user in users
+        if not (user.get("spec") or {}).get("disabled") and not user["metadata"].get("deletionTimestamp")
+    }
     certified, until = read_certificate(await reader.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE))
     return Observed(
         platform=_platform(
             await reader.get("v1", "ConfigMap", SETTINGS, names.SYSTEM_NAMESPACE), settings, await _has_walls(reader)
         ),
         namespaces=await _namespaces(reader, tenant),
-        people=tuple(
-            sorted(
-                user["metadata"]["name"]
-                for user in users
-                if not (user.get("spec") or {}).get("disabled") and not user["metadata"].get("deletionTimestamp")
-            )
-        ),
+        people=tuple(sorted(people)),
+        uids={name: people[name] for name in sorted(people)},
         certified=certified,
         certified_until=until,
         authority=await reader.get("v1", "Secret", AUTHORITY, names.SYSTEM_NAMESPACE) is not None,

@@ -103,7 +103,8 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
     wanted = [names.namespace(name, environment) for environment in quotas]
     foreign = {seen.name for seen in checks.taken(tenant, wanted, observed)}
     going = {seen.name for seen in observed.namespaces if seen.terminating}
-    members = tuple(member for member in tenant.spec.members if member.person in observed.people)
+    entitled = set(observed.people) - set(checks.replaced(tenant, observed))
+    members = tuple(member for member in tenant.spec.members if member.person in entitled)
 
     apply = [Apply(manifest) for manifest in identities.tenant_access(name, members)]
     if observed.platform.cilium:
@@ -122,7 +123,10 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
         apply=tuple(apply),
         actions=_certificate(tenant, observed, now),
         conditions=_conditions(tenant, wanted, observed),
-        status={"namespaces": [item for item in wanted if item not in foreign]},
+        status={
+            "namespaces": [item for item in wanted if item not in foreign],
+            "people": [{"person": person, "uid": uid} for person, uid in checks.known(tenant, observed).items()],
+        },
         next_check=LOOK_AGAIN if waiting or in_use else None,
         hold=waiting or in_use,
     )

@@ -60,10 +60,18 @@ class TenantSpec(Model):
     build_quota: Quota = Field(Quota(cpu="4", memory="8Gi", pods=20), description="What builds may use at most.")
 
 
+class Known(Model):
+    """Who a member was when they were first seen: whoever bears the name later is somebody else."""
+
+    person: str = Field(max_length=40)
+    uid: str = Field(max_length=60, description="The uid of the person's User.")
+
+
 class TenantStatus(StatusModel):
     """What came of it."""
 
     namespaces: tuple[str, ...] = Field((), max_length=12)
+    people: tuple[Known, ...] = Field((), max_length=500, description="The members, as Roost came to know them.")
 
 
 class Tenant(Resource):
