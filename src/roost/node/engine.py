@@ -141,11 +141,13 @@ class Store:
 
 
 def chosen(components: Mapping[str, Component], names: Sequence[str] | None) -> list[str]:
-    """The components to build. EngineIncomplete where a name is not one."""
+    """The components to build; None: all that a cluster runs on. EngineIncomplete where a name is not one."""
     for name in names or ():
         if name not in components:
             raise EngineIncomplete(f"`{name}` is no component of the engine. There are: {', '.join(components)}.")
-    return list(components if names is None else dict.fromkeys(names))
+    if names is None:
+        return [name for name, component in components.items() if not component.optional]
+    return list(dict.fromkeys(names))
 
 
 def _make(store: Store, built: Built, folder: Path, go: Toolchain, shown: progress.Progress) -> None:

@@ -46,6 +46,7 @@ class Component(BaseModel):
     wheel: str = ""
     version: str = ""  # Of a wheel, or filled in from go.mod.
     sha256: str = ""
+    optional: bool = False  # No cluster runs on it: made only where it is asked for by name, by tests and benchmarks.
 
     @model_validator(mode="after")
     def _whole(self) -> "Component":
@@ -91,7 +92,7 @@ def load_all(root: Path) -> dict[str, Component]:
 
 def key(component: Component, folder: Path, go_version: str) -> str:
     """Twelve hexadecimal digits that change with anything the component's content comes from, and with nothing else."""
-    told = component.model_dump(exclude={"about", "debian"}, mode="json") | {"recipe": RECIPE}
+    told = component.model_dump(exclude={"about", "debian", "optional"}, mode="json") | {"recipe": RECIPE}
     if component.kind == "go":
         told["go"] = go_version
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())

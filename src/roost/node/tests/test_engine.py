@@ -66,6 +66,12 @@ def test_an_unknown_component_is_answered_with_those_there_are() -> None:
         chosen({"etcd": component("etcd")}, ["kubernetis"])
 
 
+def test_what_no_cluster_runs_on_is_built_only_when_named() -> None:
+    every = {"etcd": component("etcd"), "kwok": component("kwok").model_copy(update={"optional": True})}
+    assert chosen(every, None) == ["etcd"]
+    assert chosen(every, ["kwok", "etcd", "kwok"]) == ["kwok", "etcd"]
+
+
 def component(name: str) -> Component:
     return Component(name=name, about="x", kind="go", module="m", version="v1", programs={name: "."})
 
