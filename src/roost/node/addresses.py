@@ -20,7 +20,7 @@ CONFIGURATION = machine.CONFIG / "keepalived.conf"
 CHECKS = machine.CONFIG / "checks"
 HOLDS = machine.RUN / "holds"  # While it exists, new connections to the entry address are dropped here.
 TABLE = "roost_hold"
-ADVERTISE_S = 0.5  # An address is missed after three of these.
+ADVERTISE_S = 1  # An address is missed after three of these: version 2 of VRRP counts in whole seconds.
 DRAIN_S = 5  # At most so long, connections that are open may end before the address goes.
 
 
@@ -60,20 +60,27 @@ exec curl -skf -o /dev/null -m 3 https://127.0.0.1:{machine.API_PORT}/readyz
 """
 
 
-def _instance(name: str, address: str, device: str) -> str:
-    # Addresses of one network differ in their last number, so that is what tells the instances apart.
+def priority(address: str) -> int:
+    """Different on neighbours, so that two nodes do not take an address at the same moment: 155 to 254."""
+    return 254 - int(address.rsplit(".", 1)[1]) * 37 % 100
+
+
+def _instance(name: str, address: str, node: Node) -> str:
+    # Addresses of one network differ in their last number, so that is what tells the instances apart. Version 3 would
+    # be quicker, but Debian's keepalived finds its own checksums of it wrong.
     return f"""
 vrrp_instance {name} {{
-  version 3
+  version 2
   state BACKUP
   nopreempt
-  interface {device}
+  interface {node.device}
+  mcast_src_ip {node.address}
   virtual_router_id {int(address.rsplit(".", 1)[1])}
-  priority 100
+  priority {priority(node.address)}
   advert_int {ADVERTISE_S}
   garp_master_refresh 5
   virtual_ipaddress {{
-    {address}/32 dev {device}
+    {address}/32 dev {node.device}
   }}
   track_script {{
     {name}
@@ -96,7 +103,7 @@ global_defs {{
 """
     ]
     wanted = [("gateway", node.entry_address, 1, DRAIN_S + 3)] if node.entry_address else []
-    wanted += [("api", node.api_address, 2, 4)] if node.api_address and control_plane else []
+    wanted += [("api", node.api_address, 3, 5)] if node.api_address and control_plane else []
     for name, address, fall, timeout_s in wanted:
         parts.append(
             f"""
@@ -110,7 +117,7 @@ vrrp_script {name} {{
 }}
 """
         )
-        parts.append(_instance(name, address, node.device))
+        parts.append(_instance(name, address, node))
     return "".join(parts)
 
 

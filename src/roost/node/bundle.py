@@ -60,6 +60,7 @@ class Bundle(BaseModel):
     authority: str
     token: str = Field(pattern=r"^[a-z0-9]{6}\.[a-z0-9]{16}$")
     expires: AwareDatetime
+    images: tuple[str, ...]  # References of what the cluster's pods run; never pulled, so each node must have them.
     serving: Credential
     registry: Credential
     registry_authority: str

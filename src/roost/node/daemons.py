@@ -18,13 +18,17 @@ KUBELET_FLAGS = machine.KUBELET / "kubeadm-flags.env"
 
 @dataclass(frozen=True)
 class Daemon:
-    """One long-lived program. `flags_file` holds more arguments as kubeadm writes them: KUBELET_KUBEADM_ARGS="..."."""
+    """One program that is kept alive, or that runs again `every_s` seconds after its end, where that is given.
+
+    `flags_file` holds more arguments as kubeadm writes them: KUBELET_KUBEADM_ARGS="...".
+    """
 
     name: str
     argv: tuple[str, ...]
     needs: tuple[str, ...] = ()
     flags_file: str = ""
     env: tuple[tuple[str, str], ...] = ()
+    every_s: float = 0.0
 
     def command(self) -> tuple[str, ...]:
         """argv with what the flags file adds. OSError where that file cannot be read."""
@@ -70,8 +74,8 @@ def kubelet(node: Node) -> Daemon:
         env=(
             ("PATH", f"{machine.BIN}:/usr/sbin:/usr/bin:/sbin:/bin"),
             # An API server whose node is dead is left soon: else this node would count as dead too.
-            ("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "4"),
-            ("HTTP2_PING_TIMEOUT_SECONDS", "3"),
+            ("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "5"),
+            ("HTTP2_PING_TIMEOUT_SECONDS", "5"),
         ),
     )
 
@@ -97,6 +101,7 @@ def read(path: Path = SPECIFICATION) -> tuple[Daemon, ...]:
             needs=tuple(item["needs"]),
             flags_file=item["flags_file"],
             env=tuple((key, value) for key, value in item["env"]),
+            every_s=float(item.get("every_s", 0.0)),
         )
         for item in json.loads(path.read_text())
     )

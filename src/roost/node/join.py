@@ -13,6 +13,7 @@ from functools import partial
 
 from roost.node import (
     control_plane,
+    images,
     install,
     kubeadm,
     machine,
@@ -69,15 +70,21 @@ def credentials(bundle: Bundle, run: Run) -> str:
     return ""
 
 
-def preload(bundle_role: str, run: Run) -> str:
-    """The images that pods on this node may need."""
+def preload(member_role: str, named: Sequence[str], run: Run) -> str:
+    """The images that pods on this node may need: this checkout's, and those `named` that the cluster runs now."""
     assert run.images is not None
-    wanted = [
-        image
-        for image in run.images.images.values()
-        if not image.offered and (bundle_role == "control-plane" or image.name not in CONTROL_PLANE_ONLY)
-    ]
-    done = install.preload(wanted)
+    wanted = {image.reference: image for image in run.images.images.values() if not image.offered}
+    for reference in named:
+        name, tag = reference.removeprefix(f"{images.REPOSITORY}/").split(":", 1)
+        found = wanted.get(reference) or images.cached(name, tag)
+        if found is None:
+            raise BundleInvalid(
+                f"The cluster runs {reference}, which this checkout does not make and the cache does not hold. Use the "
+                "checkout that the cluster was made from, or bring the first node to this one with `roost node up`."
+            )
+        wanted[reference] = found
+    needed = [i for i in wanted.values() if member_role == "control-plane" or i.name not in CONTROL_PLANE_ONLY]
+    done = install.preload(needed)
     return f"{len(done)} imported" if done else ""
 
 
@@ -134,7 +141,7 @@ def parts(bundle: Bundle) -> Sequence[up.Step]:
         up.Step("machine", steps.prepare_host),
         up.Step("credentials", partial(credentials, bundle)),
         up.Step("containerd", steps.start_runtime),
-        up.Step("preload images", partial(preload, bundle.role)),
+        up.Step("preload images", partial(preload, bundle.role, bundle.images)),
         up.Step("join", partial(become_node, bundle)),
         up.Step("node is ready", wait_for_node),
     )
@@ -156,7 +163,7 @@ def again() -> None:
         (
             up.Step("machine", steps.prepare_host),
             up.Step("containerd", steps.start_runtime),
-            up.Step("preload images", partial(preload, joined)),
+            up.Step("preload images", partial(preload, joined, ())),
             up.Step("node is ready", wait_for_node),
         ),
     )

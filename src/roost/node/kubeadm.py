@@ -4,6 +4,7 @@ The native walls of the cluster are turned on here: encryption at rest, audit, n
 restriction, Pod Security defaults, bound tokens only, verified kubelets.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from roost.node import machine
@@ -18,12 +19,32 @@ CIPHERS = (
     "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,"
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
 )
-TOLERATED_S = "5"  # How long pods stay on a node that is known to be lost.
-LEADERSHIP = {
-    "leader_elect_lease_duration": "7s",
-    "leader_elect_renew_deadline": "5s",
-    "leader_elect_retry_period": "1s",
-}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long what may be dead is waited for. Pods are replaced less than 30 s after their node died.
+
+    With several members of the control plane the leading controller manager may die with the node: another one must
+    lead first and counts from there, so each part is shorter.
+    """
+
+    node_s: int = 16  # Silence of a node until it counts as lost.
+    pods_s: int = 10  # How long pods stay on a node that is lost.
+    leader: tuple[int, int, int] = (15, 10, 2)  # Lease, renewal deadline, retry; as Kubernetes has them.
+
+    @classmethod
+    def of(cls, node: Node) -> "Patience":
+        """By whether the API has an address that moves."""
+        return cls(node_s=10, pods_s=5, leader=(8, 6, 1)) if node.api_address else cls()
+
+    @property
+    def leadership(self) -> dict[str, str]:
+        """Arguments of controller manager and scheduler."""
+        names = ("leader_elect_lease_duration", "leader_elect_renew_deadline", "leader_elect_retry_period")
+        return {name: f"{value}s" for name, value in zip(names, self.leader, strict=True)}
+
+
 ADMISSION = "NodeRestriction,DenyServiceExternalIPs,OwnerReferencesPermissionEnforcement"
 PREFLIGHT = (
     "SystemVerification",
@@ -100,8 +121,8 @@ def api_server(node: Node, policy_digest: str) -> Document:
             audit_log_path=f"{AUDIT_LOG}/audit.log",
             audit_policy_file=f"{policy}/audit.yaml",
             authentication_config=f"{policy}/authentication.yaml",
-            default_not_ready_toleration_seconds=TOLERATED_S,
-            default_unreachable_toleration_seconds=TOLERATED_S,
+            default_not_ready_toleration_seconds=str(Patience.of(node).pods_s),
+            default_unreachable_toleration_seconds=str(Patience.of(node).pods_s),
             enable_admission_plugins=ADMISSION,
             encryption_provider_config=f"{policy}/encryption.yaml",
             kubelet_certificate_authority=f"{machine.PKI}/ca.crt",
@@ -126,11 +147,8 @@ def api_server(node: Node, policy_digest: str) -> Document:
 
 
 def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Document:
-    """ClusterConfiguration. A node that fails is noticed after 12 s, its pods are replaced 5 s later.
-
-    If the leading controller manager was on it, another one leads after 7 s and counts from there: with the start of a
-    pod that is less than 30 s.
-    """
+    """ClusterConfiguration."""
+    patience = Patience.of(node)
     return {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "ClusterConfiguration",
@@ -147,8 +165,8 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
         "controllerManager": {
             "extraEnvs": environment(policy_digest),
             "extraArgs": arguments(
-                **LEADERSHIP,
-                node_monitor_grace_period="12s",
+                **patience.leadership,
+                node_monitor_grace_period=f"{patience.node_s}s",
                 node_monitor_period="2s",
                 profiling="false",
                 # A quota over a kind that was new to it stays uncounted until then, and refuses everything.
@@ -156,7 +174,10 @@ def cluster(node: Node, version: str, etcd_tag: str, policy_digest: str) -> Docu
                 terminated_pod_gc_threshold="200",
             ),
         },
-        "scheduler": {"extraEnvs": environment(policy_digest), "extraArgs": arguments(**LEADERSHIP, profiling="false")},
+        "scheduler": {
+            "extraEnvs": environment(policy_digest),
+            "extraArgs": arguments(**patience.leadership, profiling="false"),
+        },
         "etcd": {
             "local": {
                 "imageRepository": REPOSITORY,

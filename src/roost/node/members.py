@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from roost.model.names import SYSTEM_NAMESPACE
-from roost.node import control_plane, kubeadm, machine, pki, spread, trust
+from roost.node import control_plane, install, kubeadm, machine, pki, spread, trust
 from roost.node.bundle import LIFE_HOURS, Bundle, ControlPlane, Credential, Role
 from roost.node.kubectl import Kubectl, NotReady, wait_until
 from roost.node.machine import MachineUnfit, Node
@@ -110,6 +110,7 @@ def add(kubectl: Kubectl, node: Node, new: tuple[str, str], role: Role, now: dat
         authority=signer.certificate,
         token=token,
         expires=ends,
+        images=tuple(sorted(install.imported())),
         serving=credential(pki.leaf(signer, f"system:node:{name}", (name, address), now)),
         registry=credential(pki.leaf(node_authority, f"node:{name}", (), now, client=True)),
         registry_authority=authority.certificate,

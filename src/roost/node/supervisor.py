@@ -116,7 +116,8 @@ class Keeper:
         self.pid, self.since = self.process.pid, now
         self.pidfd = os.pidfd_open(self.pid)
         self.pidfile.write_text(f"{self.pid} {started_at(self.pid)} " + "\0".join(argv))
-        say(f"{self.daemon.name}: started as {self.pid}")
+        if not self.daemon.every_s:
+            say(f"{self.daemon.name}: started as {self.pid}")
         return True
 
     def end_stale(self) -> None:
@@ -131,13 +132,14 @@ class Keeper:
         """Note that the process ended, and when it may start again."""
         code = self.process.wait() if self.process else None
         os.close(self.pidfd)
-        self.deaths = 1 if now - self.since > STEADY_S else self.deaths + 1
-        delay = back_off(self.deaths)
-        say(
-            f"{self.daemon.name}: {self.pid} ended"
-            + (f" with {code}" if code is not None else "")
-            + f"; again in {delay} s"
-        )
+        if self.daemon.every_s:
+            delay = self.daemon.every_s
+        else:
+            self.deaths = 1 if now - self.since > STEADY_S else self.deaths + 1
+            delay = back_off(self.deaths)
+        if code or not self.daemon.every_s:
+            said = f" with {code}" if code is not None else ""
+            say(f"{self.daemon.name}: {self.pid} ended{said}; again in {delay} s")
         self.pid, self.pidfd, self.process, self.not_before = 0, -1, None, now + delay
 
     def stop(self) -> None:

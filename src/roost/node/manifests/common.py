@@ -27,8 +27,8 @@ SAFE_POD: Final[Manifest] = {
 # Kubernetes' client library asks an API server that has been silent for this long, and leaves it when it says nothing:
 # else whoever watches would miss for 45 s that the server's node is dead.
 LOST_SERVERS_ARE_NOTICED: Final[list[Manifest]] = [
-    {"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": "4"},
-    {"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": "3"},
+    {"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": "5"},
+    {"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": "5"},
 ]
 CRITICAL: Final = "system-cluster-critical"
 NODE_CRITICAL: Final = "system-node-critical"
