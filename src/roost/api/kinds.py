@@ -16,7 +16,6 @@ from roost.model.resource import Resource
 from roost.surface.people import person_name
 from roost.surface.problems import FieldError, Problem, invalid
 
-BUILD_KINDS: Final = frozenset(["Import", "Project", "Run", "Waiver"])
 OURS: Final = "roost.dev/"
 CAUSE: Final = "roost.dev/cause"
 

@@ -11,17 +11,17 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from roost.api import kinds as shapes
-from roost.api.bodies import json_response
 from roost.api.context import Caller, CallerDep, Context, ContextDep
-from roost.api.objects import Collection, Selecting, listed, position_of, router_for, selection, streamed, tagged
+from roost.api.objects import Collection, Selecting, listed, paged, position_of, router_for, selection, streamed, tagged
+from roost.api.query import read
 from roost.api.tenants import parse, sees
-from roost.api.watching import Watched
+from roost.api.watching import Watched, stream
 from roost.kernel.discovery import kinds
 from roost.model.kinds.people import User
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION
 from roost.model.resource import Resource
+from roost.surface.kinds import BUILD_KINDS
 
 ENVIRONMENT_PREFIX: Final = "/v1/tenants/{tenant}/environments/{environment}/"
 BUILD_PREFIX: Final = "/v1/tenants/{tenant}/"
@@ -59,7 +59,7 @@ def routers() -> list[APIRouter]:
 def _router(kind: type[Resource]) -> APIRouter:
     if not kind.NAMESPACED:
         return router_for(kind, f"/v1/{kind.PLURAL}", in_cluster)
-    if kind.KIND in shapes.BUILD_KINDS:
+    if kind.KIND in BUILD_KINDS:
         return router_for(kind, BUILD_PREFIX + kind.PLURAL, in_build)
     return router_for(kind, ENVIRONMENT_PREFIX + kind.PLURAL, in_environment)
 
@@ -78,12 +78,13 @@ def _tenants() -> APIRouter:
         if wanted.watch:
             return _watch(request, ctx, own, wanted)
         if caller.principal.platform_role:
-            return await listed(own, wanted)
+            return await listed(ctx, request, own, wanted)
         mine = [
             raw for raw in await ctx.client.list(API_VERSION, "Tenant", labels=wanted.labels) if _shows(caller, raw)
         ]
-        items = [shapes.shown(raw) for raw in mine if not wanted.name or raw["metadata"]["name"] == wanted.name]
-        return json_response({"items": items, "metadata": {"resourceVersion": "", "continue": ""}})
+        return Response(
+            paged(mine, "", wanted, read(Tenant, wanted.fields, wanted.sort)), media_type="application/json"
+        )
 
     async def get_one(ctx: ContextDep, caller: CallerDep, name: str) -> Response:
         await ctx.tenants.visible(caller.principal, name)
@@ -118,4 +119,4 @@ def _watch(request: Request, ctx: Context, own: Collection, wanted: Selecting) -
         own.caller.request_id,
         lambda raw: _shows(own.caller, raw),
     )
-    return streamed(ctx, own.caller, watched, position_of(request))
+    return streamed(ctx.streams, own.caller, stream(watched, position_of(request)))

@@ -16,21 +16,26 @@ from roost.surface.terminal.shape import Group
 
 # In the order of the help. What capabilities bring stands between the daily ones and these.
 OWN: Final[Mapping[str, str]] = {
+    "get": "roost.cli.objects:get",
+    "apply": "roost.cli.objects:apply",
+    "explain": "roost.cli.objects:explain",
     "login": "roost.cli.account:login",
     "logout": "roost.cli.account:logout",
     "whoami": "roost.cli.account:whoami",
     "password": "roost.cli.account:password",
     "token": "roost.cli.token:token",
+    "kubeconfig": "roost.cli.kubeconfig:kubeconfig",
     "install": "roost.node.installer.commands:install",
     "upgrade": "roost.node.installer.commands:upgrade",
     "uninstall": "roost.node.installer.commands:uninstall",
     "node": "roost.cli.mount:node",
     "completion": "roost.cli.completion:completion",
+    "credential": "roost.cli.credential:credential",
     "version": "roost.cli.version:version",
 }
 NODE: Final = "roost.node.commands:node"
-# Verbs of a capability's noun that need what only the CLI may import: noun -> import string.
-GRAFTED: Final[Mapping[str, str]] = {"project": "roost.cli.eject:eject"}
+# Verbs of a capability's noun that need what detects builds: (noun, import string).
+GRAFTED: Final = (("project", "roost.cli.eject:eject"), ("app", "roost.cli.create:create"))
 HOMES: Final = ("roost.capabilities", "roost.services")
 # What people do daily, in this order at the top of the help.
 DAILY: Final = ("deploy", "status", "logs", "open", "rollback")
@@ -78,7 +83,7 @@ def brought() -> Mapping[str, click.Command]:
         commands = load(capability.commands)
         for command in (commands,) if isinstance(commands, click.Command) else commands:
             found[str(command.name)] = command
-    for noun, reference in GRAFTED.items():
+    for noun, reference in GRAFTED:
         group = found.get(noun)
         if isinstance(group, click.Group):
             group.add_command(load(reference))

@@ -252,7 +252,7 @@ class GitServer:
             except (KubeError, OSError) as error:
                 await answer.say(f"       The commit is kept; waiting for Kubernetes to take the run ({error}).")
                 await asyncio.sleep(2.0)
-        await answer.say("-----> The run is made as soon as Kubernetes takes it: `roost run list` shows it then.")
+        await answer.say("-----> The run is made as soon as Kubernetes takes it: `roost build list` shows it then.")
         return []
 
     async def _follow(self, answer: "Push", request: GitRequest, run: str) -> Outcome:
@@ -263,7 +263,7 @@ class GitServer:
                 return item
             await (answer.say(item) if item is not None else answer.keep_alive())
             if self.closing:
-                return Outcome(False, f"the git server starts anew; the run goes on: `roost run logs -f {run}`")
+                return Outcome(False, f"the git server starts anew; the run goes on: `roost build logs -f {run}`")
         return Outcome(False, "nothing more is known of the run")
 
 

@@ -82,7 +82,7 @@ async def test_what_is_not_there_and_what_is_another_tenants_look_alike(roost: R
     assert (await roost(mei, "app", "list", "-t", "nobody", "-e", "dev")).code == 3
     assert (await roost(mei, "app", "list", "-t", team.name, "-e", "nowhere")).code == 3
     assert (await roost(mei, "rollback", *at(team, "none"))).code == 3
-    assert (await roost(mei, "run", "cancel", "none-1-abc", "-t", team.name)).code == 3
+    assert (await roost(mei, "build", "cancel", "none-1-abc", "-t", team.name)).code == 3
     assert (await roost(mei, "exec", *at(team, "none"), "--", "true")).code == 3
 
 
@@ -114,7 +114,7 @@ async def test_a_project_is_made_shown_and_deleted_by_an_owner(roost: Roost, tea
     assert f"/{team.name}/site.git" in made.err
     assert "site" in (await roost(owner, "project", "list", *where)).out
     assert (await roost(owner, "project", "show", "site", *where)).code == 0
-    assert (await roost(owner, "run", "list", *where)).code == 0
+    assert (await roost(owner, "build", "list", *where)).code == 0
     assert (await roost(owner, "project", "delete", "site", "--confirm", "site", *where)).code == 0
 
 

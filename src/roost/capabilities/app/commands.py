@@ -7,11 +7,13 @@ from typing import Any, Final
 import click
 
 from roost.capabilities.app.commands_config import config
+from roost.capabilities.app.commands_diff import diff
 from roost.capabilities.app.commands_exec import exec_
 from roost.capabilities.app.commands_logs import logs
 from roost.capabilities.app.commands_status import show_app, status
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import USAGE, Failure
+from roost.surface.terminal.repository import Repository
 from roost.surface.terminal.rollout import conclude, version
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, confirm, dry_run, group, output, pass_session, target, waits
@@ -38,7 +40,7 @@ COLUMNS = (
 
 @group("app")
 def app() -> None:
-    """Applications: list, show, create, delete."""
+    """Applications: create, list, show, delete."""
 
 
 @app.command("list")
@@ -65,38 +67,6 @@ def show(session: Session, name: str | None) -> None:
     out.show_one(found, session.output, lambda: show_app(session, found))
 
 
-@app.command("create", examples=("roost app create shop --port 8000 -e dev",))
-@click.argument("name")
-@click.option("--image", default=None, help="An image by digest: repository@sha256:...")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, help="Where web listens; 8080 without it.")
-@click.option("--health", default="", metavar="PATH", help="An HTTP path that answers when an instance serves.")
-@dry_run
-@waits(WAIT_S)
-@target("env")
-@output
-@pass_session
-def create(
-    session: Session, name: str, image: str | None, dry_run: bool, detach: bool, timeout: int, **web: Any
-) -> None:
-    """Make an application. Without an image nothing runs until the first deploy or push."""
-    session.choose("app", name)
-    process: dict[str, Any] = {"name": "web", "port": web["port"]}
-    if web["health"]:
-        process["health"] = {"path": web["health"]}
-    spec: dict[str, Any] = {"processes": [process]}
-    if image:
-        spec["artefact"] = {"image": _by_digest(image)}
-    body = {"metadata": {"name": name}, "spec": spec}
-    made = session.api.send("POST", session.of_env("apps"), body, params={"dryRun": dry_run})
-    if image or dry_run:
-        conclude(session, made, dry_run=dry_run, detach=detach, timeout=timeout)
-        return
-    wanted = session.command("deploy IMAGE@sha256:...")
-    out.say(tr("{place} is made. Deploy an image: `{command}`", place=session.place, command=wanted))
-    if session.machine:
-        out.show_one(made, session.output, lambda: None)
-
-
 @app.command("delete")
 @click.argument("name")
 @confirm
@@ -115,14 +85,20 @@ def _by_digest(image: str) -> str:
         raise Failure(
             tr("{image} is no image by digest.", image=image),
             why=tr("A tag can change under a running application; a digest cannot."),
-            hint=tr("Write repository@sha256:...; `roost run show` prints the digest of a build."),
+            hint=tr("Write repository@sha256:...; `roost build show` prints the digest of a build."),
             code=USAGE,
         )
     return image
 
 
-@command("deploy", examples=("roost deploy registry.example.com/acme/shop@sha256:... -e prod",))
-@click.argument("image")
+@command(
+    "deploy",
+    examples=(
+        "roost deploy                                          # push what is committed here",
+        "roost deploy registry.example.com/acme/shop@sha256:... -e prod",
+    ),
+)
+@click.argument("image", required=False)
 @click.option("--commit", default="", metavar="COMMIT", help="The commit that it was built from.")
 @click.option("--runs-as-root", is_flag=True, help="The image runs as root; its instances get a user namespace.")
 @dry_run
@@ -130,12 +106,33 @@ def _by_digest(image: str) -> str:
 @target("app")
 @output
 @pass_session
-def deploy(session: Session, image: str, dry_run: bool, detach: bool, timeout: int, **given: Any) -> None:
-    """Run an image (by digest) and follow until it serves."""
+def deploy(session: Session, image: str | None, dry_run: bool, detach: bool, timeout: int, **given: Any) -> None:
+    """Run a new version and follow until it serves: an image (by digest), or what is committed in this directory."""
+    if image is None:
+        _push(session, dry_run)
+        return
     wire = {"commit": given["commit"], "runsAsRoot": given["runs_as_root"]}
     body = {"image": _by_digest(image), **{key: value for key, value in wire.items() if value}}
     changed = session.api.send("POST", session.of_app("deploy"), body, params={"dryRun": dry_run})
     conclude(session, changed, dry_run=dry_run, detach=detach, timeout=timeout)
+
+
+def _push(session: Session, dry_run: bool) -> None:
+    repository = Repository(session.directory, session.environment)
+    if not repository.remote:
+        raise Failure(
+            tr("It is not clear what to deploy."),
+            why=tr("This directory is not connected with a project."),
+            hint=tr("Name an image (repository@sha256:...), or connect the directory with `roost app create .`."),
+            code=USAGE,
+        )
+    branch = repository.branch
+    if repository.unsaved():
+        out.say(tr("{count} files are not committed and do not come along.", count=repository.unsaved()))
+    if dry_run:
+        out.say(tr("{commit} of {branch} would be pushed.", commit=repository.commit[:8], branch=branch))
+        return
+    repository.push(branch)
 
 
 @command("scale", examples=("roost scale web=3", "roost scale web=2 worker=4 -e prod"))
@@ -191,4 +188,4 @@ def open_(session: Session, only_print: bool) -> None:
         out.write(url)
 
 
-commands = (app, deploy, status, logs, open_, config, scale, resume, exec_)
+commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_)

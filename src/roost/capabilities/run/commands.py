@@ -1,4 +1,4 @@
-"""`roost run`: builds of a project: list, show, logs, cancel."""
+"""`roost build`: builds of a project: list, show, logs, cancel."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -43,7 +43,7 @@ COLUMNS = (
 PROJECT = click.option("-p", "--project", default=None, metavar="PROJECT", help="Only runs of this project.")
 
 
-@group("run")
+@group("build")
 def commands() -> None:
     """Builds: list, show, logs, cancel."""
 
@@ -107,7 +107,7 @@ def _tell(run: Any) -> None:
         out.write("\n" + out.at(run, "status.detected"))
 
 
-@commands.command("logs", examples=("roost run logs -f",))
+@commands.command("logs", examples=("roost build logs -f",))
 @click.argument("name", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends; its failure is the exit code 7.")
 @click.option(

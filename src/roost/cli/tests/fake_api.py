@@ -93,6 +93,7 @@ class FakeApi:
         default_factory=lambda: [{"name": "acme", "title": "Acme", "role": "owner", "environments": []}]
     )
     promoted: dict[str, Any] = field(default_factory=dict)  # The status that promotions get.
+    repository: str = ""  # Where the project that is made is pushed to.
     hold: bool = False
     breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
     later: list[dict[str, str]] = field(default_factory=list)
@@ -193,8 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._app(method, path.removeprefix(APP + "/"), body)
         if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps", "promotions"):
             status = {"conditions": ready()} | (api.promoted if path.endswith("/promotions") else {})
+            if path.endswith("/projects") and api.repository:
+                status["repository"] = api.repository
             made = {"metadata": meta(body["metadata"]["name"]), "spec": body["spec"], "status": status}
-            api.objects[f"{path}/{body['metadata']['name']}"] = made
+            if "dryRun" not in self.path:
+                api.objects[f"{path}/{body['metadata']['name']}"] = made
             return 201, made
         if method == "GET" and path not in api.objects:
             items = [item for key, item in api.objects.items() if key.rpartition("/")[0] == path]
@@ -206,7 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
             del api.objects[path]
             return 202, {}
         if method == "PATCH":
-            found["spec"] = found["spec"] | body["spec"]
+            changed = found | {"spec": found["spec"] | body["spec"]}
+            if "dryRun" in self.path:
+                return 200, changed
+            api.objects[path] = found = changed
         return 200, found
 
     def _tokens(self, method: str) -> tuple[int, Any]:
@@ -225,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "config" and not dry:
             for name, value in body.get("set", {}).items():
                 hidden = {"name": name, "secret": True}
-                api.variables[name] = hidden if body["secret"] else {"name": name, "value": value, "secret": False}
+                api.variables[name] = hidden if body.get("secret") else {"name": name, "value": value, "secret": False}
             for name in body.get("unset", ()):
                 api.variables.pop(name, None)
         changes: dict[str, Any] = {}

@@ -79,14 +79,14 @@ def test_rollback_to_what_runs_changes_nothing(roost: Roost) -> None:
 
 
 def test_a_run_shows_how_long_it_took_and_why_it_failed(roost: Roost) -> None:
-    said = roost("run", "show")
+    said = roost("build", "show")
     assert "90s" in said.out
     assert "The build ended with 1." in said.out
 
 
 def test_following_a_run_that_fails_exits_with_7(roost: Roost) -> None:
     roost.api.lines = [{"time": MOMENT, "instance": "shop-1-abc", "process": "build", "line": "RUN make"}]
-    said = roost("run", "logs", "-f")
+    said = roost("build", "logs", "-f")
     assert said.code == 7
     assert said.out == "RUN make\n"
     assert "The build ended with 1." in said.err

@@ -140,7 +140,7 @@ def test_every_folder_with_commands_names_them_in_its_capability() -> None:
         (("statsu",), "status"),
         (("app", "creat"), "create"),
         (("logs", "--flow"), "--follow"),
-        (("deploy",), "IMAGE"),
+        (("scale",), "PROCESS=N"),
         (("logs", "--since", "5x"), "30s"),
     ],
 )

@@ -100,6 +100,12 @@ class Session:
         self.choose("env", env)
         self.__dict__.pop("env", None)
 
+    def go(self, tenant: str, env: str) -> None:
+        """Go on in another environment of another tenant."""
+        self.choose("tenant", tenant)
+        self.__dict__.pop("tenant", None)
+        self.move(env)
+
     @property
     def app(self) -> str:
         """The application: -a, roost.yaml, ROOST_APP."""

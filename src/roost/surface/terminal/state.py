@@ -1,7 +1,7 @@
 """What `roost` remembers between two commands and what the working directory says.
 
 `~/.config/roost/config.toml` (0600): server, CA file, token, name. `roost.yaml`: tenant, env, app.
-Read by `Session`; written by `roost login` and `roost logout`.
+Read by `Session`; written by `roost login`, `roost logout` and `roost app create`.
 """
 
 import os
@@ -101,3 +101,13 @@ def read_here(directory: Path) -> Here:
             code=USAGE,
         )
     return Here(**{key: values.get(key, "") for key in fields})
+
+
+def write_here(directory: Path, here: Here) -> bool:
+    """Write `roost.yaml`; False where there is one already, which stays."""
+    file = directory / FILE
+    if file.exists():
+        return False
+    lines = [f"{key}: {value}\n" for key, value in asdict(here).items() if value]
+    file.write_text("".join(lines), encoding="utf-8")
+    return True

@@ -108,10 +108,10 @@ def test_following_ends_with_the_failure_of_the_work() -> None:
 
 def test_following_that_takes_too_long_tells_the_step_and_how_to_look(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Failure) as caught:
-        follow(lambda: Progress((Step("Build", "running", "compiling"),)), 0.01, "roost run show")
+        follow(lambda: Progress((Step("Build", "running", "compiling"),)), 0.01, "roost build show")
     assert caught.value.code == TIMED_OUT
     assert caught.value.why == "Build: compiling"
-    assert "roost run show" in caught.value.hint
+    assert "roost build show" in caught.value.hint
     assert capsys.readouterr().err == "› Build  compiling\n"
 
 

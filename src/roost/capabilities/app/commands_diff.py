@@ -1,0 +1,105 @@
+"""`roost diff`: before a change. What is intended against what serves; a version against it; files against what is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import click
+
+from roost.surface.terminal import output as out
+from roost.surface.terminal.difference import Change, difference
+from roost.surface.terminal.failure import USAGE, Failure
+from roost.surface.terminal.manifests import read_documents, send
+from roost.surface.terminal.repository import Repository
+from roost.surface.terminal.rollout import version
+from roost.surface.terminal.session import Session
+from roost.surface.terminal.shape import command, output, pass_session, target
+from roost.surface.terminal.words import tr
+
+DIFFERS: Final = 1
+HANDLED: Final = ("hold", "stopped", "history")  # How an application is handled, not what a version is.
+SHOWN: Final = 20  # Commits.
+
+
+@command(
+    "diff",
+    examples=(
+        "roost diff                       # what is intended, and committed here, against what serves",
+        "roost diff v12                   # a version against what serves",
+        "roost diff -f app.yaml           # what `roost apply -f app.yaml` would change",
+    ),
+)
+@click.argument("version_", metavar="[VERSION]", required=False)
+@click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Objects in YAML; - is standard input.")
+@click.option("--exit-code", is_flag=True, help="End with 1 where there is a difference, as diff does.")
+@target("app")
+@output
+@pass_session
+def diff(session: Session, version_: str | None, files: tuple[str, ...], exit_code: bool) -> int:
+    """Show what differs, before a change: intent, a version or files against what is."""
+    if files and version_:
+        raise Failure(tr("Give a version or files, not both."), code=USAGE)
+    differs = _of_files(session, files) if files else _of_app(session, version_)
+    return DIFFERS if differs and exit_code else 0
+
+
+def _print(session: Session, title: str, changes: Iterable[Change]) -> bool:
+    found = list(changes)
+    if session.machine:
+        rows = [{"name": item.field, "old": item.old, "new": item.new} for item in found]
+        out.show_list({"items": rows}, (), session.output)
+        return bool(found)
+    if title:
+        out.say(title)
+    for change in found:
+        out.write(change.text if out.coloured() else click.unstyle(change.text))
+    return bool(found)
+
+
+def _of_app(session: Session, wanted: str | None) -> bool:
+    app = session.api.get(session.of_app())
+    live = str(out.at(app, "status.live", "") or out.at(app, "status.release", ""))
+    serving: Mapping[str, Any] = {}
+    if live:
+        serving = out.at(session.api.get(session.of_env("releases", live)), "spec.content", {})
+    if wanted:
+        number = wanted.removeprefix("v")
+        if not number.isdecimal():
+            raise Failure(tr("{value!r} is no version: v7, for example.", value=wanted), code=USAGE)
+        other = out.at(session.api.get(session.of_env("releases", f"{session.app}-v{number}")), "spec.content", {})
+        title = tr("From what serves ({version}) to v{number}:", version=version(live) or "-", number=number)
+    else:
+        other = {key: value for key, value in out.at(app, "spec", {}).items() if key not in HANDLED}
+        title = tr("From what serves ({version}) to what is intended:", version=version(live) or "-")
+    differs = _print(session, title, difference(serving, other))
+    if not differs and not session.machine:
+        out.say(tr("There is no difference."))
+    return _commits(session, serving) or differs if not wanted and not session.machine else differs
+
+
+def _commits(session: Session, serving: Mapping[str, Any]) -> bool:
+    """What is committed here and does not serve yet; only where this directory is the application's."""
+    repository = Repository(session.directory, session.environment)
+    served = str(out.at(serving, "artefact.commit", ""))
+    if not served or not repository.exists or not repository.remote:
+        return False
+    lines = repository.ask("log", "--oneline", "--no-decorate", f"{served}..HEAD").splitlines()
+    if lines:
+        out.say("\n" + tr("Committed here and not deployed ({count}):", count=len(lines)))
+        for line in lines[:SHOWN]:
+            out.write(f"  {line}")
+        out.say(tr("Deploy it: `{command}`", command="roost deploy"))
+    if repository.unsaved():
+        out.say(tr("{count} files are not committed and do not come along.", count=repository.unsaved()))
+    return bool(lines)
+
+
+def _of_files(session: Session, files: tuple[str, ...]) -> bool:
+    differs = False
+    for document in read_documents(session, files):
+        done = send(session, document, dry_run=True)
+        title = "" if done.what == "unchanged" else done.told
+        changes = difference(out.at(done.before, "spec", {}), out.at(done.after, "spec", {}))
+        differs = _print(session, title, changes) or done.what == "created" or differs
+    if not differs and not session.machine:
+        out.say(tr("There is no difference."))
+    return differs
