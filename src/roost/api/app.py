@@ -1,7 +1,8 @@
 """The factory of the API. Called by `roost.mains.api` and by tests, which give it clients and clocks of their own."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -13,9 +14,12 @@ from pydantic.json_schema import models_json_schema
 
 from roost.api import apps, bills, errors, exec, findings, git, health, hooks, logs, places, registry, session, users
 from roost.api.auth import Authentication
+from roost.api.cache import Cache
 from roost.api.context import Context
 from roost.api.envelope import Envelope
+from roost.api.identity import kubernetes
 from roost.api.limits import Bucket, Slots
+from roost.api.rights import Rights
 from roost.api.tenants import Tenants
 from roost.kernel.capability import load
 from roost.kernel.discovery import capabilities, kinds
@@ -27,6 +31,7 @@ REQUESTS_BURST: Final = 300
 REQUESTS_PERIOD_S: Final = 3.0
 STREAMS_PER_PERSON: Final = 40
 STREAMS: Final = 190  # One connection each, of the 200 that a client has.
+FOLLOWERS: Final = 2_000  # They share the cache's connections.
 Clock = Callable[[], datetime]
 
 
@@ -51,10 +56,15 @@ def create_app(
     Both are closed when the application ends.
     """
     streaming = streaming or client
+    cache, rights = _cache(client, streaming, clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        filling = asyncio.create_task(cache.run())
         yield
+        filling.cancel()
+        with suppress(asyncio.CancelledError):
+            await filling
         await client.close()
         await streaming.close()
 
@@ -78,6 +88,9 @@ def create_app(
         tenants=Tenants(client, clock),
         requests=Bucket(REQUESTS_BURST, REQUESTS_PERIOD_S, clock),
         streams=Slots(STREAMS_PER_PERSON, STREAMS),
+        followers=Slots(STREAMS_PER_PERSON, FOLLOWERS),
+        cache=cache,
+        rights=rights,
         clock=clock,
         git_secret=secrets.git,
         registry_key=secrets.registry_key,
@@ -85,6 +98,7 @@ def create_app(
     errors.install(app)
     for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router, hooks.router):
         app.include_router(router)
+    app.include_router(kubernetes.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
     for router in places.routers():
@@ -100,6 +114,13 @@ def create_app(
     return app
 
 
+def _cache(client: Client, streaming: Client, clock: Clock) -> tuple[Cache, Rights]:
+    cache, rights = Cache(streaming, kinds()), Rights(client, clock)
+    cache.any("Tenant").informer.subscribe(rights.on_tenant)
+    cache.any("User").informer.subscribe(rights.on_user)
+    return cache, rights
+
+
 def _complete_openapi(app: FastAPI) -> None:
     """Bodies that routes read themselves refer to schemas that FastAPI does not know of."""
     plain = app.openapi
@@ -108,6 +129,7 @@ def _complete_openapi(app: FastAPI) -> None:
         session.SignIn,
         session.NewPassword,
         session.NewToken,
+        kubernetes.KubernetesCredentialWanted,
         users.NewUser,
         users.UserPatch,
         apps.ConfigChange,

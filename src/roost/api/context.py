@@ -13,7 +13,9 @@ from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
 from roost.api.auth import Authentication
+from roost.api.cache import Cache
 from roost.api.limits import Bucket, Slots, refuse_when_spent
+from roost.api.rights import Rights
 from roost.api.tenants import Tenants
 from roost.kube.client import Client
 from roost.settings import Settings
@@ -36,6 +38,9 @@ class Context:
     tenants: Tenants
     requests: Bucket
     streams: Slots
+    followers: Slots  # Streams that are served from the cache.
+    cache: Cache
+    rights: Rights
     clock: Callable[[], datetime]
     git_secret: Callable[[], str]
     registry_key: Callable[[], bytes]
@@ -49,6 +54,8 @@ class Caller:
     client: Client
     streaming: Client
     request_id: str
+    cache: Cache
+    wrote: dict[str, str]  # Kind -> what the caller's next reads of it must show: a version, or NOT_CACHED.
 
     @property
     def person(self) -> str:
@@ -75,7 +82,8 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     ctx.requests.take(principal.person)
     identity = f"person:{principal.person}"
     client, streaming = ctx.client.act_as(identity), ctx.streaming.act_as(identity)
-    return Caller(principal, client, streaming, str(connection.scope.get("roost.request_id", "")))
+    wrote = connection.scope.setdefault("roost.wrote", {})
+    return Caller(principal, client, streaming, str(connection.scope.get("roost.request_id", "")), ctx.cache, wrote)
 
 
 def address(connection: HTTPConnection) -> str:

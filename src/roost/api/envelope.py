@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roost.api import metrics
+from roost.api import metrics, seen
 from roost.api.errors import problem_response
 from roost.surface.problems import Problem
 
@@ -55,6 +55,7 @@ class Envelope:
                 answer.first_byte_s = time.perf_counter() - started
                 present = {name.lower() for name, _ in message.get("headers", ())}
                 extra = [pair for pair in _HEADERS if pair[0] not in present]
+                extra += [(b"set-cookie", line) for line in seen.cookies(scope.get("roost.wrote", {}))]
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", id_.encode()), *extra]
             await send(message)
 

@@ -5,27 +5,37 @@ kube-apiserver decides. Special routes of a kind stand in other modules.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from roost.api import kinds as shapes
+from roost.api import query as queries
 from roost.api.bodies import body_schema, json_response, read_json
+from roost.api.cache import KindCache
 from roost.api.context import Caller, CallerDep, Context, ContextDep
 from roost.api.errors import from_kube
-from roost.api.watching import Watched, stream
+from roost.api.limits import Slots
+from roost.api.seen import NOT_CACHED, least_version
+from roost.api.watching import Followed, Watched, follow, stream
 from roost.kube.client import Client, Selection
 from roost.kube.errors import Conflict, KubeError
 from roost.model.names import API_VERSION, GROUP, VERSION
 from roost.model.resource import Resource
-from roost.surface.problems import Problem, conflict, invalid, malformed, not_found
+from roost.surface.problems import Problem, conflict, forbidden, invalid, malformed, not_found, unavailable
 
 MANAGER: Final = "roost-api"
 MAX_PAGE: Final = 500
 ATTEMPTS: Final = 6
+MAX_READ: Final = 5_000  # Objects that are read from the cluster to sort or filter them.
+_THEIRS: Final = "k."  # Before kube-apiserver's own continue tokens.
+# Selectors that the cache reads as kube-apiserver does; others are left to it.
+_ONE: Final = r"!?[A-Za-z0-9][-A-Za-z0-9_./]{0,316}|[A-Za-z0-9][-A-Za-z0-9_./]{0,316}(=|==|!=)[-A-Za-z0-9_.]{0,63}"
+_SELECTOR: Final = re.compile(f"^({_ONE})(,({_ONE}))*\\Z")
 _POSITION: Final = re.compile(r"^[1-9][0-9]{0,19}\Z")
 
 # Who sees a collection, and where it is: (context, caller, path parameters) -> namespace or None.
@@ -62,9 +72,10 @@ class Collection:
         manifest = shapes.new_manifest(self.kind, body, self.namespace)
         shapes.sign(manifest, self.caller.person, self.caller.request_id)
         try:
-            return await self.client.create(manifest, MANAGER, dry_run)
+            made = await self.client.create(manifest, MANAGER, dry_run)
         except KubeError as error:
             raise from_kube(error, self.what(manifest["metadata"]["name"])) from error
+        return self._wrote(made, dry_run)
 
     async def change(
         self,
@@ -84,7 +95,7 @@ class Collection:
                 break
             manifest = shapes.sign(how(current), self.caller.person, self.caller.request_id, cause)
             try:
-                return await self.client.replace(manifest, MANAGER, dry_run)
+                return self._wrote(await self.client.replace(manifest, MANAGER, dry_run), dry_run)
             except Conflict:
                 continue
             except KubeError as error:
@@ -103,9 +114,22 @@ class Collection:
         scope = f"namespaces/{self.namespace}/" if self.namespace else ""
         path = f"apis/{GROUP}/{VERSION}/{scope}{self.kind.PLURAL}/{checked}"
         try:
-            await self.client.request("DELETE", path, options)
+            answer = await self.client.request("DELETE", path, options)
         except KubeError as error:
             raise from_kube(error, self.what(name)) from error
+        if answer.get("kind") == self.kind.KIND:
+            self._wrote(answer, dry_run)
+        elif not dry_run:
+            uid = str((answer.get("details") or {}).get("uid", ""))
+            self.caller.cache.any(self.kind.KIND).deleted(self.namespace, checked, uid)
+            self.caller.wrote[self.kind.PLURAL] = NOT_CACHED
+
+    def _wrote(self, raw: dict[str, Any], dry_run: bool) -> dict[str, Any]:
+        """Let reads that follow show this write."""
+        if not dry_run:
+            self.caller.cache.any(self.kind.KIND).wrote(raw)
+            self.caller.wrote[self.kind.PLURAL] = str(raw["metadata"].get("resourceVersion", ""))
+        return raw
 
 
 def version_of(if_match: str | None) -> str:
@@ -137,6 +161,8 @@ class Selecting:
     labels: Annotated[str, Query(max_length=1000, description="Label selector.")] = ""
     name: Annotated[str, Query(max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")] = ""
     watch: Annotated[bool, Query(description="Server-sent events instead of a list.")] = False
+    fields: Annotated[str, Query(max_length=1000, description="Conditions: path=value,path!=value.")] = ""
+    sort: Annotated[str, Query(max_length=300, description="Fields to sort by; '-' before one: descending.")] = ""
 
 
 def selection(collection: Collection, wanted: Selecting) -> Selection:
@@ -145,20 +171,68 @@ def selection(collection: Collection, wanted: Selecting) -> Selection:
     return Selection(collection.namespace, wanted.labels, fields)
 
 
-async def listed(collection: Collection, wanted: Selecting) -> Response:
-    """One page."""
+async def cached(ctx: Context, request: Request, there: Collection, *verbs: str) -> KindCache | None:
+    """The cache, where it may answer this caller and is as new as the caller must see it; None: ask the cluster."""
+    kept = ctx.cache.of(there.kind.KIND)
+    least = least_version(request.headers, request.cookies, there.kind.PLURAL)
+    if kept is None or least is None:
+        return None
+    for verb in verbs:
+        if not await ctx.rights.allows(there.caller.principal, verb, there.kind.PLURAL, there.namespace):
+            return None
+    return kept if await kept.fresh(there.namespace, least) else None
+
+
+async def listed(ctx: Context, request: Request, there: Collection, wanted: Selecting) -> Response:
+    """One page: from the cache, or from the cluster as the caller."""
+    query = queries.read(there.kind, wanted.fields, wanted.sort)
+    ours = not wanted.rest or wanted.rest.startswith(queries.CURSOR)
+    simple = not wanted.labels or _SELECTOR.match(wanted.labels)
+    kept = await cached(ctx, request, there, "list") if ours and simple else None
+    if kept is None:
+        return await _listed_there(there, wanted, query)
+    question = (wanted.labels, wanted.name, wanted.fields, wanted.sort, wanted.limit, wanted.rest)
+    content = kept.answer(there.namespace, question)
+    if content is None:
+        items = kept.list(there.namespace, wanted.labels)
+        content = paged(items, str(kept.informer.version), wanted, query)
+        kept.keep(there.namespace, question, content)
+    return Response(content, media_type="application/json")
+
+
+async def _listed_there(there: Collection, wanted: Selecting, query: queries.Query) -> Response:
+    """As kube-apiserver pages it, where the order is its own; else all is read first."""
+    plain = not query.filters and not query.sorts
+    chosen = selection(there, wanted)
+    rest, items = wanted.rest.removeprefix(_THEIRS) if not wanted.rest.startswith(queries.CURSOR) else "", []
     try:
-        page = await collection.client.page(
-            API_VERSION, collection.kind.KIND, selection(collection, wanted), wanted.rest, wanted.limit
-        )
+        if plain and not wanted.rest.startswith(queries.CURSOR):
+            page = await there.client.page(API_VERSION, there.kind.KIND, chosen, rest, wanted.limit)
+            return json_response(page_body(page.items, page.version, _THEIRS + page.rest if page.rest else ""))
+        page = await there.client.page(API_VERSION, there.kind.KIND, chosen)
+        items = page.items
+        while page.rest:
+            if len(items) > MAX_READ:
+                raise unavailable(f"There are more than {MAX_READ}, and the cache is not filled yet. Try again soon.")
+            page = await there.client.page(API_VERSION, there.kind.KIND, chosen, page.rest)
+            items += page.items
     except KubeError as error:
-        raise from_kube(error, collection.what()) from error
-    return json_response(
-        {
-            "items": [shapes.shown(item) for item in page.items],
-            "metadata": {"resourceVersion": page.version, "continue": page.rest},
-        }
-    )
+        raise from_kube(error, there.what()) from error
+    return Response(paged(items, page.version, wanted, query), media_type="application/json")
+
+
+def paged(items: Sequence[Mapping[str, Any]], version: str, wanted: Selecting, query: queries.Query) -> bytes:
+    chosen = [item for item in items if not wanted.name or item["metadata"]["name"] == wanted.name]
+    page, rest, total = query.run(chosen, wanted.limit, wanted.rest)
+    return msgspec.json.encode(page_body(page, version, rest, total))
+
+
+def page_body(items: Sequence[Mapping[str, Any]], version: str, rest: str, total: int | None = None) -> dict[str, Any]:
+    """A list as it is answered; `total` where it is known."""
+    metadata: dict[str, Any] = {"resourceVersion": version, "continue": rest}
+    if total is not None:
+        metadata["total"] = total
+    return {"items": [shapes.shown(item) for item in items], "metadata": metadata}
 
 
 def position_of(request: Request) -> str:
@@ -169,13 +243,13 @@ def position_of(request: Request) -> str:
     return text
 
 
-def streamed(ctx: Context, caller: Caller, watched: Watched, position: str) -> Response:
+def streamed(slots: Slots, caller: Caller, events: AsyncIterator[bytes]) -> Response:
     """The events of a watch; Problem too-many where the caller holds too many streams open."""
-    ctx.streams.check(caller.person)
+    slots.check(caller.person)
 
     async def chunks() -> AsyncIterator[bytes]:
-        with ctx.streams.hold(caller.person):
-            async for chunk in stream(watched, position):
+        with slots.hold(caller.person):
+            async for chunk in events:
                 yield chunk
 
     return StreamingResponse(chunks(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
@@ -187,21 +261,41 @@ async def watched_response(
     """Begin a watch: the right to it is asked for first, so that a refusal is a status and not a stream."""
     chosen = selection(collection, wanted)
     position = position_of(request)
+    header = request.headers.get("authorization", "")
+    params = {key: str(value) for key, value in request.path_params.items()}
+    if wanted.fields or wanted.sort:
+        raise malformed("A watch takes `labels` and `name`; `fields` and `sort` are for lists.")
+
+    async def recheck() -> None:
+        principal = await ctx.authentication.bearer(header)
+        await place(ctx, collection.caller, params)
+        if not await ctx.rights.allows(principal, "watch", collection.kind.PLURAL, collection.namespace, anew=True):
+            raise forbidden(f"You may no longer watch {collection.what()}.")
+
+    simple = not wanted.labels or _SELECTOR.match(wanted.labels)
+    kept = await cached(ctx, request, collection, "list", "watch") if simple else None
+    if kept is not None:
+        number = None
+        if not position or (number := await _number(kept, collection, position)) is not None:
+            followed = Followed(
+                kept, collection.namespace, wanted.labels, wanted.name, recheck, collection.caller.request_id
+            )
+            return streamed(ctx.followers, collection.caller, follow(followed, number))
     try:
         await collection.client.page(API_VERSION, collection.kind.KIND, chosen, limit=1)
     except KubeError as error:
         raise from_kube(error, collection.what()) from error
-    header = request.headers.get("authorization", "")
-    params = {key: str(value) for key, value in request.path_params.items()}
-
-    async def recheck() -> None:
-        await ctx.authentication.bearer(header)
-        await place(ctx, collection.caller, params)
-
     watched = Watched(
         collection.caller.streaming, API_VERSION, collection.kind.KIND, chosen, recheck, collection.caller.request_id
     )
-    return streamed(ctx, collection.caller, watched, position)
+    return streamed(ctx.streams, collection.caller, stream(watched, position))
+
+
+async def _number(kept: KindCache, there: Collection, position: str) -> int | None:
+    """Where in the history a stream goes on; None where it does not reach so far (or is behind another replica's)."""
+    if not await kept.fresh(there.namespace, int(position)):
+        return None
+    return kept.history.after(int(position))
 
 
 def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[str] = frozenset()) -> APIRouter:
@@ -221,10 +315,13 @@ def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[
     ) -> Response:
         if wanted.watch:
             return await watched_response(ctx, request, there, wanted, place)
-        return await listed(there, wanted)
+        return await listed(ctx, request, there, wanted)
 
-    async def get_one(there: There, name: str) -> Response:
-        return tagged(await there.get(name))
+    async def get_one(request: Request, ctx: ContextDep, there: There, name: str) -> Response:
+        kept = await cached(ctx, request, there, "get")
+        # What the cache does not have may have just been made.
+        raw = kept.get(there.namespace, shapes.checked_name(kind, name)) if kept is not None else None
+        return tagged(await there.get(name) if raw is None else raw)
 
     async def create(request: Request, there: There, dry_run: DryRun = False) -> Response:
         return tagged(await there.create(await read_json(request), dry_run), 201)

@@ -1,12 +1,15 @@
 """Watching: server-sent events of one collection, resumable without loss. Called by the generic routes.
 
+`follow` reads them from the cache, one watch for all callers; `stream` has a watch of its own, where the cache is cold
+or does not reach back to the caller's position. Positions mean the same in both, and in every replica.
+
 A stream begins with everything that stands (without ids), then `synced`; from there each event's id is a position to
 resume from. The position given by a caller leads on from there; when the cluster no longer knows it, `reset` and all
 anew. Every RECHECK the person's right is asked for again, by a new watch, so that a removed member's stream ends.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,8 +18,10 @@ import msgspec
 from anyio import CancelScope
 from fastapi.sse import format_sse_event
 
+from roost.api.cache import Happened, KindCache
 from roost.api.errors import from_kube
 from roost.api.kinds import shown
+from roost.kernel.selector import matches
 from roost.kube.client import Client, Event, Selection
 from roost.kube.errors import Gone, KubeError, RetryableError
 from roost.surface.problems import Problem
@@ -26,6 +31,7 @@ HEARTBEAT_S: Final = 10.0
 RETRIES: Final = 30
 REFUSALS: Final = 3
 PAUSE_S: Final = 1.0
+SOME: Final = 50  # Objects that are sent at once.
 _NAMES: Final = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted", "BOOKMARK": "bookmark"}
 Shows = Callable[[Mapping[str, Any]], bool]
 
@@ -145,3 +151,92 @@ def _present(watched: Watched, happened: Event) -> tuple[bytes, str]:
         # It left the caller's view, or never was in it: its name alone says nothing that the caller may not know.
         return event("bookmark", {}, version), version
     return event(name, shown(happened.object), version), version
+
+
+# From the cache
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is followed in the cache. `recheck` as above; `name` and `labels` choose among the namespace's objects."""
+
+    kept: KindCache
+    namespace: str | None
+    labels: str
+    name: str
+    recheck: Callable[[], Awaitable[None]]
+    request_id: str
+
+
+async def follow(followed: Followed, number: int | None) -> AsyncIterator[bytes]:
+    """The bytes of the stream: from that number of the history on, or (None) from the start."""
+    kept = followed.kept
+    waiting = kept.wait_for(followed.namespace)
+    loop = asyncio.get_running_loop()
+    try:
+        begun = number is None
+        check_at = loop.time() + RECHECK_S
+        while True:
+            if number is None or number < kept.history.first:
+                if not begun:
+                    yield event("reset", {})
+                begun = False
+                # No await between the two: what happens from here on is in the history.
+                standing, number = kept.list(followed.namespace, followed.labels), kept.history.next
+                position = str(kept.informer.version)
+                for chunk in _standing(followed, standing, position):
+                    yield chunk
+            begun = False
+            waiting.clear()
+            chunk, number = _news(followed, number)
+            if chunk:
+                yield chunk
+                await asyncio.sleep(0)
+            elif not await _woken(waiting, min(HEARTBEAT_S, check_at - loop.time())):
+                yield comment()
+            if loop.time() >= check_at:
+                await followed.recheck()
+                check_at = loop.time() + RECHECK_S
+    except (Problem, KubeError) as error:
+        problem = from_kube(error) if isinstance(error, KubeError) else error
+        yield event("error", problem.body(followed.request_id))
+    finally:
+        kept.leave(followed.namespace, waiting)
+
+
+def _standing(followed: Followed, standing: list[dict[str, Any]], position: str) -> Iterator[bytes]:
+    """What stands, some at a time, and `synced`."""
+    shown_ = [item for item in standing if not followed.name or item["metadata"]["name"] == followed.name]
+    for start in range(0, len(shown_), SOME):
+        yield b"".join(event("added", shown(item)) for item in shown_[start : start + SOME])
+    yield event("synced", {}, position)
+
+
+def _news(followed: Followed, number: int) -> tuple[bytes, int]:
+    """What happened since, as bytes, and the number that follows."""
+    history, parts = followed.kept.history, []
+    for happened in history.since(number):
+        if happened.key[0] == (followed.namespace or ""):
+            parts.append(_told(followed, happened))
+    return b"".join(parts), history.next
+
+
+def _told(followed: Followed, happened: Happened) -> bytes:
+    if followed.name and happened.key[1] != followed.name:
+        return b""
+    was = happened.old is not None and (not followed.labels or matches(followed.labels, happened.old))
+    is_ = happened.new is not None and (not followed.labels or matches(followed.labels, happened.new))
+    if not was and not is_:
+        return b""
+    name = b"modified" if was and is_ else b"added" if is_ else b"deleted"
+    id_ = b"id: %d\n" % happened.position if happened.position else b""
+    return b"event: %s\ndata: %s\n%s\n" % (name, happened.data, id_)
+
+
+async def _woken(waiting: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await waiting.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -51,11 +51,27 @@ class Informer:
         self._doubt = False
         self._failures = 0
         self._handlers: list[tuple[object, Handler]] = []
+        self._listeners: list[Callable[[bool], None]] = []
+        self.listing = False  # Changes told meanwhile are in no order of versions.
         self._log = structlog.get_logger("roost.kernel.informer").bind(kind=scope.kind)
 
     def subscribe(self, handler: Handler, origin: object = None) -> None:
         """Tell `handler` of every change, but for those that are noted with the same `origin`."""
         self._handlers.append((origin, handler))
+
+    def listen(self, listener: Callable[[bool], None]) -> None:
+        """Call `listener` when `version` moved without a change: with True when a list is complete, else a bookmark."""
+        self._listeners.append(listener)
+
+    @property
+    def version(self) -> int:
+        """Up to where every change was told; 0 while that is not known."""
+        return int(self._version) if self._version.isdigit() else 0
+
+    @property
+    def current(self) -> bool:
+        """Whether the store is as the server's objects are, but for what is on its way."""
+        return self.synced.is_set() and self.version > 0 and not self.listing and not self._failures
 
     def note(self, item: Object, origin: object = None) -> None:
         """Keep what the server answered to a write of ours, ahead of the watch."""
@@ -94,6 +110,15 @@ class Informer:
                 await self._pause()
 
     async def _list(self) -> None:
+        self.listing = True
+        try:
+            await self._list_all()
+        finally:
+            self.listing = False
+        for listener in self._listeners:
+            listener(True)
+
+    async def _list_all(self) -> None:
         scope = self.scope
         before = self.store.newest
         page = await self._client.page(scope.api_version, scope.kind, scope.selection)
@@ -146,6 +171,9 @@ class Informer:
             self._tell(self.store.remove(key_of(item), version_of(item)))
         elif event.type != "BOOKMARK":
             self._tell(self.store.put(item))
+        else:
+            for listener in self._listeners:
+                listener(False)
         metrics.CACHED.labels(self.scope.kind).set(len(self.store))
 
     def _tell(self, change: Change | None, origin: object = None) -> None:

@@ -58,7 +58,8 @@ class Api:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         url = httpx2.URL(base_url.rstrip("/"))
-        headers = {"User-Agent": "roost-cli", "Accept": "application/json"}
+        # One command may read on one replica what another has just written on the other: ask the cluster itself.
+        headers = {"User-Agent": "roost-cli", "Accept": "application/json", "Cache-Control": "no-cache"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._extensions: dict[str, Any] = {}
