@@ -4,11 +4,14 @@ CommandFailed      a program ended with an error or took too long; text for peop
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from roost.node import machine
+
+SECRET = re.compile(r"^(--[a-z-]*token)=.*", re.DOTALL)  # Told to nobody when a program fails.
 
 
 class CommandFailed(RuntimeError):
@@ -16,7 +19,8 @@ class CommandFailed(RuntimeError):
 
     def __init__(self, argv: Sequence[str], why: str, output: str) -> None:
         self.output = output[-4000:].strip()
-        super().__init__(f"`{' '.join(argv)[:300]}` {why}" + (f":\n{self.output}" if self.output else "."))
+        shown = " ".join(SECRET.sub(r"\1=...", word) for word in argv)
+        super().__init__(f"`{shown[:300]}` {why}" + (f":\n{self.output}" if self.output else "."))
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -130,7 +130,7 @@ def _options(given: dict[str, Any]) -> "Options":
 
 def _install(kubectl: "Kubectl", given: dict[str, Any], check_only: bool, form: Format) -> None:
     from roost.node import engine, images
-    from roost.node.installer import foreign, observe
+    from roost.node.installer import deploy, foreign, observe
     from roost.node.installer.options import IMAGES
 
     options, facts, findings = foreign.look(kubectl, _options(given))
@@ -158,6 +158,7 @@ def _install(kubectl: "Kubectl", given: dict[str, Any], check_only: bool, form: 
         told("bases")
         pushed = [image for image in built.images.values() if image.offered]
         foreign.offer(kubectl, made, pushed, Path(scratch), told)
+        deploy.finish(kubectl, None, wanted)
     _closing(kubectl, wanted, made.authority.certificate)
 
 

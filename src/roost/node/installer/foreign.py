@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from roost.adapters.registry import Registry, over_tls
+from roost.adapters.registry import Registry, RegistryFailed, over_tls
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import bases, paths, pki, trust
 from roost.node.images import Image
@@ -35,6 +35,8 @@ from roost.node.run import CommandFailed, environment, run
 from roost.node.trust import Trust
 
 Told = Callable[[str], None]
+
+TRIES = 4  # Of pushing a base through a forwarded port.
 
 
 class ClusterRefused(RuntimeError):
@@ -139,24 +141,22 @@ def prepared(
 
 
 def install(kubectl: Kubectl, wanted: Installation, told: Told) -> None:
-    """Everything that is not there yet, until it runs; then it is written down."""
-    held = deploy.begin(kubectl, wanted)
+    """Everything that is not there yet, until it runs. `deploy.finish` writes it down."""
     told("roles and admission")
     deploy.apply(kubectl, wanted, RIGHTS)
     told("platform")
     deploy.apply(kubectl, wanted, WORKLOADS, WALLS)
     deploy.wait_for(kubectl, wanted)
-    deploy.finish(kubectl, held, wanted)
 
 
 @contextmanager
 def forwarded(kubectl: Kubectl, target: str, port: int) -> Iterator[int]:
     """A local port that leads to a workload's port in roost-system. CommandFailed where none is opened in time."""
-    command = [*kubectl.base, "port-forward", f"--namespace={HERE}", target, f":{port}"]
+    command = [*kubectl.base, "port-forward", "--address=127.0.0.1", f"--namespace={HERE}", target, f":{port}"]
     command = [word for word in command if not word.startswith("--request-timeout")]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
-    ) as it:
+    # Over WebSockets kubectl may lose a large upload.
+    variables = environment({"KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=variables) as it:
         try:
             assert it.stdout is not None
             said = it.stdout.readline()
@@ -171,19 +171,35 @@ def forwarded(kubectl: Kubectl, target: str, port: int) -> Iterator[int]:
 def offer(kubectl: Kubectl, made: Trust, offered: Sequence[Image], scratch: Path, told: Told) -> int:
     """Push bases that tenants build on into the platform's registry, those that it lacks; how many."""
     pki.write_private(scratch / "ca.crt", made.authority.certificate, mode=0o644)
-    pushed = 0
-    with forwarded(kubectl, f"deployment/{registry.NAME}", registry.PORT) as port:
-        host, authority = f"localhost:{port}", str(scratch / "ca.crt")
-        for image in offered:
-            token = bases.access(made.token_key, [image.offered])
-            client = Registry(over_tls(host, authority), token, time.sleep, tries=20)
-            repository, _, tag = image.offered.rpartition(":")
-            if client.resolve(repository, tag) == image.digest:
-                continue
-            told(image.offered)
-            copy = ["skopeo", "copy", "--quiet", "--preserve-digests", f"--dest-registry-token={token}"]
-            copy += [f"--dest-cert-dir={scratch}", f"oci-archive:{image.archive}", f"docker://{host}/{image.offered}"]
-            run(copy, timeout_s=900)
-            bases.attach(token, [(image.offered, str(image.bill))], host, authority)
-            pushed += 1
-    return pushed
+    return sum(_offer(kubectl, made, image, scratch, told) for image in offered)
+
+
+def _offer(kubectl: Kubectl, made: Trust, image: Image, scratch: Path, told: Told) -> bool:
+    """One base; whether it was pushed. A forwarded port that breaks off is opened again: what is there already stays."""
+    for left in reversed(range(TRIES)):
+        try:
+            with forwarded(kubectl, f"deployment/{registry.NAME}", registry.PORT) as port:
+                return _push_base(made, image, port, scratch, told)
+        except (CommandFailed, RegistryFailed):
+            if not left:
+                raise
+    return False
+
+
+def _push_base(made: Trust, image: Image, port: int, scratch: Path, told: Told) -> bool:
+    host, authority = f"localhost:{port}", str(scratch / "ca.crt")
+    token = bases.access(made.token_key, [image.offered])
+    client = Registry(over_tls(host, authority), token, time.sleep, tries=3)
+    repository, _, tag = image.offered.rpartition(":")
+    try:
+        there = client.resolve(repository, tag) == image.digest
+    finally:
+        client.close()
+    if there:
+        return False
+    told(image.offered)
+    copy = ["skopeo", "copy", "--quiet", "--preserve-digests", f"--dest-registry-token={token}"]
+    copy += [f"--dest-cert-dir={scratch}", f"oci-archive:{image.archive}", f"docker://{host}/{image.offered}"]
+    run(copy, timeout_s=900)
+    bases.attach(token, [(image.offered, str(image.bill))], host, authority)
+    return True

@@ -33,6 +33,7 @@ class Options:
     walls: Literal["cilium", "policies"] = "cilium"  # What keeps tenants apart; see the decision on walls.
     mirrors: str = ""  # The site's package mirrors for builds.
     proxy: str = ""  # The site's HTTP proxy for builds.
+    kubernetes_url: str = ""  # Where people's kubectl reaches kube-apiserver; empty: nobody is told.
 
     def text(self) -> str:
         """As JSON."""

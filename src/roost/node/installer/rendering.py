@@ -78,6 +78,7 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
         repositories=disks.repositories,
         mirrors=options.mirrors,
         proxy=options.proxy,
+        kubernetes_url=options.kubernetes_url,
     )
     return [
         settings(options),
