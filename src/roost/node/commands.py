@@ -17,6 +17,7 @@ def explained() -> Iterator[None]:
     """Errors that we know become one message and exit code 1; anything else is a bug and shows its trace."""
     from roost.kube.errors import KubeError
     from roost.node import (
+        backup,
         bundle,
         engine,
         image_builder,
@@ -34,6 +35,7 @@ def explained() -> Iterator[None]:
     from roost.node.run import CommandFailed
 
     known = (
+        backup.SnapshotInvalid,
         bundle.BundleInvalid,
         members.NoSuchNode,
         CommandFailed,

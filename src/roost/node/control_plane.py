@@ -145,11 +145,25 @@ def update(node: Node) -> None:
         kubeadm_run("init", "phase", *phase)
 
 
-def renew(now: datetime) -> bool:
-    """Renew kubeadm's certificates when they have less than 60 days; whether it did."""
-    held = pki.read_pair(machine.PKI / "apiserver.crt", machine.PKI / "apiserver.key")
-    if held is None or held.parsed.not_valid_after_utc - now > pki.RENEW_BEFORE:
+def near_end(now: datetime) -> bool:
+    """Whether a certificate of kubeadm's has less than 60 days; authorities have ten years."""
+    paths = [path for path in machine.PKI.rglob("*.crt") if not path.stem.endswith("ca")]
+    held = [pki.read_pair(path, path.with_suffix(".key")) for path in paths]
+    return any(pair.parsed.not_valid_after_utc - now < pki.RENEW_BEFORE for pair in held if pair)
+
+
+def renew(now: datetime, asked: bool = False) -> bool:
+    """Renew kubeadm's certificates when they near their end, or when asked; whether it did. Needs no API."""
+    if not asked and not near_end(now):
         return False
-    kubeadm_run("certs", "renew", "all")
+    # A node that joined has a configuration for joining only; its certificates say themselves what they are for.
+    told = () if machine.MEMBER.exists() else (f"--config={CONFIG}",)
+    run([str(machine.BIN / "kubeadm"), "certs", "renew", "all", *told])
     pki.write_private(RENEWED, now.isoformat())
     return True
+
+
+def authority_digest() -> str:
+    """Of the cluster's authority, by which two clusters are told apart; empty where this machine has none."""
+    path = machine.PKI / "ca.crt"
+    return sha256(path.read_bytes()).hexdigest() if path.exists() else ""

@@ -15,7 +15,7 @@ from roost.node.pki import write_private
 from roost.node.run import run
 
 NAMESPACE = "k8s.io"
-PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "etcdctl", "cilium-dbg", "hubble")
+PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "etcdctl", "etcdutl", "cilium-dbg", "hubble")
 KUBERNETES_NAMES = ("kubelet", "kubeadm", "kubectl")
 PLUGINS = ("loopback", "portmap", "bandwidth", "host-local", "bridge", "cilium-cni")
 COMMAND = Path("/usr/local/bin/kubectl")

@@ -28,7 +28,6 @@ from roost.node.kubectl import Kubectl, wait_until
 from roost.node.machine import Node
 from roost.node.steps import Run
 
-MARK = machine.MARKS / "member.json"  # {"role": ...}: this node joined; the first node of a cluster has none.
 DISCOVERY = machine.MARKS / "discovery.conf"
 KUBELET_CONFIG = machine.KUBERNETES / "kubelet.conf"
 CONTROL_PLANE_ONLY = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
@@ -36,7 +35,7 @@ CONTROL_PLANE_ONLY = {"etcd", "kube-apiserver", "kube-controller-manager", "kube
 
 def role() -> str | None:
     """`worker` or `control-plane` on a node that joined, else None."""
-    return str(json.loads(MARK.read_text())["role"]) if MARK.exists() else None
+    return str(json.loads(machine.MEMBER.read_text())["role"]) if machine.MEMBER.exists() else None
 
 
 def this_machine(bundle: Bundle) -> Node:
@@ -91,7 +90,7 @@ def preload(member_role: str, named: Sequence[str], run: Run) -> str:
 def become_node(bundle: Bundle, run: Run) -> str:
     """kubeadm join, once. What an interrupted one left is cleared first."""
     assert run.engine is not None
-    if MARK.exists():
+    if machine.MEMBER.exists():
         return ""
     if bundle.version != run.engine.version("kubernetes"):
         raise BundleInvalid(
@@ -108,7 +107,7 @@ def become_node(bundle: Bundle, run: Run) -> str:
         control_plane.kubeadm_run("join", timeout_s=420)
     finally:
         DISCOVERY.unlink(missing_ok=True)
-    pki.write_private(MARK, json.dumps({"role": bundle.role, "version": bundle.version}))
+    pki.write_private(machine.MEMBER, json.dumps({"role": bundle.role, "version": bundle.version}))
     return "joined"
 
 

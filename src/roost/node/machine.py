@@ -21,6 +21,7 @@ MARKS = STATE / "node"  # What `up` has done, for the next `up` and for `wipe`.
 
 DOMAIN = MARKS / "domain"
 ADDRESSES = MARKS / "addresses.json"
+MEMBER = MARKS / "member.json"  # {"role": ...}: this node joined; the first node of a cluster has none.
 DEFAULT_DOMAIN = "roost.localhost"
 
 KUBERNETES = Path("/etc/kubernetes")

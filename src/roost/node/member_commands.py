@@ -103,4 +103,62 @@ def remove(name: str, gone: bool) -> None:
         click.echo(f"{name} is no node any more{' ' if done else ''}{done}. On that machine: `roost node wipe`.")
 
 
-COMMANDS = (add, join, drain, undrain, remove)
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def snapshot(file: Path) -> None:
+    """Write all objects of the cluster, with the keys to read them, to FILE; everything goes on meanwhile.
+
+    Repositories, images and volumes are not in it. FILE opens the cluster: keep it as you keep a password.
+    """
+    from roost.node.commands import explained
+
+    with explained():
+        from datetime import UTC, datetime
+
+        from roost.node import backup
+        from roost.node.machine import known_node
+
+        facts = backup.take(file, known_node(), datetime.now(UTC))
+        click.echo(f"{file} holds {facts['keys']} entries as of revision {facts['revision']}.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def restore(file: Path, yes: bool) -> None:
+    """Make the objects in FILE the cluster's; what was written after the snapshot is lost.
+
+    Run it on a node of the control plane. It is the only member afterwards: remove the others (`roost node remove NAME
+    --gone`), wipe them and let them join again.
+    """
+    from roost.node.commands import explained
+
+    if not yes:
+        click.confirm("What was written after the snapshot is lost. Go on?", abort=True)
+    with explained():
+        from datetime import UTC, datetime
+
+        from roost.node import backup
+        from roost.node.machine import known_node
+
+        facts = backup.restore(file, known_node(), datetime.now(UTC))
+        click.echo(f"The cluster's objects are those of {facts['taken']}. `roost node status` tells how it is.")
+
+
+@click.command()
+def renew() -> None:
+    """Sign this node's certificates anew now; by itself it happens 60 days before they end."""
+    from roost.node.commands import explained
+
+    with explained():
+        from datetime import UTC, datetime
+
+        from roost.node import renewal
+        from roost.node.kubectl import Kubectl
+        from roost.node.machine import known_node
+
+        done = renewal.renew(Kubectl(), known_node(), datetime.now(UTC), asked=True)
+        click.echo(f"Signed anew: {', '.join(done)}.")
+
+
+COMMANDS = (add, join, drain, undrain, remove, snapshot, restore, renew)

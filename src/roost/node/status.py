@@ -34,7 +34,7 @@ def node_lines() -> Iterator[Line]:
     pid = supervisor.running()
     yield Line("supervisor", pid is not None, f"runs as {pid}" if pid else "does not run: `roost node up` starts it")
     if daemons.SPECIFICATION.exists():
-        yield from (daemon_line(daemon.name) for daemon in daemons.read())
+        yield from (daemon_line(daemon.name) for daemon in daemons.read() if not daemon.every_s)
 
 
 def cluster_lines(kubectl: Kubectl) -> Iterator[Line]:

@@ -140,10 +140,24 @@ def legacy_tables(program: str) -> set[str]:
     return set(path.read_text().split()) if path.exists() else set()
 
 
+def remove_addresses() -> None:
+    """Addresses that move, where this machine held one, and the rule that keeps new connections off."""
+    try:
+        noted = json.loads(machine.ADDRESSES.read_text())
+    except (OSError, ValueError):
+        return
+    for item in json.loads(run(["ip", "-json", "-4", "address"]) or "[]"):
+        for held in item["addr_info"]:
+            if held.get("local") in noted.values():
+                run(["ip", "address", "delete", f"{held['local']}/32", "dev", item["ifname"]], check=False)
+    run(["nft", "delete", "table", "ip", "roost_hold"], check=False)
+
+
 def everything() -> None:
     """Down to a machine where nothing of ours runs; the supervisor must be stopped."""
     found = cgroups.hierarchies()
     end_processes(found)
+    remove_addresses()
     remove_namespaces()
     unmount()
     remove_kernel_objects()

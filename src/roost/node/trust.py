@@ -106,15 +106,16 @@ def _gateway_certificate(kubectl: Kubectl, signer: Pair, domain: str, now: datet
     once(kubectl, gateway.TLS_SECRET, make, TLS)
 
 
-def node_certificate(node: str, authority: Pair, node_authority: Pair, now: datetime) -> None:
-    """Write what containerd shows the registry, and whom it believes to be the registry."""
+def node_certificate(node: str, authority: Pair, node_authority: Pair, now: datetime) -> bool:
+    """Write what containerd shows the registry, and whom it believes to be the registry; whether it is signed anew."""
     pki.write_private(NODE_FILES / "ca.crt", authority.certificate, mode=0o644)
     held = pki.read_pair(NODE_FILES / "node.crt", NODE_FILES / "node.key")
     if held and pki.still_good(held, node_authority, (), now):
-        return
+        return False
     pair = pki.leaf(node_authority, f"node:{node}", (), now, client=True)
     pki.write_private(NODE_FILES / "node.key", pair.key)
     pki.write_private(NODE_FILES / "node.crt", pair.certificate)
+    return True
 
 
 def bundle(authority: Pair, outside: str) -> str:
