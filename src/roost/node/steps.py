@@ -29,6 +29,7 @@ from roost.node import (
     runtime,
     supervisor,
     teardown,
+    tend,
     trust,
 )
 from roost.node.engine import Engine
@@ -88,6 +89,7 @@ class Run:
             registry_address=machine.REGISTRY_ADDRESS,
             mirrors=os.environ.get("ROOST_MIRRORS", ""),
             proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
+            kubernetes_url=f"https://{self.node.endpoint}:{machine.API_PORT}",
         )
 
     @cached_property
@@ -154,8 +156,9 @@ def start_runtime(run: Run) -> str:
     stale = stale and supervisor.running() is not None
     wanted = addresses.wanted(run.node)
     moved = wanted and addresses.write(run.node, run.control_plane)
-    moving = (addresses.daemon(),) if wanted else ()
-    runtime.keep((daemons.containerd(), daemons.kubelet(run.node), *moving))
+    more = [addresses.daemon()] if wanted else []
+    more += [tend.daemon()] if run.control_plane else []
+    runtime.keep((daemons.containerd(), daemons.kubelet(run.node), *more))
     if stale:
         runtime.restart("containerd")
     if moved:
