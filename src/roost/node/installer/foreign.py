@@ -175,7 +175,7 @@ def offer(kubectl: Kubectl, made: Trust, offered: Sequence[Image], scratch: Path
 
 
 def _offer(kubectl: Kubectl, made: Trust, image: Image, scratch: Path, told: Told) -> bool:
-    """One base; whether it was pushed. A forwarded port that breaks off is opened again: what is there already stays."""
+    """One base; whether it was pushed. A forwarded port that breaks off is opened again; what is there stays."""
     for left in reversed(range(TRIES)):
         try:
             with forwarded(kubectl, f"deployment/{registry.NAME}", registry.PORT) as port:
