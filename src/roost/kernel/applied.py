@@ -8,12 +8,13 @@ controller writes nothing.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from roost.kernel.store import OWNER_UID
 from roost.kube.reader import Object
@@ -23,6 +24,7 @@ _QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")
 _FACTORS: dict[str | None, Decimal] = {None: Decimal(1), "m": Decimal("0.001")}
 _FACTORS |= {letter: Decimal(1000) ** (index + 1) for index, letter in enumerate("kMGTP")}
 _FACTORS |= {letter + "i": Decimal(1024) ** (index + 1) for index, letter in enumerate("KMGTP")}
+_LEAVES = frozenset({str, int, float, bool, type(None)})
 _IDENTITY_FIELDS = ("apiVersion", "kind", "status")
 
 
@@ -85,8 +87,7 @@ def digest(manifest: Mapping[str, Any]) -> str:
     """16 hex digits over the content of a manifest; the request id does not count."""
     meta = dict(manifest["metadata"])
     meta["annotations"] = {key: value for key, value in (meta.get("annotations") or {}).items() if key != REQUEST_ID}
-    text = json.dumps({**manifest, "metadata": meta}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest({**manifest, "metadata": meta})
 
 
 def carries(live: Object, dressed: Object, capability: str) -> bool:
@@ -105,13 +106,19 @@ def fingerprint(live: Object) -> str:
     """16 hex digits over the content of a live object, without what changes by itself."""
     meta = {key: value for key, value in live["metadata"].items() if key not in ("resourceVersion", "managedFields")}
     content = {key: value for key, value in live.items() if key not in _IDENTITY_FIELDS}
-    text = json.dumps({**content, "metadata": meta}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest({**content, "metadata": meta})
+
+
+def _digest(content: Object) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:
     """JSON's own types: tuples become lists, frozen mappings become dicts."""
-    if isinstance(value, Mapping):
+    kind = type(value)
+    if kind in _LEAVES:  # Most are; `Mapping` is slow to ask for.
+        return value
+    if kind is dict or isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
@@ -119,14 +126,14 @@ def _plain(value: Any) -> Any:
 
 
 def _covers(live: Any, wanted: Any) -> bool:
+    if live == wanted:
+        return True
     if isinstance(wanted, dict):
         if not isinstance(live, dict):
             return not wanted and live is None
         return all(_covers(live.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
         return _covers_list(live, wanted)
-    if live == wanted:
-        return True
     if live is None:
         return wanted in ("", 0, False)
     return _quantity(live) is not None and _quantity(live) == _quantity(wanted)

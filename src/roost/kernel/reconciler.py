@@ -245,6 +245,8 @@ def difference(old: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, A
 
 def _plain(value: Any) -> Any:
     """JSON's own types; fields that are None are left out."""
+    if isinstance(value, (str, int)):
+        return value
     if isinstance(value, Mapping):
         return {key: _plain(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, (list, tuple)):

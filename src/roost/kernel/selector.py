@@ -65,6 +65,7 @@ def matches(text: str, labels: Mapping[str, str]) -> bool:
     return all(requirement.matches(labels) for requirement in parse(text))
 
 
+@lru_cache(maxsize=4096)
 def contains(wide: str, narrow: str) -> bool:
     """Whether everything that `narrow` selects is surely selected by `wide` too."""
     narrower = parse(narrow)
