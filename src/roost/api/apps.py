@@ -16,6 +16,7 @@ from roost.api import secrets
 from roost.api.bodies import body_schema, json_response, read_model
 from roost.api.context import CallerDep, ContextDep
 from roost.api.errors import from_kube
+from roost.api.instances import instance, is_ready, unhealthy
 from roost.api.objects import Collection, DryRun, IfMatch, tagged, version_of
 from roost.api.places import ENVIRONMENT_PREFIX
 from roost.kube.errors import KubeError
@@ -280,28 +281,10 @@ async def instances(there: Apps, name: str) -> Response:
         pods = await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={name}")
     except KubeError as error:
         raise from_kube(error, f"instance of {name!r}") from error
-    return json_response({"items": [_instance(pod) for pod in pods]})
+    runs = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+    probes = await unhealthy(there.client, there.namespace or "") if not all(map(is_ready, runs)) else {}
+    return json_response({"items": [instance(pod, _probe(pod, probes)) for pod in pods]})
 
 
-def _instance(pod: Mapping[str, Any]) -> dict[str, Any]:
-    labels = pod["metadata"].get("labels") or {}
-    status = pod.get("status") or {}
-    containers = status.get("containerStatuses") or [{}]
-    state: Mapping[str, Any] = containers[0].get("state") or {}
-    which = next(iter(state), "waiting")
-    detail = state.get(which) or {}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
-    waiting_for_place = scheduled.get("status") == "False"
-    return {
-        "name": pod["metadata"]["name"],
-        "process": labels.get(names.PROCESS, ""),
-        "release": labels.get(names.RELEASE, ""),
-        "ready": conditions.get("Ready", {}).get("status") == "True",
-        "restarts": sum(int(item.get("restartCount", 0)) for item in containers),
-        "startedAt": detail.get("startedAt") or status.get("startTime") or "",
-        "state": "terminating" if pod["metadata"].get("deletionTimestamp") else which,
-        "reason": detail.get("reason") or (scheduled.get("reason", "") if waiting_for_place else ""),
-        "message": str(detail.get("message") or (scheduled.get("message", "") if waiting_for_place else ""))[:500],
-        "node": (pod.get("spec") or {}).get("nodeName", ""),
-    }
+def _probe(pod: Mapping[str, Any], probes: Mapping[str, str]) -> str:
+    return "" if is_ready(pod) else probes.get(pod["metadata"]["name"], "")

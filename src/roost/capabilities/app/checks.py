@@ -5,7 +5,7 @@ Each gives a Verdict; `plan` takes the first that is not ok.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from roost.capabilities.app.manifests.pod import runtime
 from roost.capabilities.app.model import Observed, SeenDeployment, SeenJob, SeenPod
@@ -17,6 +17,7 @@ PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrIm
 REFUSED_START = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerCannotRun"}
 )
+FOLLOWS = timedelta(seconds=1)  # So long the gateway takes to lead requests by a route that it has accepted.
 WORDS = 600  # Characters of an application's last lines that a condition repeats.
 
 
@@ -189,6 +190,17 @@ def in_time(rollout: Rollout) -> Verdict:
     if rollout.deployment and rollout.deployment.stuck and rollout.deployment.settled and not rollout.updated:
         return Verdict(False, "TookTooLong", f"{rollout.process.name} did not come up in time.")
     return OK
+
+
+def route_taken(observed: Observed, now: datetime) -> Verdict:
+    """The gateway knows the way: it has accepted the route, and had the moment that it takes to follow it.
+
+    Without a route there is nothing to wait for: it is made with the first instances, long before they are ready.
+    """
+    way = observed.route
+    if way is None or (way.taken and (way.since is None or way.since + FOLLOWS <= now)):
+        return OK
+    return Verdict(False, "RouteNotTaken", "it answers, and the gateway is about to lead requests to it")
 
 
 TROUBLES = (

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import click
 
+from roost.capabilities.app import commands_tree as tree
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import Unreachable
+from roost.surface.terminal.instances import state_of, word
 from roost.surface.terminal.rollout import trouble, version
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, output, pass_session, target
@@ -19,7 +21,7 @@ INSTANCES = (
     out.field("INSTANCE", "name"),
     out.field("PROCESS", "process"),
     out.Column("VERSION", lambda row: version(row.get("release")) or "-"),
-    out.Column("STATE", lambda row: "Ready" if row.get("ready") else str(row.get("reason") or row.get("state") or "-")),
+    out.Column("STATE", state_of),
     out.field("RESTARTS", "restarts"),
     out.age("startedAt"),
     out.field("MESSAGE", "message", wide=True),
@@ -99,13 +101,15 @@ def _head(session: Session, app: Any) -> list[tuple[str, str]]:
     ]
 
 
-def troubles(instances: list[Any]) -> list[dict[str, Any]]:
+def troubles(session: Session, instances: list[Any]) -> list[dict[str, Any]]:
     """Why instances do not serve: each reason once, with how many have it and what one of them says."""
     found: dict[str, dict[str, Any]] = {}
     for item in instances:
-        reason = str(item.get("reason") or "")
-        if reason and not item.get("ready"):
-            entry = found.setdefault(reason, {"reason": reason, "count": 0, "message": item.get("message")})
+        told, reason = word(session, item), str(item.get("reason") or item.get("state") or "")
+        if told.why:
+            last = told.said.rpartition("\n")[2]
+            message = f"{told.why} {tr('It said last: {words}', words=last)}" if last else told.why
+            entry = found.setdefault(reason, {"reason": reason, "count": 0, "message": message})
             entry["count"] += 1
     return list(found.values())
 
@@ -140,9 +144,10 @@ def _picture(session: Session, app: Any, instances: list[Any]) -> None:
         out.table(instances if wide else instances[:SHOWN], INSTANCES, wide=wide)
         if len(instances) > SHOWN and not wide:
             out.write(tr("... and {count} more: -o wide", count=len(instances) - SHOWN))
-    if troubles(instances):
+    found = troubles(session, instances)
+    if found:
         out.write("")
-        out.table(troubles(instances), TROUBLES)
+        out.table(found, TROUBLES)
     if _conditions(app):
         out.write("")
         out.table(_conditions(app), CONDITIONS)
@@ -152,17 +157,22 @@ def _look(session: Session) -> tuple[Mapping[str, Any], list[Any]]:
     return session.api.get(session.of_app()), session.api.get(session.of_app("instances")).get("items", [])
 
 
-@command("status", examples=("roost status", "roost status -w -e prod"))
+@command("status", examples=("roost status", "roost status -w -e prod", "roost status --tree"))
 @click.option("-w", "--watch", is_flag=True, help="Keep looking; Ctrl-C ends.")
+@click.option("--tree", "as_tree", is_flag=True, help="As a tree: versions, processes, instances, route, and reasons.")
 @target("app")
 @output
 @pass_session
-def status(session: Session, watch: bool) -> None:
+def status(session: Session, watch: bool, as_tree: bool) -> None:
     """Show how an application is: processes, instances, and what to do next."""
     if watch and not session.machine and sys.stdout.isatty():
-        _watch_live(session)
+        _watch_live(session, as_tree)
     elif watch:
         _watch_plain(session)
+    elif as_tree and not session.machine:
+        seen = tree.look(session)
+        tree.show(session, seen)
+        _foot(session, seen[0], seen[1])
     else:
         app, instances = _look(session)
         out.show_one(
@@ -170,8 +180,14 @@ def status(session: Session, watch: bool) -> None:
             session.output,
             lambda: _picture(session, app, instances),
         )
-        if not session.machine and hint(session, app, instances):
-            out.say("\n" + hint(session, app, instances))
+        if not session.machine:
+            _foot(session, app, instances)
+
+
+def _foot(session: Session, app: Mapping[str, Any], instances: list[Any]) -> None:
+    next_ = hint(session, app, instances)
+    if next_:
+        out.say("\n" + next_)
 
 
 def _watch_plain(session: Session) -> None:
@@ -196,7 +212,7 @@ def _line(session: Session, app: Any, instances: list[Any]) -> str:
     return "  ".join([*words, why]).rstrip()
 
 
-def _watch_live(session: Session) -> None:
+def _watch_live(session: Session, as_tree: bool) -> None:
     """The picture, drawn anew each second on the terminal's other screen, which is gone afterwards."""
     from rich.console import Console
     from rich.live import Live
@@ -207,19 +223,24 @@ def _watch_live(session: Session) -> None:
     with Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
             try:
-                text = Text.from_ansi(_drawn(session))
+                text = Text.from_ansi(_drawn(session, as_tree))
             except Unreachable as failure:
                 text = Text(f"{failure.message}\n{tr('Trying again ...')}", style="yellow")
             live.update(text, refresh=True)
             tick.wait(LOOK_S)
 
 
-def _drawn(session: Session) -> str:
+def _drawn(session: Session, as_tree: bool) -> str:
     from datetime import datetime
 
-    app, instances = _look(session)
     with out.captured() as read:
-        _picture(session, app, instances)
+        if as_tree:
+            seen = tree.look(session)
+            app, instances = seen[0], seen[1]
+            tree.show(session, seen)
+        else:
+            app, instances = _look(session)
+            _picture(session, app, instances)
     foot = hint(session, app, instances)
     clock = datetime.now().strftime("%H:%M:%S")
     return f"{read()}\n{foot}\n{tr('{clock}  Ctrl-C ends.', clock=clock)}"

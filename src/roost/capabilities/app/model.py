@@ -70,6 +70,13 @@ class SeenJob(Model):
     message: str = ""
 
 
+class SeenRoute(Model):
+    """The route to the App, as far as the gateway has told."""
+
+    taken: bool = Field(False, description="The gateway has accepted it as it stands.")
+    since: datetime | None = Field(None, description="When it first did.")
+
+
 class Observed(Model):
     """All that a plan for an App needs to know."""
 
@@ -83,3 +90,4 @@ class Observed(Model):
     deployments: tuple[SeenDeployment, ...] = ()
     pods: tuple[SeenPod, ...] = ()
     jobs: tuple[SeenJob, ...] = ()
+    route: SeenRoute | None = None

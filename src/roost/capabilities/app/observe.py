@@ -14,6 +14,7 @@ from roost.capabilities.app.model import (
     SeenJob,
     SeenPod,
     SeenRelease,
+    SeenRoute,
 )
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
@@ -87,6 +88,21 @@ def deployment(item: Object) -> SeenDeployment:
     )
 
 
+def route(item: Object) -> SeenRoute:
+    """The HTTPRoute as the plan wants it."""
+    generation = item["metadata"].get("generation", 0)
+    accepted = [
+        condition
+        for parent in (item.get("status") or {}).get("parents") or ()
+        for condition in parent.get("conditions") or ()
+        if condition["type"] == "Accepted"
+        and condition["status"] == "True"
+        and condition.get("observedGeneration", 0) >= generation
+    ]
+    since = [_moment(condition.get("lastTransitionTime")) for condition in accepted]
+    return SeenRoute(taken=bool(accepted), since=min((item for item in since if item is not None), default=None))
+
+
 def _last_end(status: Mapping[str, Any]) -> Mapping[str, Any]:
     ended: Mapping[str, Any] = (status.get("state") or {}).get("terminated") or {}
     return ended or (status.get("lastState") or {}).get("terminated") or {}
@@ -153,6 +169,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     copy = await reader.get("v1", "Secret", secret_copy_name(name, version), space) if version else None
     copied = copy is not None and _belongs(copy, uid)
     secret = await reader.get("v1", "Secret", secret_name(name), space) if version and not copied else None
+    way = await reader.get("gateway.networking.k8s.io/v1", "HTTPRoute", name, space)
     return Observed(
         tenant=place[names.TENANT],
         environment=place[names.ENVIRONMENT],
@@ -162,6 +179,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         secret=(secret or {}).get("data") or {},
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
+        route=route(way) if way is not None and _belongs(way, uid) else None,
         pods=tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) != RELEASE_COMMAND),
         jobs=tuple(
             _job(item, pods)

@@ -162,7 +162,10 @@ def _ready(app: App, choice: Choice, found: Sequence[checks.Rollout], observed: 
         verdict = checks.release_command(job, choice.current.content)
         return not_ready(verdict.reason, f"{version}{_still(observed)}: {verdict.message}")
     was_live = choice.current.phase == "Live"
+    way = checks.route_taken(observed, now)
     if all(rollout.handed_over for rollout in found):
+        if not way.ok and not app.spec.stopped:
+            return not_ready(way.reason, f"{version}: {way.message}.")
         if app.spec.stopped:
             return ready("Stopped", f"{version} is stopped, as asked for.")
         return ready(message=f"{version} serves.")
@@ -266,7 +269,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         applied += _serve(app, choice.serving, observed)
     found = () if choice.gate else checks.rollouts(content, app.spec.stopped, observed)
     condition = _ready(app, choice, found, observed, now)
-    live = not choice.gate and bool(found) and all(rollout.handed_over for rollout in found)
+    live = not choice.gate and bool(found) and condition.status == "True"
     phase = _phase(choice, condition, live, observed)
     refused = hostnames(app, content, observed)[1]
     keep = [seen.name for seen in (choice.current, choice.serving) if seen is not None]
@@ -283,8 +286,12 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
         conditions=(condition, *_domains(refused)),
         status=status,
-        next_check=SOON if copies else None if condition.status == "True" else WATCHING,
+        next_check=SOON if copies else None if condition.status == "True" else _again(condition),
     )
+
+
+def _again(condition: Condition) -> timedelta:
+    return checks.FOLLOWS if condition.reason == "RouteNotTaken" else WATCHING
 
 
 def _phase(choice: Choice, condition: Condition, live: bool, observed: Observed) -> str:

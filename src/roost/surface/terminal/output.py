@@ -183,18 +183,24 @@ def write(text: str) -> None:
 
 def table(rows: Iterable[Any], columns: Sequence[Column], wide: bool = False) -> None:
     """A table without lines: titles, then one row each."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     shown = [column for column in columns if wide or not column.wide]
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, column in enumerate(shown):
-        made.add_column(tr(column.title), no_wrap=index < len(shown) - 1, overflow="fold")
-    for row in rows:
-        words = [printable(column.text(row)).replace("\n", " ") for column in shown]
-        made.add_row(*(Text(word, style=style(word)) for word in words))
+    titles = [tr(column.title) for column in shown]
+    cells = [[printable(column.text(row)).replace("\n", " ") for column in shown] for row in rows]
     real = console()
+    widths = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+    # Where not all fits side by side, the widest cells go on beneath; nothing is cut off.
+    fits = sum(widths) + 2 * (len(widths) - 1) <= real.width
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, title in enumerate(titles):
+        kept = fits and index < len(shown) - 1
+        made.add_column(title, no_wrap=kept, overflow="fold", min_width=cell_len(title))
+    for row in cells:
+        made.add_row(*(Text(word, style=style(word)) for word in row))
     terminal = real.is_terminal
     buffer = StringIO()
     Console(
@@ -259,6 +265,17 @@ def say(text: str) -> None:
     """Talk: one line on stderr."""
     sys.stderr.write(printable(text) + "\n")
     sys.stderr.flush()
+
+
+def wrapped(text: str, used: int) -> list[str]:
+    """The lines of a text beside `used` other columns: on a terminal wrapped between words, also wide ones."""
+    if not sys.stdout.isatty():
+        return text.split("\n")
+    from rich.text import Text
+
+    room = max(20, console().width - used - 1)
+    found = [line for part in text.split("\n") for line in Text(part).wrap(console(), room)]
+    return [line.plain.rstrip() for line in found]
 
 
 def coloured() -> bool:
