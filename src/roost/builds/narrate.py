@@ -18,6 +18,13 @@ _STEP = re.compile(r"^\[[^\]]*\d+/\d+\] ")
 _MARKED = re.compile(r"^\s*(\d+)\s*\|\s*>>>\s?(.*)$")
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
 
+_AWAY = (
+    *("connection refused", "Unavailable", "connection reset", "EOF", "no such host", "context deadline"),
+    *("broken pipe", "no route to host", "i/o timeout", "TLS handshake timeout", "closed network connection"),
+)
+_FAULT = re.compile(r"unexpected status.{0,300}?: 5\d\d\b")
+_REFUSED = re.compile(r"denied|insufficient_scope|unauthorized|40[13] (?:Unauthorized|Forbidden)", re.IGNORECASE)
+
 
 def clean(text: str) -> str:
     """A line of a program without colours and control characters."""
@@ -104,11 +111,37 @@ class Narrator:
         return bool(self._told)
 
     @property
+    def _complaint(self) -> str:
+        """All that it said went wrong; nothing where a program of the build is to blame."""
+        text = " ".join([*self._plain, *self._errors.values()])
+        return "" if "did not complete successfully" in text else text
+
+    @property
+    def registry_away(self) -> bool:
+        """Whether the builder lives and the registry did not answer it as it should, so that trying again may help.
+
+        A registry that starts anew may know nothing of an upload that had begun: whatever an upload failed by, except
+        a refusal, is worth another try.
+        """
+        text = self._complaint
+        if _REFUSED.search(text):
+            return False
+        asked = any(sign in text for sign in ("failed to do request", "failed to copy", "failed to resolve source"))
+        return "failed to push" in text or _FAULT.search(text) is not None or (asked and _lost_in(text))
+
+    @property
     def lost(self) -> bool:
-        """Whether the builder went away, so that trying again may help."""
-        text = " ".join(self._plain) + " ".join(self._errors.values())
-        signs = ("connection refused", "Unavailable", "connection reset", "EOF", "no such host", "context deadline")
-        return any(sign in text for sign in signs) and "did not complete successfully" not in text
+        """Whether the builder or the registry went away, so that trying again may help."""
+        return self.registry_away or _lost_in(self._complaint)
+
+    @property
+    def died(self) -> bool:
+        """Whether the builder went away in the middle of the build."""
+        return self.begun and self.lost and not self.registry_away
+
+
+def _lost_in(text: str) -> bool:
+    return any(sign in text for sign in _AWAY)
 
 
 def _plainly(name: str) -> str:

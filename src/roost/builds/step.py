@@ -307,11 +307,11 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
         _check_time(bench)
         if not narrator.lost:
             raise StepFailed("BuildFailed", narrator.failure(own=bool(found.path)))
-        deaths += narrator.begun
+        deaths += narrator.died
         if deaths >= DEATHS:
             raise StepFailed("BuilderDied", _DIED)
         if not attempt:
-            bench.say(f"{INDENT}Waiting for the builder")
+            bench.say(f"{INDENT}Waiting for the {'registry' if narrator.registry_away else 'builder'}")
         bench.pause(PAUSE_S)
     raise BuilderLost(narrator.failure(own=bool(found.path)))
 

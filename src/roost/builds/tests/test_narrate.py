@@ -3,6 +3,8 @@
 import base64
 import json
 
+import pytest
+
 from roost.builds.narrate import Narrator, clean
 
 FLAGS = "--mount=type=secret,id=roost-trust,target=/run/roost/bundle.crt "
@@ -65,9 +67,9 @@ def test_a_failure_names_the_line_and_what_the_program_said() -> None:
 def test_a_lost_builder_is_known() -> None:
     narrator = Narrator()
     told(narrator, "error: failed to list workers: Unavailable: connection error: connection refused")
-    assert narrator.lost and not narrator.begun
+    assert narrator.lost and not narrator.died and not narrator.registry_away
     told(narrator, vertex("[1/2] RUN fallocate -l 24G /x"))
-    assert narrator.begun
+    assert narrator.died
     assert "connection refused" in narrator.failure(own=True)
     assert Narrator().failure(own=True) == "The build failed: buildctl said nothing"
 
@@ -76,3 +78,38 @@ def test_strange_lines_do_no_harm() -> None:
     narrator = Narrator()
     assert told(narrator, "{", "{}", "[]", json.dumps({"logs": [{"data": "%"}], "vertexes": None}), "") == []
     assert clean("50%\r100%\x07") == "100%"
+
+
+PUSH = "error: failed to solve: failed to push registry:5000/acme/shop:c1: "
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        PUSH + 'failed to do request: Head "https://registry:5000/v2/": dial tcp 10.0.0.1:5000: connection refused',
+        PUSH + "failed to copy: unexpected status from PUT request to https://registry:5000/v2/x: 404 Not Found",
+        PUSH + "unexpected status from POST request to https://registry:5000/v2/x: 503 Service Unavailable",
+        PUSH + "write tcp 10.0.0.2:4000->10.0.0.1:5000: write: broken pipe",
+        "error: failed to solve: base/x:1: failed to resolve source metadata: failed to do request: Head: EOF",
+        "error: failed to solve: base/x:1: unexpected status from HEAD request to https://r:5000/x: 502 Bad Gateway",
+    ],
+)
+def test_a_registry_that_is_away_is_no_death_of_the_builder(said: str) -> None:
+    narrator = Narrator()
+    told(narrator, vertex("[1/2] FROM base/python:3.13", cached=True), vertex("exporting to image", "e"), said)
+    assert narrator.lost and narrator.registry_away and not narrator.died
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        PUSH + "server message: insufficient_scope: authorization failed",
+        PUSH + "unexpected status from POST request to https://registry:5000/v2/x: 403 Forbidden",
+        "error: failed to solve: registry:5000/acme/none:1: failed to resolve source metadata: not found",
+        'error: failed to solve: process "/bin/sh -c curl x" did not complete successfully: connection refused',
+    ],
+)
+def test_a_refusal_is_told_at_once(said: str) -> None:
+    narrator = Narrator()
+    told(narrator, vertex("[1/2] RUN curl x"), said)
+    assert not narrator.lost
