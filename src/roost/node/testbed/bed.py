@@ -30,6 +30,8 @@ NAME = re.compile(r"[a-z0-9]{1,8}")
 READY_S = 30.0
 NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+SHARE = 2  # Of the processors, for each host, where one process has 1: a host is more than one process.
+_started: dict[int, subprocess.Popen[bytes]] = {}  # Outermost processes of this program's hosts, to be waited for.
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Bed:
         """Switch a host on. MachineUnfit where its first process does not get ready."""
         for group in self.groups(host):
             make_group(group)
+            give_share(group.parent, SHARE * len(self.hosts))
         argv = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", "--"]
         argv += [sys.executable, "-m", "roost.node.testbed.first", str(self.disk(host)), host]
         self.disk(host).mkdir(parents=True, exist_ok=True)
@@ -144,6 +147,7 @@ class Bed:
             outer.wait()
             raise MachineUnfit(f"The test host {host} did not start:\n{(self.disks / f'{host}.log').read_text()}")
         inner = int(Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()[0])
+        _started[outer.pid] = outer
         state = {"outer": outer.pid, "inner": inner, "started": started_at(inner)}
         self.state(host).write_text(json.dumps(state))
         self.connect(self.hosts[host], inner)
@@ -244,20 +248,17 @@ class Bed:
         inner = self.inner(host)
         if inner is None:
             return
-        outer = json.loads(self.state(host).read_text())["outer"]
         os.kill(inner, signal.SIGKILL)
-        try:
-            os.waitpid(outer, 0)
-        except ChildProcessError:
-            pass  # Somebody else started it.
         wait_until(f"The end of {host}", lambda: started_at(inner) is None, within_s=30)
         # The other end went with the host's network; the kernel takes a moment for that.
         link = Path("/sys/class/net") / f"{self.bridge}-{self.hosts[host].number}"
         wait_until(f"The end of {host}'s network", lambda: not link.exists(), within_s=60)
+        collect()
 
     def down(self) -> None:
         """Clear the bed away, also one that a killed run left: processes, groups, devices, rules, disks."""
         end_all(self.groups())
+        collect()
         for group in self.groups():
             wait_until(f"The end of {group}", partial(remove_group, group), within_s=30)
         names = [item["ifname"] for item in json.loads(run(["ip", "-json", "link"]) or "[]")]
@@ -304,6 +305,20 @@ def mtu() -> int:
     """Of the machine's way out."""
     device, _ = machine.default_route()
     return int(Path(f"/sys/class/net/{device}/mtu").read_text())
+
+
+def collect() -> None:
+    """Take the exit status of outermost processes that have ended."""
+    for pid, process in list(_started.items()):
+        if process.poll() is not None:
+            del _started[pid]
+
+
+def give_share(group: Path, share: int) -> None:
+    """Let a group have so many times the processor time that one process outside gets."""
+    for name, value in (("cpu.shares", 1024 * share), ("cpu.weight", min(100 * share, 10_000))):
+        if (group / name).exists():
+            (group / name).write_text(str(value))
 
 
 def make_group(group: Path) -> None:
