@@ -45,6 +45,7 @@ class Platform:
     repositories: Disk
     mirrors: str = ""  # The site's package mirrors for builds: `pip=URL npm=URL go=URL maven=URL`.
     proxy: str = ""  # The site's HTTP proxy for builds.
+    kubernetes_url: str = ""  # Where people's kubectl reaches kube-apiserver.
 
 
 def namespaces() -> list[Manifest]:
@@ -64,6 +65,7 @@ def _environment(platform: Platform) -> list[Manifest]:
     }
     values |= {"ROOST_MIRRORS": platform.mirrors} if platform.mirrors else {}
     values |= {"ROOST_HTTP_PROXY": platform.proxy} if platform.proxy else {}
+    values |= {"ROOST_KUBERNETES_URL": platform.kubernetes_url} if platform.kubernetes_url else {}
     identity: Manifest = {"name": "ROOST_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [identity, *({"name": name, "value": value} for name, value in values.items())]
 
