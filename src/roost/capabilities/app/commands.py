@@ -9,6 +9,8 @@ import click
 from roost.capabilities.app.commands_config import config
 from roost.capabilities.app.commands_diff import diff
 from roost.capabilities.app.commands_exec import exec_
+from roost.capabilities.app.commands_files import cp
+from roost.capabilities.app.commands_forward import port_forward
 from roost.capabilities.app.commands_logs import logs
 from roost.capabilities.app.commands_status import show_app, status
 from roost.surface.terminal import output as out
@@ -188,4 +190,4 @@ def open_(session: Session, only_print: bool) -> None:
         out.write(url)
 
 
-commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_)
+commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward)

@@ -37,14 +37,16 @@ def exec_(session: Session, process: str, instance: str | None, no_tty: bool, ar
     """
     from roost.surface.terminal.remote import attach
 
-    where = instance or _instance(session, process)
+    where = instance or chosen(session, process)
     tty = not no_tty and sys.stdin.isatty() and sys.stdout.isatty()
     return attach(session, session.of_app("exec"), where, argv or SHELL, tty)
 
 
-def _instance(session: Session, process: str) -> str:
+def chosen(session: Session, where: str) -> str:
+    """The instance of that name, else one of that process (of web where nothing is said), one that serves if any."""
     items = session.api.get(session.of_app("instances")).get("items", [])
-    mine = [item for item in items if item.get("process") == process]
+    process = where or "web"
+    mine = [item for item in items if process in (item.get("process"), item.get("name"))]
     for item in sorted(mine, key=lambda item: not item.get("ready")):
         return str(item["name"])
     raise Failure(

@@ -4,9 +4,7 @@ Failure (click.ClickException)    every problem of the API, of the network and o
 └── Unreachable                   the API does not answer; who follows something looks again
 """
 
-import shutil
 import sys
-import textwrap
 from typing import IO, Any, Final
 
 import click
@@ -67,6 +65,10 @@ def _wrapped(text: str, used: int) -> str:
     """On a terminal, lines end between words; a pipe gets them as they are, and so do wide characters."""
     if not sys.stderr.isatty() or not text.isascii():
         return text
+    # Loaded only for a failure on a terminal: both take long.
+    import shutil
+    import textwrap
+
     width = max(40, shutil.get_terminal_size().columns - 1)
     lines = [
         textwrap.wrap(line, width - used, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")

@@ -1,4 +1,4 @@
-"""A remote command over a WebSocket with Kubernetes' channels: `roost exec`.
+"""A remote command over a WebSocket with Kubernetes' channels: `roost exec`, `run`, `cp`; a port: `port-forward`.
 
 Binary frames, first byte the channel: 0 in, 1 out, 2 error, 3 status (JSON), 4 resize (`v4.channel.k8s.io`).
 The main thread reads the socket with bounded waits, so Ctrl-C is heeded at once; a daemon thread reads stdin.
@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any, Final
@@ -32,8 +32,7 @@ CHUNK: Final = 32 * 1024
 
 def attach(session: Session, path: str, instance: str, argv: tuple[str, ...], tty: bool) -> int:
     """Run `argv` in the instance, joined to this terminal; the exit code of the command."""
-    query = urlencode([("instance", instance), *(("command", part) for part in argv), ("tty", str(tty).lower())])
-    with _connected(session, f"{path}?{query}") as connection, _raw(tty):
+    with connected(session, f"{path}?{_query(instance, argv, tty)}") as connection, _raw(tty):
         Thread(target=_send_stdin, args=(connection, tty), daemon=True).start()
         if tty:
             _send_size(connection)
@@ -41,8 +40,40 @@ def attach(session: Session, path: str, instance: str, argv: tuple[str, ...], tt
         return _receive(connection)
 
 
+def _query(instance: str, argv: tuple[str, ...], tty: bool) -> str:
+    return urlencode([("instance", instance), *(("command", part) for part in argv), ("tty", str(tty).lower())])
+
+
+def transfer(
+    session: Session,
+    instance: str,
+    argv: tuple[str, ...],
+    read: Callable[[], bytes] | None = None,
+    write: Callable[[bytes], object] | None = None,
+) -> tuple[int, str]:
+    """Run `argv` in the instance with what `read` gives as its input (b"": the end) and `write` for its output.
+
+    (exit code, what it said on its error stream).
+    """
+    said: list[bytes] = []
+    with connected(session, f"{session.of_app('exec')}?{_query(instance, argv, False)}") as connection:
+        Thread(target=_send_from, args=(connection, read or bytes), daemon=True).start()
+        code = _receive(connection, write or said.append, said.append)
+    return code, b"".join(said).decode(errors="replace").strip()
+
+
+def _send_from(connection: ClientConnection, read: Callable[[], bytes]) -> None:
+    try:
+        while data := read():
+            connection.send(bytes([IN]) + data)
+        connection.send(bytes([IN]))
+    except (OSError, ValueError, ConnectionClosed):
+        return  # The main thread sees that the connection is gone and says so.
+
+
 @contextmanager
-def _connected(session: Session, path: str) -> Iterator[ClientConnection]:
+def connected(session: Session, path: str) -> Iterator[ClientConnection]:
+    """An open WebSocket to the API as the person who signed in; Failure where it is refused."""
     client = session.api
     url = urlsplit(client.server)
     port = url.port or (443 if url.scheme == "https" else 80)
@@ -117,22 +148,34 @@ def _send_size(connection: ClientConnection) -> None:
         return
 
 
-def _receive(connection: ClientConnection) -> int:
+def _print_out(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _print_error(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
+def _receive(
+    connection: ClientConnection,
+    out: Callable[[bytes], object] = _print_out,
+    error: Callable[[bytes], object] = _print_error,
+) -> int:
     while True:
         try:
             frame = connection.recv(timeout=WAIT_S)
         except TimeoutError:
             continue
-        except ConnectionClosed as error:
-            raise Unreachable(tr("The connection broke off before the command ended."), why=str(error)) from error
+        except ConnectionClosed as closed:
+            raise Unreachable(tr("The connection broke off before the command ended."), why=str(closed)) from closed
         data = frame.encode() if isinstance(frame, str) else frame
         if not data:
             continue
         channel, rest = data[0], data[1:]
         if channel in (OUT, ERROR):
-            stream = sys.stdout.buffer if channel == OUT else sys.stderr.buffer
-            stream.write(rest)
-            stream.flush()
+            (out if channel == OUT else error)(rest)
         elif channel == STATUS:
             return exit_code(rest)
 

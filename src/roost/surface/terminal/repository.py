@@ -5,17 +5,17 @@ and password through `roost credential`, which git calls; nothing secret is writ
 """
 
 import os
-import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from roost.surface.terminal.failure import CONFLICT, REFUSED, USAGE, Failure
 from roost.surface.terminal.state import Login
 from roost.surface.terminal.words import tr
+
+if TYPE_CHECKING:
+    import subprocess
 
 REMOTE: Final = "roost"
 
@@ -28,7 +28,10 @@ class Repository:
         # Where git stands is the folder alone, whatever the caller's hooks had set.
         self._environment = {key: value for key, value in environment.items() if not key.startswith("GIT_DIR")}
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        import shutil
+        import subprocess
+
         if shutil.which("git", path=self._environment.get("PATH", os.defpath)) is None:
             raise Failure(tr("git is not installed here."), hint=tr("Install git and repeat the command."))
         return subprocess.run(
@@ -109,6 +112,8 @@ class Repository:
                 hint=tr("Connect it with `{command}`.", command="roost app create ."),
                 code=USAGE,
             )
+        import subprocess
+
         done = subprocess.run(
             ["git", "-C", str(self.folder), "push", REMOTE, f"HEAD:refs/heads/{branch}"],
             env=self._environment,
@@ -132,6 +137,8 @@ def _real(stream: object) -> bool:
 
 def _ourselves() -> str:
     """How a shell starts this very `roost`."""
+    import shlex
+
     script = Path(sys.argv[0])
     if script.name in ("roost", "kubectl-roost") and script.is_file():
         return shlex.quote(str(script.resolve()))
