@@ -26,16 +26,38 @@ def image(tenant: str, letter: str) -> str:
 
 
 async def serve(cluster: Cluster, eventually: Eventually, app: str, space: str, release: str) -> None:
-    """Play the Deployment controller until the release is live."""
+    """Play the Deployment controller and the gateway until the release is live."""
 
     async def live() -> bool:
         found = await cluster.client.get("apps/v1", "Deployment", f"{app}-web", space)
         if found is not None:
             await cluster.rolled_out(f"{app}-web", space)
+            await take(cluster.client, app, space)
         status = (await cluster.read("App", app, space)).get("status") or {}
         return bool(status.get("live") == release)
 
     await eventually(live)
+
+
+async def take(client: Client, app: str, space: str) -> None:
+    """Accept the route as it stands, as the gateway does once."""
+    route = await client.get("gateway.networking.k8s.io/v1", "HTTPRoute", app, space)
+    if route is None or route.get("status"):
+        return
+    accepted = {
+        "type": "Accepted",
+        "status": "True",
+        "reason": "Accepted",
+        "message": "",
+        "observedGeneration": route["metadata"]["generation"],
+        "lastTransitionTime": route["metadata"]["creationTimestamp"],
+    }
+    parent = {
+        "parentRef": route["spec"]["parentRefs"][0],
+        "controllerName": "example.org/gateway",
+        "conditions": [accepted],
+    }
+    await client.patch(route, {"status": {"parents": [parent]}}, "tests", "status")
 
 
 @pytest.fixture

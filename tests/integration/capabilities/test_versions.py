@@ -2,7 +2,7 @@
 
 import pytest
 
-from roost.model.kinds.app import App, AppSpec, Artefact, Release, ReleaseSpec
+from roost.model.kinds.app import App, AppSpec, Artefact, History, Release, ReleaseSpec
 from roost.model.kinds.tenant import Environment, Tenant, TenantSpec
 from roost.model.names import API_VERSION, APP
 from tests.integration.capabilities.conftest import Cluster
@@ -62,25 +62,26 @@ async def test_a_version_goes_live_only_after_its_release_command(
 
 async def test_the_oldest_versions_are_forgotten(cluster: Cluster, tenant: str, eventually: Eventually) -> None:
     space = f"{tenant}-dev"
-    app = await cluster.client.create(App.manifest("shop", AppSpec(), space))
+    keeping = AppSpec(history=History(days=0, pins=(2,)))
+    app = await cluster.client.create(App.manifest("shop", keeping, space))
     owner = {"apiVersion": API_VERSION, "kind": "App", "name": "shop", "uid": app["metadata"]["uid"]}
-    for number in range(1, 52):
+    for number in range(1, 53):
         content = AppSpec(artefact=Artefact(image=image(tenant, "c")))
         spec = ReleaseSpec(app="shop", number=number, content=content, digest=f"{number:064x}")
         made = Release.manifest(f"shop-v{number}", spec, space, labels={APP: "shop"}, ownerReferences=[owner])
         await cluster.client.create(made)
-    await deploy(cluster.client, tenant, "d")
-    await serve(cluster, eventually, "shop", space, "shop-v52")
+    await deploy(cluster.client, tenant, "d", history=keeping.history)
+    await serve(cluster, eventually, "shop", space, "shop-v53")
 
     async def kept() -> list[str]:
         found = await cluster.client.list(API_VERSION, "Release", space)
         return sorted(item["metadata"]["name"] for item in found)
 
     async def bounded() -> bool:
-        return len(await kept()) == 50
+        return len(await kept()) == 51
 
     await eventually(bounded)
-    assert {"shop-v1", "shop-v2"}.isdisjoint(await kept())
+    assert {"shop-v1", "shop-v3"}.isdisjoint(await kept()) and "shop-v2" in await kept()
 
 
 async def test_an_environment_with_applications_stays(cluster: Cluster, tenant: str, eventually: Eventually) -> None:
