@@ -184,6 +184,19 @@ def test_a_broken_containerfile_is_told_with_its_words(steady: Site, text: str, 
     assert len(steady.releases()) == before
 
 
+def test_a_build_does_not_reach_the_api_past_the_gateway(steady: Site) -> None:
+    """The API believes what the gateway says of a caller's address, so nobody else may say it."""
+    probe = (
+        "import socket\n"
+        "try:\n    socket.create_connection(('roost-git.roost-system.svc', 8080), 5)\n"
+        "except OSError as error:\n    raise SystemExit(f'git is closed: {error}')\n"
+        "try:\n    socket.create_connection(('roost-api.roost-system.svc', 80), 3)\n"
+        "except OSError:\n    raise SystemExit('the API is closed')\n"
+    )
+    text = "FROM base/python:3.13\nCOPY probe.py /probe.py\nRUN python3 /probe.py\n"
+    refused(steady.push({"Containerfile": text, "probe.py": probe}, "A build that looks around."), "the API is closed")
+
+
 def test_an_empty_repository_is_told(member: Person, tmp_path: Path) -> None:
     member.roost("project", "create", "hollow")
     path = tmp_path / "hollow"

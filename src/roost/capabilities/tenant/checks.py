@@ -108,7 +108,7 @@ def people_known(tenant: Tenant, observed: Observed) -> Verdict:
         return Verdict(
             False,
             "SomebodyElse",
-            f"Made anew since they became members, and so somebody else: {', '.join(others)}. They have no rights here. "
+            f"Made anew since they became members, so somebody else: {', '.join(others)}. They have no rights here. "
             "Remove them from the members and add them again if they are meant.",
         )
     unknown = sorted({member.person for member in tenant.spec.members} - set(observed.people))

@@ -76,8 +76,7 @@ def policies(nodes: Sequence[str] | None = None) -> list[Manifest]:
             {"matchLabels": selector(platform.GIT)},
             [{"from": [BUILDS, *own], "ports": _ports(8080)}],
         ),
-        # A registry client that is asked for a token comes here.
-        _policy("api", {"matchLabels": selector(platform.API)}, [{"from": [BUILDS], "ports": _ports(8080)}]),
+        # Only the gateway: the API believes what it says of a caller's address. Builds bring their token along.
         _from_nodes("api-from-gateway", platform.API, 8080, nodes),
         _from_nodes("registry-from-nodes", registry.NAME, registry.NODE_PORT, nodes),
         # `up` pushes the offered bases from the node.

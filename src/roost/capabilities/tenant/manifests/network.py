@@ -86,8 +86,6 @@ def build_policies(tenant: str, platform: Platform) -> list[dict[str, Any]]:
         *common(tenant, names.BUILD, platform),
         _policy(tenant, names.BUILD, "git", _egress([_platform("roost-git")], [("TCP", 8080)])),
         _policy(tenant, names.BUILD, "registry", _egress([_platform("registry")], [("TCP", 5000)])),
-        # A registry client that is asked for a token goes to the API.
-        _policy(tenant, names.BUILD, "api", _egress([_platform("roost-api")], [("TCP", 8080)])),
         _policy(
             tenant,
             names.BUILD,
