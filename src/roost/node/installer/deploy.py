@@ -101,7 +101,7 @@ def check(kubectl: Kubectl, wanted: Installation, accept_loss: bool = False) -> 
         words
         for definition in new
         if definition["metadata"]["name"] in held
-        for words in kinds.losses(definition, objects(kubectl, definition))
+        for words in kinds.losses(definition, held[definition["metadata"]["name"]], objects(kubectl, definition))
     ]
     if lost and not accept_loss:
         found.append(

@@ -70,8 +70,11 @@ def schema(definition: Definition, version: str) -> Mapping[str, Any]:
     return {}
 
 
-def unknown(value: Any, known: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """Paths of the fields of `value` that a schema does not know and would prune."""
+def unknown(value: Any, known: Mapping[str, Any], held: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Paths of the fields of `value` that the schema `known` lacks and would prune.
+
+    What the server filled in by itself from the schema that it has (`held`), or what is empty, is nobody's.
+    """
     if known.get("x-kubernetes-preserve-unknown-fields"):
         return
     if isinstance(value, Mapping):
@@ -80,23 +83,24 @@ def unknown(value: Any, known: Mapping[str, Any], path: str = "") -> Iterator[st
             return
         for key, item in value.items():
             below = (properties or {}).get(key, more if isinstance(more, Mapping) else None)
-            if below is None and not more:
+            there = (held.get("properties") or {}).get(key) or {}
+            if below is not None:
+                yield from unknown(item, below, there, f"{path}.{key}")
+            elif not more and item not in ("", [], {}, None, there.get("default")):
                 yield f"{path}.{key}"
-            elif below is not None:
-                yield from unknown(item, below, f"{path}.{key}")
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for item in value:
-            yield from unknown(item, known.get("items") or {}, f"{path}[]")
+            yield from unknown(item, known.get("items") or {}, held.get("items") or {}, f"{path}[]")
 
 
-def losses(definition: Definition, objects: Sequence[Object]) -> list[str]:
+def losses(definition: Definition, held: Definition, objects: Sequence[Object]) -> list[str]:
     """Fields in use that a definition does not know: `kind: field (in how many)`. What every object has is no field."""
     counted: dict[str, int] = {}
     for item in objects:
         version = str(item["apiVersion"]).rpartition("/")[2]
         body = {key: value for key, value in item.items() if key not in ("apiVersion", "kind", "metadata")}
         known = schema(definition, version)
-        for path in sorted(set(unknown(body, known)) if known else ()):
+        for path in sorted(set(unknown(body, known, schema(held, version))) if known else ()):
             counted[path] = counted.get(path, 0) + 1
     kind = definition["spec"]["names"]["kind"]
     return [f"{kind}: {path.lstrip('.')} (in {number})" for path, number in sorted(counted.items())]

@@ -103,7 +103,7 @@ def observe(kubectl: Kubectl) -> Facts:
         missing_rights=missing_rights(kubectl),
         served=served,
         nodes=tuple(node(item) for item in _items(kubectl, "nodes")),
-        installed=held.name if held else "",
+        installed=held.name if held and held.version != record.REMOVED else "",
         strange_namespace=_namespace(kubectl),
         gateway_classes=tuple(sorted(item["metadata"]["name"] for item in classes if _accepted(item))),
         gateway_versions=tuple(one["name"] for one in routes["spec"]["versions"] if one["served"]) if routes else (),

@@ -20,6 +20,7 @@ from roost.node.manifests.common import Manifest, metadata
 
 CURRENT: Final = "roost-installation"
 BEFORE: Final = "roost-installation-before"
+REMOVED: Final = "removed"  # Version of what is left of a platform that was taken from its applications.
 MANIFESTS: Final = "manifests.json.gz"
 
 
@@ -61,7 +62,7 @@ def own_version() -> str:
 
 def manifest(name: str, held: Installation) -> Manifest:
     """The ConfigMap. Compressed without a time, so that the same gives the same bytes."""
-    packed = gzip.compress(json.dumps(held.phases, sort_keys=True).encode(), mtime=0)
+    packed = gzip.compress(json.dumps(held.phases).encode(), mtime=0)  # In the order of applying.
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

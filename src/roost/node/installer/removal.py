@@ -6,13 +6,14 @@ Roost's own objects go without what they own. Taking everything: tenants first, 
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from roost.model.names import PEOPLE_NAMESPACE, PLATFORM, TENANT
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.installer import deploy, record
-from roost.node.installer.record import BEFORE, CURRENT, Installation
-from roost.node.installer.rendering import Identity
+from roost.node.installer.record import BEFORE, CURRENT, REMOVED, Installation
+from roost.node.installer.rendering import KINDS, Identity, identity
 from roost.node.kubectl import Kubectl, NotReady, wait_until
 from roost.node.manifests import collector, gateway, node_trust, platform, registry
 from roost.node.run import CommandFailed
@@ -93,13 +94,23 @@ def keep_applications(kubectl: Kubectl, told: Told) -> list[str]:
         if not serves(item):
             remove(kubectl, item)
     kubectl.call("delete", "namespace", PEOPLE_NAMESPACE, "--ignore-not-found", "--wait=false")
-    for name in (CURRENT, BEFORE):
-        kubectl.call("delete", "configmap", name, f"--namespace={HERE}", "--ignore-not-found")
+    kubectl.call("delete", "configmap", BEFORE, f"--namespace={HERE}", "--ignore-not-found")
+    record.write(kubectl, CURRENT, rest(held))
     return [
         "applications, their services, routes, configuration and data, in the tenants' namespaces",
         "quotas, limits and network policies of those namespaces, and the walls around them",
         f"gateway, registry and repositories' disk in {HERE}; nodes go on pulling from that registry",
     ]
+
+
+def rest(held: Installation) -> Installation:
+    """What is left, so that it can be removed one day."""
+    phases = {
+        phase: [item for item in items if serves(identity(item))]
+        for phase, items in held.phases.items()
+        if phase != KINDS
+    }
+    return replace(held, version=REMOVED, phases=phases)
 
 
 def remove(kubectl: Kubectl, item: Identity) -> None:

@@ -92,13 +92,21 @@ def thing(**spec: Any) -> dict[str, Any]:
 
 def test_fields_that_a_definition_knows_are_not_lost() -> None:
     known = thing(size=1, labels={"a": "b"}, parts=[{"name": "x"}], any={"thing": ["at all"]})
-    assert kinds.losses(THING, [known, thing()]) == []
+    assert kinds.losses(THING, THING, [known, thing()]) == []
 
 
 def test_fields_that_it_does_not_know_are_counted() -> None:
     objects = [thing(parts=[{"name": "x", "weight": 1}, {"weight": 2}]), thing(colour="red", parts=[{"weight": 1}])]
-    assert kinds.losses(THING, objects) == ["Thing: spec.colour (in 1)", "Thing: spec.parts[].weight (in 2)"]
+    assert kinds.losses(THING, THING, objects) == ["Thing: spec.colour (in 1)", "Thing: spec.parts[].weight (in 2)"]
+
+
+def test_what_the_server_filled_in_is_nobodys_and_no_loss() -> None:
+    newer = copy.deepcopy(THING)
+    spec = newer["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec |= {"colour": {"type": "string", "default": "red"}, "note": {"type": "string"}}
+    assert kinds.losses(THING, newer, [thing(colour="red", note=""), thing(colour="red")]) == []
+    assert kinds.losses(THING, newer, [thing(colour="blue")]) == ["Thing: spec.colour (in 1)"]
 
 
 def test_a_version_without_a_schema_loses_nothing() -> None:
-    assert kinds.losses(THING, [{**thing(colour="red"), "apiVersion": "roost.dev/v9"}]) == []
+    assert kinds.losses(THING, THING, [{**thing(colour="red"), "apiVersion": "roost.dev/v9"}]) == []

@@ -22,15 +22,15 @@ HELD = Installation(
     OPTIONS,
     {"platform": "r.example.com/roost/platform@sha256:1"},
     {
-        "kinds": [{"apiVersion": "v1", "kind": "CustomResourceDefinition", "metadata": {"name": "old.roost.dev"}}],
         "workloads": [item("Secret", "s"), item("ConfigMap", "gone"), item("Deployment", "roost-api")],
+        "kinds": [{"apiVersion": "v1", "kind": "CustomResourceDefinition", "metadata": {"name": "old.roost.dev"}}],
     },
 )
 
 
 def test_an_installation_comes_back_as_it_was_written() -> None:
     written = record.manifest(record.CURRENT, HELD)
-    assert record.parse(written) == HELD
+    assert record.parse(written) == HELD and list(record.parse(written).phases) == ["workloads", "kinds"]
     assert record.manifest(record.CURRENT, HELD) == written
 
 

@@ -10,7 +10,7 @@ import yaml
 from roost.node.installer import rendering
 from roost.node.installer.options import IMAGES, Options, OptionsRefused
 from roost.node.installer.rendering import Disks, Parts, identity, phases
-from roost.node.manifests import gateway, network, node_trust
+from roost.node.manifests import node_trust
 from roost.node.manifests.common import Disk
 
 GOLDEN = Path(__file__).parent / "elsewhere.yaml"
@@ -58,8 +58,6 @@ def different() -> list[dict[str, Any]]:
         rendering.settings(POLICIES),
         *rendering.claims(FOREIGN),
         *node_trust.everything(parts(FOREIGN).images["platform"], FOREIGN.registry_address),
-        *gateway.entrance(POLICIES.domain, POLICIES.gateway_class),
-        *network.policies(POLICIES.node_networks),
     ]
 
 
