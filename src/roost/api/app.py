@@ -12,12 +12,28 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from roost.api import apps, bills, errors, exec, findings, git, health, hooks, logs, places, registry, session, users
+from roost.api import (
+    apps,
+    batch,
+    bills,
+    errors,
+    exec,
+    findings,
+    forward,
+    git,
+    health,
+    hooks,
+    logs,
+    places,
+    registry,
+    session,
+    users,
+)
 from roost.api.auth import Authentication
 from roost.api.cache import Cache
 from roost.api.context import Context
 from roost.api.envelope import Envelope
-from roost.api.identity import kubernetes
+from roost.api.identity import browser, device, invitations, kubernetes, machines
 from roost.api.limits import Bucket, Slots
 from roost.api.rights import Rights
 from roost.api.tenants import Tenants
@@ -98,7 +114,9 @@ def create_app(
     errors.install(app)
     for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router, hooks.router):
         app.include_router(router)
-    app.include_router(kubernetes.router)
+    for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
+        app.include_router(router)
+    app.include_router(forward.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
     for router in places.routers():
@@ -126,10 +144,14 @@ def _complete_openapi(app: FastAPI) -> None:
     plain = app.openapi
     bodies: list[type[BaseModel]] = [
         *kinds(),
+        batch.Batch,
         session.SignIn,
         session.NewPassword,
         session.NewToken,
         kubernetes.KubernetesCredentialWanted,
+        machines.NewMachine,
+        invitations.NewInvitation,
+        invitations.Acceptance,
         users.NewUser,
         users.UserPatch,
         apps.ConfigChange,

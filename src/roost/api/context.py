@@ -5,15 +5,17 @@ kube-apiserver. Whatever a route does in a tenant it does with that client.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from starlette.requests import HTTPConnection
 
+from roost.adapters.oidc import Provider, Registration
 from roost.api.auth import Authentication
 from roost.api.cache import Cache
+from roost.api.identity.cookies import credential
 from roost.api.limits import Bucket, Slots, refuse_when_spent
 from roost.api.rights import Rights
 from roost.api.tenants import Tenants
@@ -44,6 +46,7 @@ class Context:
     clock: Callable[[], datetime]
     git_secret: Callable[[], str]
     registry_key: Callable[[], bytes]
+    providers: dict[Registration, Provider] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Caller:
     streaming: Client
     request_id: str
     cache: Cache
+    clock: Callable[[], datetime]
     wrote: dict[str, str]  # Kind -> what the caller's next reads of it must show: a version, or NOT_CACHED.
 
     @property
@@ -76,14 +80,19 @@ async def caller(request: Request) -> Caller:
 async def authenticate(connection: HTTPConnection) -> Caller:
     """As `caller`, for WebSockets too."""
     ctx = context(connection)
-    principal = await ctx.authentication.bearer(connection.headers.get("authorization", ""))
+    principal = await ctx.authentication.bearer(credential(connection))
     connection.scope["roost.person"] = principal.person
     refuse_when_spent(ctx.requests, principal.person, "You send more requests than one person may. Slow down.")
     ctx.requests.take(principal.person)
+    request_id = str(connection.scope.get("roost.request_id", ""))
+    return acting_as(ctx, principal, request_id, connection.scope.setdefault("roost.wrote", {}))
+
+
+def acting_as(ctx: Context, principal: Principal, request_id: str, wrote: dict[str, str] | None = None) -> Caller:
+    """A caller with that person's rights."""
     identity = f"person:{principal.person}"
     client, streaming = ctx.client.act_as(identity), ctx.streaming.act_as(identity)
-    wrote = connection.scope.setdefault("roost.wrote", {})
-    return Caller(principal, client, streaming, str(connection.scope.get("roost.request_id", "")), ctx.cache, wrote)
+    return Caller(principal, client, streaming, request_id, ctx.cache, ctx.clock, {} if wrote is None else wrote)
 
 
 def address(connection: HTTPConnection) -> str:

@@ -5,7 +5,7 @@ is the Status, which tells the exit code.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from roost.api.context import Caller, Context, authenticate, context
 from roost.api.errors import from_kube, problem_response
+from roost.api.identity.cookies import credential
 from roost.api.objects import Collection
 from roost.api.places import ENVIRONMENT_PREFIX
 from roost.kube import channel as channels
@@ -50,14 +51,17 @@ async def exec_(
         namespace = await ctx.tenants.environment(caller.principal, tenant, environment)
         there = Collection(App, namespace, caller.client, caller)
         await there.get(name)
-        container = await _container(there, name, instance)
+        container = (await pod_of(there, name, instance))["spec"]["containers"][0]["name"]
         params = _params(container, command or ["sh"], tty)
         path = f"api/v1/namespaces/{namespace}/pods/{instance}/exec"
         with ctx.streams.hold(caller.person):
             async with channels.connect(caller.streaming, path, params) as channel:
                 await socket.accept()
                 accepted = True
-                await _join(socket, channel, _recheck(ctx, socket, caller, tenant, environment))
+                works = (_upwards(socket, channel), _downwards(socket, channel))
+                ended = await join(works, rechecking(ctx, socket, caller, tenant, environment))
+                if ended:
+                    await _status(socket, ended)
     except Forbidden:
         problem = forbidden("Neither your role nor the rules of this environment allow a command in an instance here.")
         await _refuse(socket, problem, request_id, accepted)
@@ -67,14 +71,14 @@ async def exec_(
         await _refuse(socket, problem, request_id, accepted)
 
 
-async def _container(there: Collection, app: str, instance: str) -> str:
-    """The app's container in the instance; Problem not-found where the instance is none of the app's."""
+async def pod_of(there: Collection, app: str, instance: str) -> dict[str, Any]:
+    """The pod that the instance is; Problem not-found where it is none of the app's."""
     if not instance or "/" in instance:
         raise not_found(f"instance {instance[:80]!r}")
     pod = await there.client.get("v1", "Pod", instance, there.namespace)
     if pod is None or (pod["metadata"].get("labels") or {}).get(names.APP) != app:
         raise not_found(f"instance {instance[:80]!r} of {app!r}")
-    return str(pod["spec"]["containers"][0]["name"])
+    return pod
 
 
 def _params(container: str, command: list[str], tty: bool) -> list[tuple[str, str]]:
@@ -82,8 +86,9 @@ def _params(container: str, command: list[str], tty: bool) -> list[tuple[str, st
     return [*(("command", part) for part in command), ("container", container), ("tty", str(tty).lower()), *streams]
 
 
-def _recheck(ctx: Context, socket: WebSocket, caller: Caller, tenant: str, environment: str) -> Recheck:
-    header = socket.headers.get("authorization", "")
+def rechecking(ctx: Context, socket: WebSocket, caller: Caller, tenant: str, environment: str) -> Recheck:
+    """What raises when the caller may no longer: for streams that stay open."""
+    header = credential(socket)
 
     async def recheck() -> None:
         await ctx.authentication.bearer(header)
@@ -92,19 +97,18 @@ def _recheck(ctx: Context, socket: WebSocket, caller: Caller, tenant: str, envir
     return recheck
 
 
-async def _join(socket: WebSocket, channel: Channel, recheck: Recheck) -> None:
-    """Both directions until one ends, or the caller may no longer. Raises nothing: see `channels.connect`."""
-    works = [asyncio.ensure_future(work) for work in (_upwards(socket, channel), _downwards(socket, channel))]
+async def join(both: tuple[Coroutine[Any, Any, None], Coroutine[Any, Any, None]], recheck: Recheck) -> str:
+    """Both directions until one ends, or the caller may no longer: then why. Raises nothing: see `channels.connect`."""
+    works = [asyncio.ensure_future(work) for work in both]
     try:
         while True:
             done, _ = await asyncio.wait(works, timeout=RECHECK_S, return_when=asyncio.FIRST_COMPLETED)
             if done:
-                return
+                return ""
             try:
                 await recheck()
             except (Problem, KubeError) as error:
-                await _status(socket, str(error))
-                return
+                return str(error)
     finally:
         for work in works:
             work.cancel()

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from roost.api.errors import from_validation
+from roost.kernel.store import LAST_APPLIED
 from roost.model import names
 from roost.model.resource import Resource
 from roost.surface.people import person_name
@@ -144,7 +145,9 @@ def _entry_errors(metadata: Mapping[str, Any], which: str) -> list[FieldError]:
 def _entries(metadata: Mapping[str, Any], which: str, current: Mapping[str, str]) -> dict[str, str]:
     """What the caller wants of labels or annotations; ours stay as they stand."""
     given = metadata.get(which)
-    wanted: dict[str, str] = {key: value for key, value in current.items() if key.startswith(OURS)}
+    wanted: dict[str, str] = {
+        key: value for key, value in current.items() if key.startswith(OURS) or key == LAST_APPLIED
+    }
     for key, value in (current if given is None else given).items():
         if value is None:
             continue
@@ -228,6 +231,10 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def shown(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as it is given out: without managedFields."""
+    """An object as it is given out: without managedFields and notes that are long and for programs."""
     metadata = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
+    notes = metadata.get("annotations") or {}
+    if names.OPERATIONS in notes or LAST_APPLIED in notes:
+        unread = (names.OPERATIONS, LAST_APPLIED)
+        metadata["annotations"] = {key: value for key, value in notes.items() if key not in unread}
     return {**raw, "metadata": metadata}

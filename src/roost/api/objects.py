@@ -1,45 +1,31 @@
-"""The generic routes: list, watch, get, create, replace, patch and delete for every kind that discovery finds.
+"""Collections: a kind in a place as one caller, and its objects made, changed and deleted. Called by all routes.
 
-One router per kind, so that OpenAPI knows each kind's fields. Everything is done with the caller's own rights;
-kube-apiserver decides. Special routes of a kind stand in other modules.
+Everything is done with the caller's own rights; kube-apiserver decides. Each write is signed and recorded.
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-import msgspec
-from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import Header, Query
+from fastapi.responses import Response
 
 from roost.api import kinds as shapes
-from roost.api import query as queries
-from roost.api.bodies import body_schema, json_response, read_json
-from roost.api.cache import KindCache
-from roost.api.context import Caller, CallerDep, Context, ContextDep
+from roost.api import operations
+from roost.api.bodies import json_response
+from roost.api.context import Caller
 from roost.api.errors import from_kube
-from roost.api.limits import Slots
-from roost.api.seen import NOT_CACHED, least_version
-from roost.api.watching import Followed, Watched, follow, stream
-from roost.kube.client import Client, Selection
+from roost.api.seen import NOT_CACHED
+from roost.kube.client import Client
 from roost.kube.errors import Conflict, KubeError
 from roost.model.names import API_VERSION, GROUP, VERSION
 from roost.model.resource import Resource
-from roost.surface.problems import Problem, conflict, forbidden, invalid, malformed, not_found, unavailable
+from roost.surface.problems import Problem, conflict, invalid, malformed, not_found
 
 MANAGER: Final = "roost-api"
-MAX_PAGE: Final = 500
 ATTEMPTS: Final = 6
-MAX_READ: Final = 5_000  # Objects that are read from the cluster to sort or filter them.
-_THEIRS: Final = "k."  # Before kube-apiserver's own continue tokens.
-# Selectors that the cache reads as kube-apiserver does; others are left to it.
-_ONE: Final = r"!?[A-Za-z0-9][-A-Za-z0-9_./]{0,316}|[A-Za-z0-9][-A-Za-z0-9_./]{0,316}(=|==|!=)[-A-Za-z0-9_.]{0,63}"
-_SELECTOR: Final = re.compile(f"^({_ONE})(,({_ONE}))*\\Z")
-_POSITION: Final = re.compile(r"^[1-9][0-9]{0,19}\Z")
-
-# Who sees a collection, and where it is: (context, caller, path parameters) -> namespace or None.
-Place = Callable[[Context, Caller, Mapping[str, str]], Awaitable[str | None]]
+POSITION: Final = re.compile(r"^[1-9][0-9]{0,19}\Z")
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,7 @@ class Collection:
         """The object as made."""
         manifest = shapes.new_manifest(self.kind, body, self.namespace)
         shapes.sign(manifest, self.caller.person, self.caller.request_id)
+        manifest = operations.record(self.kind, manifest, None, self.caller.clock())
         try:
             made = await self.client.create(manifest, MANAGER, dry_run)
         except KubeError as error:
@@ -94,6 +81,7 @@ class Collection:
             if seen and current["metadata"]["resourceVersion"] != seen:
                 break
             manifest = shapes.sign(how(current), self.caller.person, self.caller.request_id, cause)
+            manifest = operations.record(self.kind, manifest, current, self.caller.clock())
             try:
                 return self._wrote(await self.client.replace(manifest, MANAGER, dry_run), dry_run)
             except Conflict:
@@ -101,6 +89,20 @@ class Collection:
             except KubeError as error:
                 raise from_kube(error, self.what(name)) from error
         raise conflict(f"The {self.what(name)} was changed meanwhile. Read it again and repeat your change.")
+
+    async def replace(self, name: str, body: Mapping[str, Any], seen: str, dry_run: bool) -> dict[str, Any]:
+        """The object with spec, labels and annotations of the body; Problem where nobody said what was seen."""
+        seen = seen or _body_version(shapes.read_body(self.kind, body))
+        if not seen:
+            raise Problem(
+                "precondition-required", "Send the ETag that you saw as If-Match, or metadata.resourceVersion."
+            )
+        return await self.change(name, lambda raw: shapes.replaced(self.kind, raw, body), seen, dry_run)
+
+    async def patch(self, name: str, body: Mapping[str, Any], seen: str, dry_run: bool) -> dict[str, Any]:
+        """The object after a merge patch."""
+        seen = seen or _body_version(shapes.read_body(self.kind, body))
+        return await self.change(name, lambda raw: shapes.patched(self.kind, raw, body), seen, dry_run)
 
     async def delete(self, name: str, seen: str, dry_run: bool) -> None:
         """Delete the object and what belongs to it."""
@@ -137,7 +139,7 @@ def version_of(if_match: str | None) -> str:
     text = (if_match or "").strip().removeprefix("W/").strip('"')
     if text in ("", "*"):
         return ""
-    if not _POSITION.match(text):
+    if not POSITION.match(text):
         raise malformed('If-Match carries the ETag as it was given, e.g. "12345".')
     return text
 
@@ -152,222 +154,8 @@ DryRun = Annotated[bool, Query(alias="dryRun", description="Check everything, ke
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=60, description="The ETag that you saw.")]
 
 
-@dataclass(frozen=True)
-class Selecting:
-    """What of a collection is wanted."""
-
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100
-    rest: Annotated[str, Query(alias="continue", max_length=4000)] = ""
-    labels: Annotated[str, Query(max_length=1000, description="Label selector.")] = ""
-    name: Annotated[str, Query(max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")] = ""
-    watch: Annotated[bool, Query(description="Server-sent events instead of a list.")] = False
-    fields: Annotated[str, Query(max_length=1000, description="Conditions: path=value,path!=value.")] = ""
-    sort: Annotated[str, Query(max_length=300, description="Fields to sort by; '-' before one: descending.")] = ""
-
-
-def selection(collection: Collection, wanted: Selecting) -> Selection:
-    """As kube-apiserver takes it."""
-    fields = f"metadata.name={wanted.name}" if wanted.name else ""
-    return Selection(collection.namespace, wanted.labels, fields)
-
-
-async def cached(ctx: Context, request: Request, there: Collection, *verbs: str) -> KindCache | None:
-    """The cache, where it may answer this caller and is as new as the caller must see it; None: ask the cluster."""
-    kept = ctx.cache.of(there.kind.KIND)
-    least = least_version(request.headers, request.cookies, there.kind.PLURAL)
-    if kept is None or least is None:
-        return None
-    for verb in verbs:
-        if not await ctx.rights.allows(there.caller.principal, verb, there.kind.PLURAL, there.namespace):
-            return None
-    return kept if await kept.fresh(there.namespace, least) else None
-
-
-async def listed(ctx: Context, request: Request, there: Collection, wanted: Selecting) -> Response:
-    """One page: from the cache, or from the cluster as the caller."""
-    query = queries.read(there.kind, wanted.fields, wanted.sort)
-    ours = not wanted.rest or wanted.rest.startswith(queries.CURSOR)
-    simple = not wanted.labels or _SELECTOR.match(wanted.labels)
-    kept = await cached(ctx, request, there, "list") if ours and simple else None
-    if kept is None:
-        return await _listed_there(there, wanted, query)
-    question = (wanted.labels, wanted.name, wanted.fields, wanted.sort, wanted.limit, wanted.rest)
-    content = kept.answer(there.namespace, question)
-    if content is None:
-        items = kept.list(there.namespace, wanted.labels)
-        content = paged(items, str(kept.informer.version), wanted, query)
-        kept.keep(there.namespace, question, content)
-    return Response(content, media_type="application/json")
-
-
-async def _listed_there(there: Collection, wanted: Selecting, query: queries.Query) -> Response:
-    """As kube-apiserver pages it, where the order is its own; else all is read first."""
-    plain = not query.filters and not query.sorts
-    chosen = selection(there, wanted)
-    rest, items = wanted.rest.removeprefix(_THEIRS) if not wanted.rest.startswith(queries.CURSOR) else "", []
-    try:
-        if plain and not wanted.rest.startswith(queries.CURSOR):
-            page = await there.client.page(API_VERSION, there.kind.KIND, chosen, rest, wanted.limit)
-            return json_response(page_body(page.items, page.version, _THEIRS + page.rest if page.rest else ""))
-        page = await there.client.page(API_VERSION, there.kind.KIND, chosen)
-        items = page.items
-        while page.rest:
-            if len(items) > MAX_READ:
-                raise unavailable(f"There are more than {MAX_READ}, and the cache is not filled yet. Try again soon.")
-            page = await there.client.page(API_VERSION, there.kind.KIND, chosen, page.rest)
-            items += page.items
-    except KubeError as error:
-        raise from_kube(error, there.what()) from error
-    return Response(paged(items, page.version, wanted, query), media_type="application/json")
-
-
-def paged(items: Sequence[Mapping[str, Any]], version: str, wanted: Selecting, query: queries.Query) -> bytes:
-    chosen = [item for item in items if not wanted.name or item["metadata"]["name"] == wanted.name]
-    page, rest, total = query.run(chosen, wanted.limit, wanted.rest)
-    return msgspec.json.encode(page_body(page, version, rest, total))
-
-
-def page_body(items: Sequence[Mapping[str, Any]], version: str, rest: str, total: int | None = None) -> dict[str, Any]:
-    """A list as it is answered; `total` where it is known."""
-    metadata: dict[str, Any] = {"resourceVersion": version, "continue": rest}
-    if total is not None:
-        metadata["total"] = total
-    return {"items": [shapes.shown(item) for item in items], "metadata": metadata}
-
-
-def position_of(request: Request) -> str:
-    """Where a watch goes on: the last event's id, or empty. Problem malformed."""
-    text = request.headers.get("last-event-id", "")
-    if text and not _POSITION.match(text):
-        raise malformed("Last-Event-ID carries the id of an event that you were given.")
-    return text
-
-
-def streamed(slots: Slots, caller: Caller, events: AsyncIterator[bytes]) -> Response:
-    """The events of a watch; Problem too-many where the caller holds too many streams open."""
-    slots.check(caller.person)
-
-    async def chunks() -> AsyncIterator[bytes]:
-        with slots.hold(caller.person):
-            async for chunk in events:
-                yield chunk
-
-    return StreamingResponse(chunks(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-
-
-async def watched_response(
-    ctx: Context, request: Request, collection: Collection, wanted: Selecting, place: Place
-) -> Response:
-    """Begin a watch: the right to it is asked for first, so that a refusal is a status and not a stream."""
-    chosen = selection(collection, wanted)
-    position = position_of(request)
-    header = request.headers.get("authorization", "")
-    params = {key: str(value) for key, value in request.path_params.items()}
-    if wanted.fields or wanted.sort:
-        raise malformed("A watch takes `labels` and `name`; `fields` and `sort` are for lists.")
-
-    async def recheck() -> None:
-        principal = await ctx.authentication.bearer(header)
-        await place(ctx, collection.caller, params)
-        if not await ctx.rights.allows(principal, "watch", collection.kind.PLURAL, collection.namespace, anew=True):
-            raise forbidden(f"You may no longer watch {collection.what()}.")
-
-    simple = not wanted.labels or _SELECTOR.match(wanted.labels)
-    kept = await cached(ctx, request, collection, "list", "watch") if simple else None
-    if kept is not None:
-        number = None
-        if not position or (number := await _number(kept, collection, position)) is not None:
-            followed = Followed(
-                kept, collection.namespace, wanted.labels, wanted.name, recheck, collection.caller.request_id
-            )
-            return streamed(ctx.followers, collection.caller, follow(followed, number))
-    try:
-        await collection.client.page(API_VERSION, collection.kind.KIND, chosen, limit=1)
-    except KubeError as error:
-        raise from_kube(error, collection.what()) from error
-    watched = Watched(
-        collection.caller.streaming, API_VERSION, collection.kind.KIND, chosen, recheck, collection.caller.request_id
-    )
-    return streamed(ctx.streams, collection.caller, stream(watched, position))
-
-
-async def _number(kept: KindCache, there: Collection, position: str) -> int | None:
-    """Where in the history a stream goes on; None where it does not reach so far (or is behind another replica's)."""
-    if not await kept.fresh(there.namespace, int(position)):
-        return None
-    return kept.history.after(int(position))
-
-
-def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[str] = frozenset()) -> APIRouter:
-    """The routes of one kind beneath `prefix`. `skip`: `list`, `get`, `create`, `delete` that stand elsewhere."""
-    router = APIRouter(prefix=prefix, tags=[kind.KIND])
-    answers: dict[int | str, dict[str, Any]] = {200: {"model": kind}}
-    label = kind.KIND
-
-    async def collection(request: Request, ctx: ContextDep, caller: CallerDep) -> Collection:
-        params = {key: str(value) for key, value in request.path_params.items()}
-        return Collection(kind, await place(ctx, caller, params), caller.client, caller)
-
-    There = Annotated[Collection, Depends(collection)]
-
-    async def get_list(
-        request: Request, ctx: ContextDep, there: There, wanted: Annotated[Selecting, Depends()]
-    ) -> Response:
-        if wanted.watch:
-            return await watched_response(ctx, request, there, wanted, place)
-        return await listed(ctx, request, there, wanted)
-
-    async def get_one(request: Request, ctx: ContextDep, there: There, name: str) -> Response:
-        kept = await cached(ctx, request, there, "get")
-        # What the cache does not have may have just been made.
-        raw = kept.get(there.namespace, shapes.checked_name(kind, name)) if kept is not None else None
-        return tagged(await there.get(name) if raw is None else raw)
-
-    async def create(request: Request, there: There, dry_run: DryRun = False) -> Response:
-        return tagged(await there.create(await read_json(request), dry_run), 201)
-
-    async def replace(
-        request: Request, there: There, name: str, if_match: IfMatch = None, dry_run: DryRun = False
-    ) -> Response:
-        body = await read_json(request)
-        metadata = shapes.read_body(kind, body)
-        seen = version_of(if_match) or _body_version(metadata)
-        if not seen:
-            raise Problem(
-                "precondition-required", "Send the ETag that you saw as If-Match, or metadata.resourceVersion."
-            )
-        return tagged(await there.change(name, lambda raw: shapes.replaced(kind, raw, body), seen, dry_run))
-
-    async def patch(
-        request: Request, there: There, name: str, if_match: IfMatch = None, dry_run: DryRun = False
-    ) -> Response:
-        body = await read_json(request)
-        seen = version_of(if_match) or _body_version(shapes.read_body(kind, body))
-        return tagged(await there.change(name, lambda raw: shapes.patched(kind, raw, body), seen, dry_run))
-
-    async def delete(there: There, name: str, if_match: IfMatch = None, dry_run: DryRun = False) -> Response:
-        await there.delete(name, version_of(if_match), dry_run)
-        return json_response({}, 202)
-
-    def add(route: str, path: str, method: str, endpoint: Callable[..., Any], **more: Any) -> None:
-        if route not in skip:
-            router.add_api_route(path, endpoint, methods=[method], operation_id=f"{route}{label}", **more)
-
-    body = body_schema(label)
-    add("list", "", "GET", get_list, summary=f"List or watch: {label}")
-    add("get", "/{name}", "GET", get_one, summary=f"Get one: {label}", responses=answers)
-    created: dict[int | str, dict[str, Any]] = {201: {"model": kind}}
-    add(
-        "create", "", "POST", create, summary=f"Create: {label}", status_code=201, responses=created, openapi_extra=body
-    )
-    add("replace", "/{name}", "PUT", replace, summary=f"Replace: {label}", responses=answers, openapi_extra=body)
-    add("patch", "/{name}", "PATCH", patch, summary=f"Change: {label}", responses=answers, openapi_extra=body)
-    add("delete", "/{name}", "DELETE", delete, summary=f"Delete: {label}", status_code=202)
-    return router
-
-
 def _body_version(metadata: Mapping[str, Any]) -> str:
     version = metadata.get("resourceVersion", "")
-    if version and (not isinstance(version, str) or not _POSITION.match(version)):
+    if version and (not isinstance(version, str) or not POSITION.match(version)):
         raise invalid("metadata.resourceVersion", "It must be the version that you were given, as text.")
     return str(version)

@@ -12,7 +12,9 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
 from roost.api.context import Caller, CallerDep, Context, ContextDep
-from roost.api.objects import Collection, Selecting, listed, paged, position_of, router_for, selection, streamed, tagged
+from roost.api.generic import Selecting, listed, paged, position_of, router_for, selection, streamed
+from roost.api.identity.cookies import credential
+from roost.api.objects import Collection, tagged
 from roost.api.query import read
 from roost.api.tenants import parse, sees
 from roost.api.watching import Watched, stream
@@ -105,7 +107,7 @@ def _shows(caller: Caller, raw: Mapping[str, Any]) -> bool:
 
 
 def _watch(request: Request, ctx: Context, own: Collection, wanted: Selecting) -> Response:
-    header = request.headers.get("authorization", "")
+    header = credential(request)
 
     async def recheck() -> None:
         await ctx.authentication.bearer(header)

@@ -4,7 +4,8 @@ The informer fills it; so do writers with what the server answered (`put`), so t
 An older version never replaces a newer one: versions of one resource can be compared since Kubernetes 1.35.
 
 Objects are kept packed (`packing`) and are unpacked when asked for; those that were asked for last stay at hand. What
-no reconciler reads (managedFields, kubectl's last-applied-configuration) is dropped on the way in.
+no reconciler reads (managedFields, kubectl's last-applied-configuration, the record of operations) is dropped on the
+way in.
 """
 
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from roost.kernel.packing import Packer
 from roost.kernel.selector import matches, parse
 from roost.kube.reader import Object
+from roost.model.names import OPERATIONS
 
 Key = tuple[str, str]  # (namespace or "", name)
 OWNER_UID = "roost.dev/owner-uid"
@@ -242,8 +244,9 @@ def _slim(item: Object) -> None:
     meta = item["metadata"]
     meta.pop("managedFields", None)
     annotations = meta.get("annotations")
-    if annotations and LAST_APPLIED in annotations:
-        meta["annotations"] = {name: value for name, value in annotations.items() if name != LAST_APPLIED}
+    if annotations and (LAST_APPLIED in annotations or OPERATIONS in annotations):
+        unread = (LAST_APPLIED, OPERATIONS)
+        meta["annotations"] = {name: value for name, value in annotations.items() if name not in unread}
 
 
 def _version(packed: bytes) -> int:

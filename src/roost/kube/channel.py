@@ -1,7 +1,8 @@
-"""A channel: a command in a container over a WebSocket, as one identity. For the API's exec route.
+"""A channel: a command in a container, or a connection to its port, over a WebSocket, as one identity. For the API.
 
 Frames carry one byte that names the stream: 0 in, 1 out, 2 error, 3 the final Status (JSON), 4 the terminal's size
-(JSON). Kubernetes' protocol is `v5.channel.k8s.io`; its frame that ends a stream is `close`.
+(JSON). Kubernetes' protocol is `v5.channel.k8s.io`; its frame that ends a stream is `close`. To a port it is FORWARD,
+with streams 0 (data) and 1 (error); the first frame of each names the port in two bytes.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -14,6 +15,7 @@ from roost.kube.errors import Unreachable
 
 IN, OUT, ERROR, STATUS, RESIZE = range(5)
 PROTOCOL = "v5.channel.k8s.io"
+FORWARD = "v4.channel.k8s.io"
 _CLOSE = 255
 
 
@@ -49,12 +51,14 @@ class Channel:
 
 
 @asynccontextmanager
-async def connect(client: Client, path: str, params: Sequence[tuple[str, str]]) -> AsyncIterator[Channel]:
+async def connect(
+    client: Client, path: str, params: Sequence[tuple[str, str]], protocol: str = PROTOCOL
+) -> AsyncIterator[Channel]:
     """Open a channel, e.g. of `api/v1/namespaces/x/pods/y/exec`. KubeError when it is refused.
 
     What is raised inside the block leaves it in an ExceptionGroup; better raise nothing there.
     """
     # The identity's headers and the pool belong to the client; this is the one other way to use them.
     headers = {**client._headers, "Accept": "*/*"}
-    async with client._transport.websocket(path, params, headers, PROTOCOL) as session:
+    async with client._transport.websocket(path, params, headers, protocol) as session:
         yield Channel(session)

@@ -26,11 +26,13 @@ PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 AUTHOR: Final = "roost.dev/author"
 REQUEST_ID: Final = "roost.dev/request-id"
+OPERATIONS: Final = "roost.dev/operations"  # An annotation: the last changes of an object, as JSON.
 
 SYSTEM_NAMESPACE: Final = "roost-system"
 PEOPLE_NAMESPACE: Final = "roost-people"
 BUILD: Final = "build"
 DEPLOYER: Final = "roost-deployer"
+REGISTRAR: Final = "roost-registrar"  # Of roost-people: the API becomes it to make people.
 
 REGISTRY: Final = "registry.roost-system.svc:5000"
 PRELOADED: Final = "roost.internal"  # Before the names of images that every node holds already; nothing answers there.

@@ -110,7 +110,7 @@ async def test_no_path_or_parameter_makes_the_api_fail(api: Running, team: Team)
         ):
             answer = await http.get(path)
             assert 400 <= answer.status_code < 500, f"{path[:80]}: {answer.status_code}"
-        for parameter in ("limit", "continue", "labels", "name", "watch", "dryRun"):
+        for parameter in ("limit", "continue", "labels", "name", "watch", "dryRun", "sort", "fields"):
             answer = await http.get(team.of("apps"), params={parameter: text})
             assert answer.status_code < 500, f"{parameter}={text[:40]}: {answer.status_code} {answer.text}"
         for header in ("If-Match", "Last-Event-ID", "Content-Type"):
