@@ -14,6 +14,8 @@ from roost.model.plan import Verdict
 
 OK = Verdict(True)
 PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+# The node asks again by itself, and soon: no failure of the version.
+AWAY = ("connection refused", "connection reset", "i/o timeout", "EOF", "no route to host", "503 Service Unavailable")
 REFUSED_START = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "ContainerCannotRun"}
 )
@@ -88,6 +90,9 @@ def image_pulled(rollout: Rollout) -> Verdict:
     for pod in rollout.pods:
         if pod.waiting in PULL:
             why = pod.waiting_message or pod.waiting
+            if any(sign in why for sign in AWAY):
+                words = f"The registry does not answer yet, so the image of {rollout.process.name} is not there: {why}"
+                return Verdict(False, "RegistryAway", words)
             return Verdict(False, "ImagePull", f"The image of {rollout.process.name} cannot be pulled: {why}")
     return OK
 
@@ -163,9 +168,13 @@ def _ended(process: Process, pod: SeenPod) -> str:
 
 def within_quota(rollout: Rollout) -> Verdict:
     """Nothing refuses to make instances."""
-    refusal = rollout.deployment.refusal if rollout.deployment else ""
-    if not refusal:
-        return OK
+    seen = rollout.deployment
+    if seen is None or not seen.refusal or not seen.settled or seen.runtime != rollout.runtime:
+        return OK  # What there is was said of another version.
+    refusal = seen.refusal
+    if seen.refusal_is_old:
+        words = f"an instance of an earlier version of {rollout.process.name} was refused: {refusal}"
+        return Verdict(False, "RollingOut", f"The instances begin; {words}")
     if "exceeded quota" in refusal:
         return Verdict(
             False,

@@ -39,6 +39,7 @@ class SeenDeployment(Model):
     available: int = 0
     stuck: bool = False  # Past its progress deadline.
     refusal: str = ""  # Why pods cannot be made (quota, admission).
+    refusal_is_old: bool = Field(False, description="It names a ReplicaSet that the newest template is not of.")
 
 
 class SeenPod(Model):

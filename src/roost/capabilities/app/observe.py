@@ -1,5 +1,6 @@
 """What stands of an App. Reads only, no decisions."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -32,6 +33,9 @@ WATCHES = (
     Watch("policy/v1", "PodDisruptionBudget", owner="owner", labels=names.APP),
     Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
 )
+
+_NEWEST = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
+_REFUSED = re.compile(r'pods "([^"]+)" is forbidden')
 
 
 def _labels(item: Object) -> Mapping[str, str]:
@@ -66,13 +70,23 @@ def _condition(item: Object, type_: str) -> Mapping[str, Any]:
     return next((condition for condition in conditions if condition["type"] == type_), {})
 
 
+def _is_old(refusal: str, progress: str) -> bool:
+    """Whether a refusal is of pods that the newest ReplicaSet did not ask for: Kubernetes repeats an older one's.
+
+    `progress` names the newest one: `ReplicaSet "shop-web-5d54598cdc" is progressing.`
+    """
+    newest, refused = _NEWEST.search(progress), _REFUSED.search(refusal)
+    return newest is not None and refused is not None and not refused[1].startswith(f"{newest[1]}-")
+
+
 def deployment(item: Object) -> SeenDeployment:
     """A Deployment as the plan wants it."""
     status = item.get("status") or {}
     template = item["spec"]["template"]["metadata"]
     annotations = template.get("annotations") or {}
     shape = annotations.get(SHAPE, "1")
-    failure = _condition(item, "ReplicaFailure")
+    failure, progressing = _condition(item, "ReplicaFailure"), _condition(item, "Progressing")
+    refusal = failure.get("message", "") if failure.get("status") == "True" else ""
     return SeenDeployment(
         process=_labels(item).get(names.PROCESS, ""),
         release=(template.get("labels") or {}).get(names.RELEASE, ""),
@@ -83,8 +97,9 @@ def deployment(item: Object) -> SeenDeployment:
         replicas=status.get("replicas", 0),
         updated=status.get("updatedReplicas", 0),
         available=status.get("availableReplicas", 0),
-        stuck=_condition(item, "Progressing").get("reason") == "ProgressDeadlineExceeded",
-        refusal=failure.get("message", "") if failure.get("status") == "True" else "",
+        stuck=progressing.get("reason") == "ProgressDeadlineExceeded",
+        refusal=refusal,
+        refusal_is_old=_is_old(refusal, progressing.get("message", "")),
     )
 
 

@@ -56,6 +56,28 @@ def test_a_pod_without_a_status_is_pending() -> None:
     assert (seen.phase, seen.ready, seen.started) == ("Pending", False, False)
 
 
+@pytest.mark.parametrize(
+    ("progress", "refused", "old"),
+    [
+        ('ReplicaSet "shop-web-5d54598cdc" is progressing.', "shop-web-5d54598cdc-x1", False),
+        ('ReplicaSet "shop-web-5d54598cdc" is progressing.', "shop-web-77b8bcc58b-x1", True),
+        ('Created new replica set "shop-web-5d54598cdc"', "shop-web-77b8bcc58b-x1", True),
+        ("something else", "shop-web-77b8bcc58b-x1", False),
+    ],
+)
+def test_a_refusal_of_an_older_versions_instances_is_known(progress: str, refused: str, old: bool) -> None:
+    conditions = [
+        {"type": "Progressing", "status": "True", "message": progress},
+        {"type": "ReplicaFailure", "status": "True", "message": f'pods "{refused}" is forbidden: no'},
+    ]
+    item = {
+        "metadata": {"name": "shop-web"},
+        "spec": {"replicas": 1, "template": {"metadata": {}}},
+        "status": {"conditions": conditions},
+    }
+    assert deployment(item).refusal_is_old is old
+
+
 @pytest.mark.parametrize(("status", "refusal"), [("True", "exceeded quota"), ("False", "")])
 def test_a_refusal_of_instances_is_read(status: str, refusal: str) -> None:
     condition = {"type": "ReplicaFailure", "status": status, "message": "exceeded quota"}
