@@ -25,6 +25,7 @@ OWN: Final[Mapping[str, str]] = {
     "password": "roost.cli.account:password",
     "token": "roost.cli.token:token",
     "kubeconfig": "roost.cli.kubeconfig:kubeconfig",
+    "doctor": "roost.cli.doctor:doctor",
     "install": "roost.node.installer.commands:install",
     "upgrade": "roost.node.installer.commands:upgrade",
     "uninstall": "roost.node.installer.commands:uninstall",

@@ -8,6 +8,7 @@ import click
 
 from roost.capabilities.app.commands_config import config
 from roost.capabilities.app.commands_diff import diff
+from roost.capabilities.app.commands_domain import domain
 from roost.capabilities.app.commands_exec import exec_
 from roost.capabilities.app.commands_files import cp
 from roost.capabilities.app.commands_forward import port_forward
@@ -190,4 +191,4 @@ def open_(session: Session, only_print: bool) -> None:
         out.write(url)
 
 
-commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward)
+commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward, domain)

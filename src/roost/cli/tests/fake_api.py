@@ -186,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/v1/session":
             good = method == "DELETE" or body == {"name": "mei", "password": "secret word"}
             return (201, {"token": TOKEN, "person": "mei", "initialPassword": True}) if good else None
+        if path in ("/healthz", "/readyz"):
+            return 200, {"status": "ok"}
         if path == "/v1/me":
             return 200, {"person": "mei", "title": "Mei Lin", "platformRole": "", "tenants": api.tenants}
         if path.startswith("/v1/tokens"):

@@ -43,6 +43,13 @@ class Repository:
             check=False,
         )
 
+    def program(self) -> str:
+        """Which git there is; empty: none."""
+        try:
+            return self._run("--version").stdout.strip()
+        except Failure:
+            return ""
+
     def ask(self, *arguments: str) -> str:
         """What git answers, without the line end; empty where it does not."""
         done = self._run(*arguments)
