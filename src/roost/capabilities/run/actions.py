@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
+from roost.kube.reader import Object
 from roost.model.bases import BASES
 from roost.model.build_task import DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
 from roost.model.kinds.delivery import Project
-from roost.model.names import API_VERSION, BUILD, MANAGED_BY, RUN, TENANT, namespace
+from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PLATFORM, RUN, TENANT, namespace
 from roost.model.plan import Action
 from roost.surface import fetch_token
 from roost.surface.build_trust import copy_trust
@@ -31,8 +32,12 @@ async def prepare(action: Action, context: ActionContext) -> None:
     await copy_trust(tenant, context)
     meta = context.object["metadata"]
     space = namespace(tenant, BUILD)
-    if await context.client.get("v1", "Secret", meta["name"], space) is not None:
-        return
+    there = await context.client.get("v1", "Secret", meta["name"], space)
+    if there is not None:
+        if _is_ours(there, meta["uid"]):
+            return
+        # Somebody else's of that name: a run works with what it was given and nothing else.
+        await _delete({"apiVersion": "v1", "kind": "Secret", "metadata": there["metadata"]}, context)
     projects = await context.reader.list(API_VERSION, Project.KIND, space)
     others = sorted(item["metadata"]["name"] for item in projects)
     ttl = timedelta(seconds=int(action.arguments["timeoutS"]) * 2) + SPARE
@@ -43,7 +48,7 @@ async def prepare(action: Action, context: ActionContext) -> None:
         "metadata": {
             "name": meta["name"],
             "namespace": space,
-            "labels": {TENANT: tenant, RUN: meta["name"], MANAGED_BY: "roost"},
+            "labels": {TENANT: tenant, RUN: meta["name"], PLATFORM: "run", MANAGED_BY: "roost"},
             "ownerReferences": [
                 {"apiVersion": API_VERSION, "kind": "Run", "name": meta["name"], "uid": meta["uid"], "controller": True}
             ],
@@ -56,6 +61,13 @@ async def prepare(action: Action, context: ActionContext) -> None:
         await context.client.create(manifest, "roost-run")
     except AlreadyExists:
         return
+
+
+def _is_ours(secret: Object, run: str) -> bool:
+    """Whether the platform made it (admission keeps the label for it) for the run with this uid."""
+    meta = secret["metadata"]
+    owners = meta.get("ownerReferences") or ()
+    return PLATFORM in (meta.get("labels") or {}) and any(owner["uid"] == run for owner in owners)
 
 
 def secret_data(
@@ -82,9 +94,14 @@ async def remove(action: Action, context: ActionContext) -> None:
     """Delete one object, if it is still the one that was seen."""
     where = action.arguments
     version = "batch/v1" if where["kind"] == "Job" else "v1"
-    meta = {"name": where["name"], "namespace": where["namespace"]}
+    meta = {"name": where["name"], "namespace": where["namespace"], "uid": where["uid"]}
+    await _delete({"apiVersion": version, "kind": where["kind"], "metadata": meta}, context)
+
+
+async def _delete(seen: Object, context: ActionContext) -> None:
+    """Delete this very object; nothing where it is gone or another one has its name."""
     try:
-        await context.client.delete({"apiVersion": version, "kind": where["kind"], "metadata": meta}, where["uid"])
+        await context.client.delete(seen, seen["metadata"]["uid"])
     except (NotFound, Conflict):
         return
 
