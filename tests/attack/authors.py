@@ -36,4 +36,13 @@ AUTHORS = [
         "spec.author",
         ("post",),
     ),
+    Attack(
+        "promotion-that-passes-over-later-moves",
+        BOB,
+        _PROMOTION,
+        changed(_PROMOTION, spec__sequence=1_000_000_000),
+        "roost-authors",
+        "spec.sequence",
+        ("post",),
+    ),
 ]

@@ -211,6 +211,11 @@ def authors() -> list[dict[str, Any]]:
                 "spec.author names whoever makes the promotion: you.",
             ),
             check(
+                "variables.person == '' || request.resource.resource != 'promotions' || request.operation != 'CREATE'"
+                " || !has(object.spec.sequence) || object.spec.sequence == 0",
+                "spec.sequence counts the moves of a branch, which only its runs do: a high one would pass over them.",
+            ),
+            check(
                 "variables.person == '' || request.resource.resource != 'approvals' || request.operation != 'CREATE'"
                 " || variables.said == variables.person",
                 f"An approval names who gives it in the annotation {names.AUTHOR}: you.",
