@@ -146,6 +146,7 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("moment", "victim"), list(cases()))
 def test_a_push_survives_the_death_of(site: Site, moment: str, victim: str) -> None:
+    until(lambda: get(site.url).body == site.serves, "the version before answers", 30)
     before = site.releases()
     pids = VICTIMS[victim](site.person.tenant)
     assert pids, f"no process of {victim} was found"
