@@ -82,6 +82,16 @@ def npm_package(name: str, to: Path) -> Path:
     return to / "package"
 
 
+def sdist(name: str, to: Path) -> Path:
+    """The files of a source distribution of Python, unpacked in `to`."""
+    to.mkdir(parents=True)
+    pip = [str(ROOT / ".venv/bin/pip"), "download", "--quiet", "--no-deps", "--no-build-isolation", "--no-binary=:all:"]
+    subprocess.run([*pip, name], cwd=to, capture_output=True, text=True, check=True)
+    with tarfile.open(next(to.glob("*.tar.gz"))) as archive:
+        archive.extractall(to, filter="data")
+    return next(path for path in to.iterdir() if path.is_dir())
+
+
 def pushed(person: Person, name: str, path: Path, *options: str) -> tuple[str, str, float]:
     """Push the files in `path` as they are: (URL, what git showed, seconds that the push took)."""
     person.roost("project", "create", name, *options)
@@ -142,6 +152,14 @@ def test_a_module_of_go_answers(member: Person, tmp_path: Path) -> None:
     runs_as_app(member, "httpbin")
     second = again(member, "httpbin", path, {"cmd/go-httpbin/more.go": "package main\n\nvar _ = 1\n"})
     print(f"first push {first:.1f} s, second {second:.1f} s")
+
+
+def test_a_source_distribution_of_python_answers(member: Person, tmp_path: Path) -> None:
+    path = sdist("pypiserver==2.4.2", tmp_path / "python")
+    url, shown, _ = pushed(member, "index", path, "--start", "pypi-server run -p $PORT -P . -a . .")
+    assert "Dependencies by pip: there is a pyproject.toml" in shown
+    answers(url, "Welcome to pypiserver!")
+    runs_as_app(member, "index")
 
 
 def test_a_static_site_answers(member: Person, tmp_path: Path) -> None:
