@@ -21,7 +21,10 @@ class Settings:
     registry: str = "registry.roost-system.svc:5000"  # Where images are pushed to and pulled from.
     git_url: str = "http://roost-git.roost-system.svc:8080"  # The git server that the API passes pushes on to.
     git_secret: str = "/etc/roost/git/token"  # File with the secret that the API and the git server share.
+    oidc: str = "/etc/roost/oidc"  # Folder with what Roost is registered as at the site's OpenID provider.
     registry_key: str = "/etc/roost/registry/key.pem"  # File with the key that registry tokens are signed with.
+    kubernetes_url: str = ""  # Where people reach kube-apiserver; empty: nobody is told.
+    kubernetes_ca: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # What its certificate is trusted by.
     api_url: str = "http://roost-api.roost-system.svc"  # Where the API is reached inside the cluster.
     builder_image: str = "roost.internal/buildkit:dev"  # The one image that a builder may run.
     platform_image: str = "roost.internal/platform:dev"  # Steps of a run use it.

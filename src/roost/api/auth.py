@@ -56,7 +56,15 @@ class Authentication:
         user = await self._people.user(record.person) if record else None
         if record is None or user is None or user.spec.disabled or user.metadata.uid != record.user_uid:
             raise unauthenticated("The token is unknown, expired or revoked. Sign in again.")
-        return self._remember(key, Principal(record.person, record.id, user.spec.platform_role, user.metadata.uid))
+        principal = Principal(
+            record.person,
+            record.id,
+            user.spec.platform_role,
+            user.metadata.uid,
+            bool(user.spec.machine_of),
+            record.expires,
+        )
+        return self._remember(key, principal)
 
     async def basic(self, header: str, address: str) -> Principal:
         """The principal of an `Authorization: Basic` header: a name, and a password or a token."""

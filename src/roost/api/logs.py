@@ -16,6 +16,7 @@ from roost.api import kinds as shapes
 from roost.api.apps import Apps
 from roost.api.context import CallerDep, Context, ContextDep
 from roost.api.errors import from_kube
+from roost.api.identity.cookies import credential
 from roost.api.logstream import Container, Logs, Tail, Wanted, is_over
 from roost.api.objects import Collection, DryRun, IfMatch, tagged, version_of
 from roost.api.places import BUILD_PREFIX, ENVIRONMENT_PREFIX
@@ -71,7 +72,7 @@ LogQueryDep = Annotated[LogQuery, Depends()]
 
 
 def _logs(ctx: Context, request: Request, there: Collection) -> Logs:
-    header = request.headers.get("authorization", "")
+    header = credential(request)
     tenant = str(request.path_params["tenant"])
 
     async def recheck() -> None:

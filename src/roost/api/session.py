@@ -17,7 +17,7 @@ from roost.model.resource import Model
 from roost.surface.credentials import PasswordRefused
 from roost.surface.people import MAX_TOKENS, Token
 from roost.surface.principal import Principal
-from roost.surface.problems import Problem, invalid, not_found, unauthenticated
+from roost.surface.problems import Problem, forbidden, invalid, not_found, unauthenticated
 
 router = APIRouter(prefix="/v1", tags=["Session"])
 SESSION: Final = timedelta(days=14)
@@ -93,6 +93,14 @@ async def _room_for_token(ctx: Context, person: str) -> None:
         raise Problem("refused", f"You have {MAX_TOKENS // 2} tokens. Revoke one first.")
 
 
+async def signed_in(ctx: Context, user: User, initial: bool) -> Session:
+    """A new session of somebody who has just shown who they are."""
+    person = user.metadata.name
+    await _room_for_token(ctx, person)
+    record, token = await ctx.people.new_token(person, user.metadata.uid, "session", "session", SESSION)
+    return Session(token=token, expires_at=timestamp(record.expires), person=person, initial_password=initial)
+
+
 @router.post(
     "/session",
     status_code=201,
@@ -105,10 +113,7 @@ async def sign_in(request: Request, ctx: ContextDep) -> Response:
     """A token for a name and a password."""
     given = await read_model(request, SignIn)
     user, initial = await ctx.authentication.password(given.name, given.password, address(request))
-    await _room_for_token(ctx, given.name)
-    record, token = await ctx.people.new_token(given.name, user.metadata.uid, "session", "session", SESSION)
-    session = Session(token=token, expires_at=timestamp(record.expires), person=given.name, initial_password=initial)
-    return json_response(session.wire(), 201)
+    return json_response((await signed_in(ctx, user, initial)).wire(), 201)
 
 
 @router.delete("/session", status_code=204, operation_id="signOut", summary="Sign out")
@@ -184,6 +189,8 @@ async def list_tokens(ctx: ContextDep, caller: CallerDep) -> Response:
 async def create_token(request: Request, ctx: ContextDep, caller: CallerDep) -> Response:
     """A token of one's own; it is shown this once."""
     given = await read_model(request, NewToken)
+    if caller.principal.machine:
+        raise forbidden("A machine makes no tokens: an owner of its tenant does.")
     user = await own_user(ctx, caller)
     await _room_for_token(ctx, caller.person)
     lifetime = timedelta(days=given.expires_in_days)

@@ -51,6 +51,7 @@ def _check_server(server: str) -> None:
     "login",
     examples=(
         "roost login https://api.roost.localhost --ca ca.crt",
+        "roost login https://api.roost.localhost --browser",
         "roost login --name mei --password-stdin < password.txt",
     ),
 )
@@ -60,30 +61,72 @@ def _check_server(server: str) -> None:
 )
 @click.option("--name", "-n", help="Your name; asked for without it.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--browser", is_flag=True, help="Sign in with a browser, on this machine or another one.")
 @pass_session
-def login(session: Session, url: str | None, ca: str | None, name: str | None, password_stdin: bool) -> None:
+def login(
+    session: Session, url: str | None, ca: str | None, name: str | None, password_stdin: bool, browser: bool
+) -> None:
     """Sign in at a Roost API and remember it.
 
-    Name and password are asked for. The login is kept in ~/.config/roost/config.toml, for you alone to read.
-    Without a URL the last server is taken.
+    Name and password are asked for; with --browser a code is shown that is let through in a browser. The login is kept
+    in ~/.config/roost/config.toml, for you alone to read. Without a URL the last server is taken.
     """
     known = session.login
+    target = _target(known, url, ca)
+    if browser:
+        from roost.cli.device import by_browser
+
+        _keep(session, by_browser(target))
+        return
+    with closing(_client(target)) as client:
+        person = name or _read_name(known)
+        answer = client.send("POST", "/v1/session", {"name": person, "password": _read_password(password_stdin)})
+    _keep(session, replace(target, token=str(answer["token"]), name=str(answer.get("person") or person)))
+    if answer.get("initialPassword"):
+        out.say(tr("Your password is the first one that was made for you: change it with `roost password`."))
+
+
+def _target(known: state.Login, url: str | None, ca: str | None) -> state.Login:
     server = (url or known.server).rstrip("/")
     if not server:
         raise Failure(tr("It is not clear where to sign in."), hint=tr("Add the URL of the API."), code=USAGE)
     if "://" not in server:
         server = f"https://{server}"
-    authority = str(Path(ca).resolve()) if ca else (known.ca if server == known.server else "")
-    target = state.Login(server=server, ca=authority)
     _check_server(server)
+    return state.Login(
+        server=server, ca=str(Path(ca).resolve()) if ca else (known.ca if server == known.server else "")
+    )
+
+
+def _keep(session: Session, login: state.Login) -> None:
+    file = state.write_login(session.environment, login)
+    out.say(tr("Signed in at {server} as {name}; kept in {file}.", server=login.server, name=login.name, file=file))
+
+
+@command("join", examples=("roost join 'https://api.roost.localhost/invitation?token=rsi_...'",))
+@click.argument("url")
+@click.option(
+    "--ca", type=click.Path(dir_okay=False), help="A PEM file with the authority that the server is trusted by."
+)
+@click.option("--name", "-n", help="The name to have here; it never changes.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@pass_session
+def join(session: Session, url: str, ca: str | None, name: str | None, password_stdin: bool) -> None:
+    """Take up an invitation: as who you are, where you are signed in, else as somebody new."""
+    server, _, token = url.partition("/invitation?token=")
+    if not token:
+        raise Failure(tr("{url} is no invitation.", url=url), hint=tr("Paste the whole link."), code=USAGE)
+    known = session.login
+    if known.server == server and known.token and not name:
+        session.api.send("POST", "/v1/me/invitations", {"token": token})
+        out.say(tr("You are in; `roost whoami` shows where."))
+        return
+    target = _target(known, server, ca)
     with closing(_client(target)) as client:
-        person = name or _read_name(known)
-        answer = client.send("POST", "/v1/session", {"name": person, "password": _read_password(password_stdin)})
-    kept = replace(target, token=str(answer["token"]), name=str(answer.get("person") or person))
-    file = state.write_login(session.environment, kept)
-    out.say(tr("Signed in at {server} as {name}; kept in {file}.", server=server, name=kept.name, file=file))
-    if answer.get("initialPassword"):
-        out.say(tr("Your password is the first one that was made for you: change it with `roost password`."))
+        person = name or _read_name(state.Login())
+        body = {"token": token, "name": person, "password": _read_password(password_stdin)}
+        answer = client.send("POST", "/v1/invitations/accept", body)
+    _keep(session, replace(target, token=str(answer["token"]), name=str(answer["person"])))
 
 
 @command("logout")

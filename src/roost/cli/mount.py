@@ -24,6 +24,8 @@ OWN: Final[Mapping[str, str]] = {
     "whoami": "roost.cli.account:whoami",
     "password": "roost.cli.account:password",
     "token": "roost.cli.token:token",
+    "machine": "roost.cli.machine:machine",
+    "join": "roost.cli.account:join",
     "kubeconfig": "roost.cli.kubeconfig:kubeconfig",
     "doctor": "roost.cli.doctor:doctor",
     "install": "roost.node.installer.commands:install",

@@ -21,6 +21,7 @@ RELEASE: Final = "roost.dev/release"
 PROJECT: Final = "roost.dev/project"
 RUN: Final = "roost.dev/run"
 IMPORT: Final = "roost.dev/import"
+TASK: Final = "roost.dev/task"
 GATED: Final = "roost.dev/gated"  # On a namespace: versions come in by promotion only.
 PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -36,6 +37,8 @@ REGISTRAR: Final = "roost-registrar"  # Of roost-people: the API becomes it to m
 
 REGISTRY: Final = "registry.roost-system.svc:5000"
 PRELOADED: Final = "roost.internal"  # Before the names of images that every node holds already; nothing answers there.
+
+ONE_OFF: Final = "one-off"  # The process of a task's pod; processes have no hyphen, so it is none of an application's.
 
 RESERVED: Final = frozenset(
     [

@@ -89,6 +89,19 @@ class Api:
 
     # One answer
 
+    def form(self, path: str, fields: Mapping[str, str]) -> dict[str, Any]:
+        """POST of a form, as OAuth has it (RFC 6749, 5.2): an answer with `error` is no Problem."""
+        try:
+            response = self._http.post(path, data=dict(fields), extensions=self._extensions)
+            found = response.json()
+        except httpx2.HTTPError as error:
+            raise _unreachable(error) from error
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or (response.status_code >= 400 and "error" not in found):
+            raise _problem(response)
+        return found
+
     def request(
         self,
         method: str,

@@ -64,6 +64,8 @@ class Token:
 
 def person_name(name: str) -> str:
     """`name`, when a person may have it; else NameRefused."""
+    if name.startswith("roost-"):
+        raise NameRefused(f"{name!r} cannot be the name of a person: roost- begins the platform's own names.")
     if not _NAME.match(name):
         raise NameRefused(
             f"{name!r} cannot be the name of a person: 2 to 40 lower-case letters, digits and hyphens, a letter first."
@@ -152,7 +154,7 @@ class People:
             hash=_decode(raw, "hash"),
             user_uid=notes.get(USER_UID, ""),
             initial=notes.get(INITIAL) == "true",
-            locked_until=_moment(notes.get(LOCKED_UNTIL, "")),
+            locked_until=moment(notes.get(LOCKED_UNTIL, "")),
         )
 
     async def lock(self, person: str, until: datetime) -> None:
@@ -232,7 +234,7 @@ class People:
 
 def _token(raw: Mapping[str, Any]) -> Token | None:
     notes = raw["metadata"].get("annotations") or {}
-    created, expires = _moment(notes.get(CREATED, "")), _moment(notes.get(EXPIRES, ""))
+    created, expires = moment(notes.get(CREATED, "")), moment(notes.get(EXPIRES, ""))
     if raw.get("type") != "roost.dev/token" or created is None or expires is None:
         return None
     return Token(
@@ -251,7 +253,8 @@ def _decode(raw: Mapping[str, Any], key: str) -> str:
     return base64.b64decode((raw.get("data") or {}).get(key, "")).decode("utf-8", "replace")
 
 
-def _moment(text: str) -> datetime | None:
+def moment(text: str) -> datetime | None:
+    """A time as Kubernetes writes it; None where there is none."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
 
 

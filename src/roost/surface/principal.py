@@ -1,6 +1,7 @@
 """Principal: who makes a request. The API's authentication makes it; everything that a route does is done as it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from roost.model.names import PEOPLE_NAMESPACE
 
@@ -13,6 +14,8 @@ class Principal:
     token_id: str | None = None
     platform_role: str = ""
     uid: str = ""  # Of the person's User: who bears the name later is somebody else.
+    machine: bool = False  # A machine of a tenant, not a person.
+    expires: datetime | None = None  # When the token ends.
 
     @property
     def username(self) -> str:

@@ -113,7 +113,8 @@ async def kubeconfig(apiserver: ApiServer, client: Client, tmp_path: Path) -> Pa
         for namespace in (SYSTEM_NAMESPACE, PEOPLE_NAMESPACE):
             await ensure(client, _named("v1", "Namespace", namespace))
         await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
-        for manifest in (*roles.cluster_roles(), *roles.system_bindings(), *admission.tenants()):
+        guards = [*admission.tenants(), *admission.registrar()]
+        for manifest in (*roles.cluster_roles(), *roles.system_bindings(), *guards):
             await client.apply(manifest, "test")
         _PREPARED.add(apiserver.url)
     answer = await client.request(
@@ -192,11 +193,8 @@ async def make_team(running: Running) -> Team:
     for environment in (*ENVIRONMENTS, "build"):
         namespace = f"{team.name}-{environment}"
         await running.admin.create(_named("v1", "Namespace", namespace))
-        prefix = "roost-build-" if environment == "build" else "roost-"
-        for role in ("owner", "developer", "viewer", "approver"):
-            if environment == "build" and role == "approver":
-                continue
-            await running.admin.create(_binding(role, prefix + role, [team.person(role)], namespace))
+        for manifest in identities.member_bindings(team.name, environment, members):
+            await running.admin.create(manifest)
     return team
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.integration
 
 EVERYBODY = {"owner", "developer", "viewer", "approver"}
 MAKERS = {"owner", "developer"}
-BUILDERS = {"owner", "developer", "viewer"}
+BUILDERS = EVERYBODY
 
 # (what, who may). `dryRun` keeps the rows independent of each other.
 TABLE: list[tuple[str, str, str, Any, set[str]]] = [

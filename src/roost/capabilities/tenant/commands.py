@@ -33,6 +33,14 @@ MEMBERS = (
     out.field("ROLE", "role"),
     out.Column("ENVIRONMENTS", lambda row: ", ".join(row.get("environments") or ()) or tr("all")),
 )
+INVITATIONS = (
+    out.field("ID", "id"),
+    out.field("MAIL", "mail"),
+    out.field("ROLE", "role"),
+    out.Column("ENVIRONMENTS", lambda row: ", ".join(row.get("environments") or ()) or tr("all")),
+    out.field("BY", "by"),
+    out.field("EXPIRES", "expiresAt"),
+)
 QUOTAS = (
     out.field("ENVIRONMENT", "name"),
     out.field("CPU", "quota.cpu"),
@@ -50,7 +58,7 @@ def _path(name: str) -> str:
 
 @group("tenant")
 def commands() -> None:
-    """Teams (tenants): list, show, create, delete, member."""
+    """Teams (tenants): list, show, create, delete, member, invite."""
 
 
 @commands.command("list")
@@ -145,6 +153,52 @@ def delete(session: Session, name: str, confirm: str | None) -> None:
     session.confirm(warning, name, confirm)
     session.api.send("DELETE", _path(name))
     out.say(tr("Tenant {name} is being deleted.", name=name))
+
+
+@commands.command("invite", examples=("roost tenant invite acme --mail lin@example.com --role developer --env dev",))
+@click.argument("tenant")
+@click.option("--mail", default="", help="The mail address; who signs in through a provider must have it.")
+@click.option("--title", default="", help="The name that people see.")
+@click.option(
+    "--role", type=click.Choice(ROLES), default="developer", help="What the person may do; developer without it."
+)
+@click.option("--env", "envs", multiple=True, metavar="ENV", help="Only in this environment; all without it.")
+@click.option(
+    "--days", type=click.IntRange(1, 30), default=7, metavar="DAYS", help="How long the link is good for, at most 30."
+)
+@output
+@pass_session
+def invite(session: Session, tenant: str, envs: tuple[str, ...], days: int, **given: str) -> None:
+    """Invite somebody into a tenant: a link that is good once, printed this once (owners)."""
+    body = {**given, "environments": list(envs), "expiresInDays": days}
+    made = session.api.send("POST", f"{_path(tenant)}/invitations", body)
+    out.show_one(made, session.output, lambda: out.write(made["url"]))
+    out.say(tr("Give the link to whom you mean, and to nobody else; good until {moment}.", moment=made["expiresAt"]))
+
+
+@commands.group("invitation")
+def invitation() -> None:
+    """Invitations that are open: list, revoke."""
+
+
+@invitation.command("list")
+@click.argument("tenant", required=False)
+@output
+@pass_session
+def invitation_list(session: Session, tenant: str | None) -> None:
+    """List the open invitations of a tenant."""
+    found = session.api.get(f"{_path(tenant or session.tenant)}/invitations")
+    out.show_list(found, INVITATIONS, session.output, tr("No invitation is open."))
+
+
+@invitation.command("revoke")
+@click.argument("tenant")
+@click.argument("id")
+@pass_session
+def invitation_revoke(session: Session, tenant: str, id: str) -> None:
+    """Take an invitation back."""
+    session.api.send("DELETE", f"{_path(tenant)}/invitations/{id}")
+    out.say(tr("Invitation {id} is taken back.", id=id))
 
 
 @commands.group("member")

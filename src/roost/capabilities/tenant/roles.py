@@ -45,7 +45,7 @@ def _role(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
 
 # Reading never includes Secrets.
 _SEE = (
-    _rule(names.GROUP, ["apps", "releases", "promotions", "approvals"], READ),
+    _rule(names.GROUP, ["apps", "releases", "promotions", "approvals", "tasks"], READ),
     _rule(
         "",
         ["pods", "services", "configmaps", "events", "resourcequotas", "limitranges", "persistentvolumeclaims"],
@@ -64,10 +64,10 @@ _SEE = (
 _DEVELOP = (
     *_SEE,
     _rule(names.GROUP, ["apps"], WRITE),
-    _rule(names.GROUP, ["promotions"], ["create", "delete"]),
+    _rule(names.GROUP, ["promotions", "tasks"], ["create", "delete"]),
     _rule("", ["secrets"], ["get", *WRITE]),
     _rule("", ["pods"], ["delete"]),
-    _rule("", ["pods/exec", "pods/portforward"], ["get", "create"]),
+    _rule("", ["pods/exec", "pods/attach", "pods/portforward"], ["get", "create"]),
 )
 # Admission asks for the verb `override`, which Kubernetes has not, when something is let in while all is frozen.
 _OWN = (
@@ -108,6 +108,8 @@ _DEPLOY = (
     _rule(names.GROUP, ["apps", "releases", "promotions"], [*READ, *WRITE]),
     _rule(names.GROUP, ["apps/status", "releases/status", "promotions/status"], ["get", "update", "patch"]),
     _rule(names.GROUP, ["apps/finalizers", "releases/finalizers", "promotions/finalizers"], ["update"]),
+    _rule(names.GROUP, ["tasks"], [*READ, "delete"]),
+    _rule(names.GROUP, ["tasks/finalizers"], ["update"]),
     _rule("", ["services", "configmaps", "secrets", "persistentvolumeclaims"], [*READ, *WRITE]),
     _rule("", ["pods"], [*READ, "delete"]),
     _rule("apps", ["deployments", "statefulsets", "replicasets"], [*READ, *WRITE]),
@@ -199,6 +201,8 @@ def cluster_roles() -> list[dict[str, Any]]:
             _rule(names.GROUP, ["projects/finalizers"], ["update"]),
         ],
         # Reads of our kinds fill its cache; each answer from there is for a caller whom RBAC allows the same read.
+        # Bounded further by the policy `roost-registrar`.
+        names.REGISTRAR: [_rule(names.GROUP, ["users"], ["create", "delete"])],
         API: [
             _rule(names.GROUP, ["*"], READ),
             _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
@@ -246,14 +250,15 @@ def system_bindings() -> list[dict[str, Any]]:
                 "kind": kind,
                 "metadata": _metadata(name, namespace),
                 "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role, "name": name},
-                "subjects": [{"kind": "ServiceAccount", "namespace": names.SYSTEM_NAMESPACE, "name": name}],
+                "subjects": [{"kind": "ServiceAccount", "namespace": home, "name": name}],
             }
-            for kind, role, name, namespace in (
-                ("ClusterRoleBinding", "ClusterRole", CONTROLLER, ""),
-                ("ClusterRoleBinding", "ClusterRole", API, ""),
-                ("ClusterRoleBinding", "ClusterRole", GIT, ""),
-                ("RoleBinding", "Role", API, names.PEOPLE_NAMESPACE),
-                ("RoleBinding", "Role", CONTROLLER, names.SYSTEM_NAMESPACE),
+            for kind, role, name, namespace, home in (
+                ("ClusterRoleBinding", "ClusterRole", CONTROLLER, "", names.SYSTEM_NAMESPACE),
+                ("ClusterRoleBinding", "ClusterRole", API, "", names.SYSTEM_NAMESPACE),
+                ("ClusterRoleBinding", "ClusterRole", GIT, "", names.SYSTEM_NAMESPACE),
+                ("ClusterRoleBinding", "ClusterRole", names.REGISTRAR, "", names.PEOPLE_NAMESPACE),
+                ("RoleBinding", "Role", API, names.PEOPLE_NAMESPACE, names.SYSTEM_NAMESPACE),
+                ("RoleBinding", "Role", CONTROLLER, names.SYSTEM_NAMESPACE, names.SYSTEM_NAMESPACE),
             )
         ],
     ]

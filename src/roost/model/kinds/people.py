@@ -16,6 +16,9 @@ class UserSpec(Model):
         "", description="A role over the whole platform."
     )
     disabled: bool = False
+    machine_of: str = Field(
+        "", max_length=20, description="Not a person but a machine of this tenant; it has no password. Never changes."
+    )
 
 
 class UserStatus(StatusModel):
@@ -40,6 +43,12 @@ class User(Resource):
         (
             "self.metadata.name.matches('^[a-z][-a-z0-9]{0,38}[a-z0-9]$') && self.metadata.name != 'default'",
             "A person's name has 2 to 40 lower-case letters, digits and hyphens, a letter first; not 'default'.",
+        ),
+        ("!self.metadata.name.startsWith('roost-')", "Names that begin with roost- are the platform's own."),
+        (
+            "(has(self.spec) && has(self.spec.machineOf) ? self.spec.machineOf : '') =="
+            " (has(oldSelf.spec) && has(oldSelf.spec.machineOf) ? oldSelf.spec.machineOf : '')",
+            "What is a machine of a tenant stays that.",
         ),
     )
 

@@ -29,6 +29,7 @@ CONTROLLER: Final = "roost-controller"
 API: Final = "roost-api"
 GIT: Final = "roost-git"
 GIT_SECRET: Final = "git-shared"
+OIDC_SECRET: Final = "roost-oidc"
 TRUST: Final = "roost-trust"
 AUTHORITY: Final = "roost-ca"
 METRICS_PORT: Final = 9090
@@ -74,6 +75,8 @@ _VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
     "trust": ("/etc/roost/trust", {"configMap": {"name": TRUST}}),
     "registry-token": ("/etc/roost/registry", {"secret": {"secretName": registry.TOKEN_SECRET}}),
     "git-shared": ("/etc/roost/git", {"secret": {"secretName": GIT_SECRET}}),
+    # What Roost is registered as at the site's OpenID provider; an operator makes it where there is one.
+    "oidc": ("/etc/roost/oidc", {"secret": {"secretName": OIDC_SECRET, "optional": True}}),
     "scratch": ("/tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
 }
 
@@ -130,7 +133,11 @@ def api(platform: Platform) -> list[Manifest]:
     """Two replicas behind the gateway. TLS ends there; nothing else reaches the port."""
     ports = [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": METRICS_PORT}]
     _, spec = _process(
-        platform, API, ("registry-token", "git-shared"), ports=ports, resources=resources("50m", "160Mi", "512Mi")
+        platform,
+        API,
+        ("registry-token", "git-shared", "oidc"),
+        ports=ports,
+        resources=resources("50m", "160Mi", "512Mi"),
     )
     spec["affinity"] = apart(API)
     spec["terminationGracePeriodSeconds"] = 60

@@ -105,6 +105,11 @@ class Client:
         with self._told():
             return self.api.request(method, path, body, _clean(params), headers)
 
+    def form(self, path: str, fields: Mapping[str, str]) -> dict[str, Any]:
+        """A form, as OAuth has it: the JSON of the answer, also where its `error` says no."""
+        with self._told():
+            return self.api.form(path, fields)
+
     def items(self, path: str) -> dict[str, Any]:
         """A whole list, page after page: `{items}`."""
         with self._told():

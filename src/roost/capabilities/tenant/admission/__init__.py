@@ -29,5 +29,6 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *objects.scans(),
         *objects.namespaces(),
         *objects.tenants(),
+        *objects.registrar(),
         *objects.controller(),
     ]

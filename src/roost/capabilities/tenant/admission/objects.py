@@ -347,6 +347,27 @@ def tenants() -> list[dict[str, Any]]:
     )
 
 
+def registrar() -> list[dict[str, Any]]:
+    """Whom the API may make and remove by itself: it does so for people who are nobody yet."""
+    other = f"request.userInfo.username != '{words.REGISTRAR}'"
+    role = "(has({0}.spec) && has({0}.spec.platformRole) ? {0}.spec.platformRole : '')"
+    machine = "(has({0}.spec) && has({0}.spec.machineOf) ? {0}.spec.machineOf : '')"
+    return words.policy(
+        "roost-registrar",
+        [words.rule([names.GROUP], ["users"], ALL)],
+        [
+            check(
+                f"{other} || object == null || {role.format('object')} == ''",
+                "The registrar makes people without a role over the platform.",
+            ),
+            check(
+                f"{other} || oldObject == null || {machine.format('oldObject')} != ''",
+                "The registrar changes nobody, and removes machines only.",
+            ),
+        ],
+    )
+
+
 def controller() -> list[dict[str, Any]]:
     """What Roost's own controller may write by RBAC, held to what it is for: a bug there must not reach further.
 

@@ -17,6 +17,7 @@ TRUSTED: Final = (
     " || request.userInfo.username in ['system:kube-controller-manager', 'system:kube-scheduler', 'system:apiserver']"
     " || authorizer.group('rbac.authorization.k8s.io').resource('clusterroles').check('escalate').allowed()"
 )
+REGISTRAR: Final = f"system:serviceaccount:{names.PEOPLE_NAMESPACE}:{names.REGISTRAR}"
 TENANT_OF: Final = f"namespaceObject.metadata.labels['{names.TENANT}']"
 ENVIRONMENT_OF: Final = f"namespaceObject.metadata.labels['{names.ENVIRONMENT}']"
 

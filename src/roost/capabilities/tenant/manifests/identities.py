@@ -85,7 +85,8 @@ def tenant_access(tenant: str, members: Sequence[Member]) -> list[dict[str, Any]
     objects: list[dict[str, Any]] = []
     for suffix, verbs, who in (
         ("see", ["get", "watch"], list(members)),
-        ("own", ["update", "patch"], [member for member in members if member.role == "owner"]),
+        # Who owns one environment says nothing about the others.
+        ("own", ["update", "patch"], [item for item in members if item.role == "owner" and not item.environments]),
     ):
         name = f"roost-tenant-{tenant}-{suffix}"
         rule = {"apiGroups": [names.GROUP], "resources": ["tenants"], "resourceNames": [tenant], "verbs": verbs}

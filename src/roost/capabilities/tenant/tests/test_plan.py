@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from roost.capabilities.tenant import capability
-from roost.capabilities.tenant.manifests.identities import member_bindings
+from roost.capabilities.tenant.manifests.identities import member_bindings, tenant_access
 from roost.capabilities.tenant.model import Observed, SeenNamespace
 from roost.capabilities.tenant.plan import plan
 from roost.kernel import golden
@@ -49,6 +49,16 @@ def test_a_foreign_namespace_gets_nothing_of_ours() -> None:
     touched = {item.manifest["metadata"].get("namespace", item.manifest["metadata"]["name"]) for item in result.apply}
     assert "acme-dev" not in touched
     assert result.hold
+
+
+def test_an_owner_of_one_environment_does_not_say_who_is_in_the_tenant() -> None:
+    members = (Member(person="ada", role="owner"), Member(person="bob", role="owner", environments=("dev",)))
+    own = next(
+        item
+        for item in tenant_access("acme", members)
+        if item["kind"] == "ClusterRoleBinding" and item["metadata"]["name"].endswith("-own")
+    )
+    assert [item["name"] for item in own["subjects"]] == ["ada"]
 
 
 def test_a_member_of_one_environment_is_bound_there_only() -> None:
