@@ -46,7 +46,8 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     # Of a version that failed, the App knows more (its last words); of one on its way, the instances do.
     why = "" if live else (told or trouble(instances)) if failed else (trouble(instances) or told)
     name = tr("Version {version}", version=version(current)) if seen and current else tr("Version")
-    made = Step(name, "done" if seen and (current or stopped) else "running", str(out.at(release, "spec.cause", "")))
+    cause = str(out.at(release, "spec.cause", "")) if seen else ""  # Until then it is the one before.
+    made = Step(name, "done" if seen and (current or stopped) else "running", cause)
     state: State = "failed" if failed else "done" if live else "running" if made.state == "done" else "waiting"
     running = Step(tr("Instances"), state, "; ".join(item for item in (counted, "" if failed else why) if item))
     url = str(out.at(app, "status.url", "")) if live and not stopped else ""
