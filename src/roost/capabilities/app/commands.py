@@ -12,6 +12,7 @@ from roost.capabilities.app.commands_domain import domain
 from roost.capabilities.app.commands_exec import exec_
 from roost.capabilities.app.commands_files import cp
 from roost.capabilities.app.commands_forward import port_forward
+from roost.capabilities.app.commands_health import health
 from roost.capabilities.app.commands_logs import logs
 from roost.capabilities.app.commands_status import show_app, status
 from roost.surface.terminal import output as out
@@ -191,4 +192,4 @@ def open_(session: Session, only_print: bool) -> None:
         out.write(url)
 
 
-commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward, domain)
+commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward, domain, health)
