@@ -13,25 +13,22 @@ from roost.model.names import PEOPLE_NAMESPACE, PLATFORM, TENANT
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.installer import deploy, record
 from roost.node.installer.record import BEFORE, CURRENT, REMOVED, Installation
-from roost.node.installer.rendering import KINDS, Identity, identity
+from roost.node.installer.rendering import KINDS, RIGHTS, Identity, identity
 from roost.node.kubectl import Kubectl, NotReady, wait_until
-from roost.node.manifests import collector, gateway, node_trust, platform, registry
+from roost.node.manifests import collector, node_trust, platform
 from roost.node.run import CommandFailed
 
 Told = Callable[[str], None]
 
 GONE_S: Final = 300.0
-# What applications need to go on: who serves them, where their images are, whom nodes believe, and their walls.
-SERVING: Final = frozenset(
-    {gateway.NAME, gateway.GATEWAY, gateway.CLASS, registry.NAME, node_trust.NAME, "roost-gateway"}
-)
-POLICIES: Final = ("NetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 MANAGING: Final = (
     ("Deployment", platform.CONTROLLER),
     ("Deployment", platform.API),
     ("StatefulSet", platform.GIT),
     ("CronJob", collector.NAME),
 )
+# Everything of theirs bears one of these names: accounts, services, routes, budgets, rights.
+MANAGERS: Final = frozenset({*(name for _, name in MANAGING), "roost-collector", record.CURRENT})
 TENANTS: Final = "tenants.roost.dev"
 
 
@@ -47,12 +44,14 @@ def installed(kubectl: Kubectl) -> Installation:
     return held
 
 
-def serves(item: Identity) -> bool:
-    """Whether applications that are left alone need an object of the platform."""
+def serves(phase: str, item: Identity) -> bool:
+    """Whether applications that are left alone need an object of the platform: who serves them, where their images
+    are, whom nodes believe, the walls around them. What manages them goes, as do rights and rules of admission.
+    """
     _, kind, _, name = item
-    if kind in ("Namespace", "PersistentVolumeClaim", "GatewayClass", *POLICIES):
-        return not (kind == "Namespace" and name == PEOPLE_NAMESPACE)
-    return name in SERVING
+    if phase in (KINDS, RIGHTS) or (kind == "Namespace" and name == PEOPLE_NAMESPACE):
+        return False
+    return name not in MANAGERS
 
 
 def orphan(kubectl: Kubectl, definition: Mapping[str, Any]) -> int:
@@ -90,8 +89,8 @@ def keep_applications(kubectl: Kubectl, told: Told) -> list[str]:
     told("rights of people, admission, kinds")
     # People's roles; the walls (quota, limits, network) bear the same label and stay.
     kubectl.call("delete", "rolebindings", "--all-namespaces", f"--selector={PLATFORM}", "--ignore-not-found")
-    for item in reversed(held.identities()):
-        if not serves(item):
+    for item, phase in reversed(held.identities().items()):
+        if not serves(phase, item):
             remove(kubectl, item)
     kubectl.call("delete", "namespace", PEOPLE_NAMESPACE, "--ignore-not-found", "--wait=false")
     kubectl.call("delete", "configmap", BEFORE, f"--namespace={HERE}", "--ignore-not-found")
@@ -106,7 +105,7 @@ def keep_applications(kubectl: Kubectl, told: Told) -> list[str]:
 def rest(held: Installation) -> Installation:
     """What is left, so that it can be removed one day."""
     phases = {
-        phase: [item for item in items if serves(identity(item))]
+        phase: [item for item in items if serves(phase, identity(item))]
         for phase, items in held.phases.items()
         if phase != KINDS
     }
@@ -144,19 +143,20 @@ def everything(kubectl: Kubectl, told: Told) -> list[str]:
 
 
 def tenants(kubectl: Kubectl, told: Told) -> None:
-    """Delete every tenant and wait for the end of their namespaces; those that are left are deleted directly."""
-    if any(name == TENANTS for name in deploy.held_definitions(kubectl)):
-        kubectl.call("delete", TENANTS, "--all", "--wait=false")
+    """Delete every tenant and wait for the end of their namespaces; what is left then is deleted directly."""
 
-    def namespaces() -> list[str]:
+    def left() -> list[str]:
         return [item["metadata"]["name"] for item in kubectl.list("namespaces", selector=TENANT)]
 
-    try:
-        wait_until("The end of the tenants", lambda: not namespaces(), GONE_S)
-    except NotReady:
-        told("deleting what is left of the tenants directly")
-        kubectl.call("delete", "namespaces", *namespaces(), "--ignore-not-found", "--wait=false")
-        wait_until("The end of the tenants' namespaces", lambda: not namespaces(), GONE_S)
+    if TENANTS in deploy.held_definitions(kubectl) and left():
+        kubectl.call("delete", TENANTS, "--all", "--wait=false")
+        try:
+            wait_until("The end of the tenants", lambda: not left(), GONE_S)
+        except NotReady:
+            told("deleting what is left of the tenants directly")
+    if names := left():
+        kubectl.call("delete", "namespaces", *names, "--ignore-not-found", "--wait=false")
+        wait_until("The end of the tenants' namespaces", lambda: not left(), GONE_S)
 
 
 def forget_trust(kubectl: Kubectl, held: Installation) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roost.node.installer import deploy, record, removal
+from roost.node.installer import deploy, record
 from roost.node.installer.options import Options
 from roost.node.installer.record import Installation, RecordUnreadable
 
@@ -60,29 +60,3 @@ def test_only_what_was_applied_by_the_version_before_and_holds_no_data_is_remove
 
 def test_what_is_waited_for_is_what_runs_in_the_platforms_namespace() -> None:
     assert deploy.workloads(HELD) == [("Deployment", "roost-api")]
-
-
-KEPT = [
-    ("apps/v1", "DaemonSet", "roost-system", "traefik"),
-    ("gateway.networking.k8s.io/v1", "Gateway", "roost-system", "roost"),
-    ("gateway.networking.k8s.io/v1", "GatewayClass", "", "roost"),
-    ("apps/v1", "Deployment", "roost-system", "registry"),
-    ("v1", "PersistentVolumeClaim", "roost-system", "registry"),
-    ("v1", "Namespace", "", "roost-system"),
-    ("networking.k8s.io/v1", "NetworkPolicy", "roost-system", "default-deny"),
-    ("cilium.io/v2", "CiliumClusterwideNetworkPolicy", "", "roost-tenants-to-nodes"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "", "roost-gateway"),
-]
-GONE = [
-    ("apps/v1", "Deployment", "roost-system", "roost-api"),
-    ("batch/v1", "CronJob", "roost-system", "registry-collector"),
-    ("v1", "Namespace", "", "roost-people"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRole", "", "roost-owner"),
-    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "", "roost-build-pods"),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "apps.roost.dev"),
-]
-
-
-def test_what_serves_applications_stays_when_they_are_left_alone() -> None:
-    assert [one for one in KEPT if not removal.serves(one)] == []
-    assert [one for one in GONE if removal.serves(one)] == []

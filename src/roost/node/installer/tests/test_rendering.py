@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from roost.node.installer import rendering
+from roost.capabilities.tenant.walls import FIRST_WALL
+from roost.node.installer import removal, rendering
 from roost.node.installer.options import IMAGES, Options, OptionsRefused
 from roost.node.installer.rendering import Disks, Parts, identity, phases
 from roost.node.manifests import node_trust
@@ -126,6 +127,30 @@ def test_without_cilium_nothing_of_cilium_is_applied_and_nodes_are_known_by_thei
     assert not any(item["apiVersion"].startswith("cilium.io") for item in every(POLICIES))
     assert '"cidr": "192.0.2.0/24"' in json.dumps(rendered(POLICIES)[rendering.WALLS])
     assert any(item["apiVersion"].startswith("cilium.io") for item in every(EMBEDDED))
+
+
+def test_what_serves_applications_stays_when_they_are_left_alone() -> None:
+    """Judged over everything that is installed: a new part of the platform is kept unless it is named."""
+    gone, kept = set(), set()
+    for phase, items in rendered(FOREIGN).items():
+        for item in items:
+            (kept if removal.serves(phase, identity(item)) else gone).add((item["kind"], item["metadata"]["name"]))
+    for name in ("roost-controller", "roost-api"):
+        assert ("Deployment", name) in gone and ("ServiceAccount", name) in gone
+    assert {("Namespace", "roost-people"), ("CronJob", "registry-collector"), ("HTTPRoute", "roost-api")} <= gone
+    assert {("ClusterRole", "roost-owner"), ("ValidatingAdmissionPolicy", "roost-build-pods")} <= gone
+    serving = {("DaemonSet", "traefik"), ("Gateway", "roost"), ("Deployment", "registry"), ("ConfigMap", "registry")}
+    serving |= {("ClusterRoleBinding", "roost-gateway"), ("Namespace", "roost-system")}
+    serving |= {("DaemonSet", "roost-node-trust"), ("ConfigMap", "roost-node-trust"), ("NetworkPolicy", "default-deny")}
+    assert serving | {("PersistentVolumeClaim", "registry"), ("CiliumClusterwideNetworkPolicy", FIRST_WALL)} <= kept
+    mounted = {
+        volume["configMap"]["name"]
+        for item in every(FOREIGN)
+        if (item["kind"], item["metadata"]["name"]) in kept and item["kind"] in ("DaemonSet", "Deployment")
+        for volume in item["spec"]["template"]["spec"]["volumes"]
+        if "configMap" in volume
+    }
+    assert {("ConfigMap", name) for name in mounted} <= kept
 
 
 def test_options_come_back_as_they_were_recorded() -> None:
