@@ -96,5 +96,8 @@ def told(samples: list[Sample]) -> str:
     for sample in bad:
         kinds[sample.wrong] = kinds.get(sample.wrong, 0) + 1
     slowest = max((sample.seconds for sample in samples if not sample.wrong), default=0.0)
-    where = f" between {bad[0].at:.1f} and {bad[-1].at:.1f} s" if bad else ""
+    seconds: dict[int, int] = {}
+    for sample in bad:
+        seconds[int(sample.at)] = seconds.get(int(sample.at), 0) + 1
+    where = f" in second {seconds}" if bad else ""
     return f"{len(bad)} of {len(samples)} failed{where} {kinds}, the slowest answer took {slowest:.2f} s"

@@ -30,9 +30,11 @@ def gateway_check(entry: str) -> str:
     return f"""\
 #!/bin/sh
 # Written by `roost node up`; changes are lost. 0: the gateway of this node serves.
-ask() {{ curl -s -o /dev/null -m 1 -w '%{{http_code}}' {ping}; }}
+ask() {{ curl -s -o /dev/null -m 2 -w '%{{http_code}}' {ping}; }}
 code=$(ask)
-[ "$code" = 000 ] && sleep 0.3 && code=$(ask)
+for _ in 1 2; do
+  [ "$code" = 000 ] && sleep 0.3 && code=$(ask)
+done
 if [ "$code" = 200 ]; then
   [ -e {HOLDS} ] && nft delete table ip {TABLE} 2>/dev/null
   rm -f {HOLDS}
@@ -56,7 +58,7 @@ def api_check() -> str:
     return f"""\
 #!/bin/sh
 # Written by `roost node up`; changes are lost. 0: the API server of this node serves.
-exec curl -skf -o /dev/null -m 3 https://127.0.0.1:{machine.API_PORT}/readyz
+exec curl -skf -o /dev/null -m 5 https://127.0.0.1:{machine.API_PORT}/readyz
 """
 
 
@@ -91,6 +93,7 @@ vrrp_instance {name} {{
 
 def configuration(node: Node, control_plane: bool) -> str:
     """keepalived.conf."""
+    # Real-time priority: a node that is merely busy must go on telling the others, or two would have an address.
     parts = [
         f"""\
 # Written by `roost node up`; changes are lost.
@@ -99,11 +102,13 @@ global_defs {{
   script_user root
   enable_script_security
   vrrp_garp_master_repeat 3
+  vrrp_rt_priority 50
+  vrrp_rlimit_rttime 500000
 }}
 """
     ]
-    wanted = [("gateway", node.entry_address, 1, DRAIN_S + 3)] if node.entry_address else []
-    wanted += [("api", node.api_address, 3, 5)] if node.api_address and control_plane else []
+    wanted = [("gateway", node.entry_address, 1, DRAIN_S + 10)] if node.entry_address else []
+    wanted += [("api", node.api_address, 3, 7)] if node.api_address and control_plane else []
     for name, address, fall, timeout_s in wanted:
         parts.append(
             f"""

@@ -31,6 +31,7 @@ READY_S = 30.0
 NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 SHARE = 2  # Of the processors, for each host, where one process has 1: a host is more than one process.
+REALTIME_US = 30_000  # Of each second, for a host.
 _started: dict[int, subprocess.Popen[bytes]] = {}  # Outermost processes of this program's hosts, to be waited for.
 
 
@@ -123,6 +124,7 @@ class Bed:
         for group in self.groups(host):
             make_group(group)
             give_share(group.parent, SHARE * len(self.hosts))
+            allow_realtime(group)
         argv = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", "--"]
         argv += [sys.executable, "-m", "roost.node.testbed.first", str(self.disk(host)), host]
         self.disk(host).mkdir(parents=True, exist_ok=True)
@@ -319,6 +321,13 @@ def give_share(group: Path, share: int) -> None:
     for name, value in (("cpu.shares", 1024 * share), ("cpu.weight", min(100 * share, 10_000))):
         if (group / name).exists():
             (group / name).write_text(str(value))
+
+
+def allow_realtime(group: Path) -> None:
+    """Let a few of a host's processes be served at once, where the kernel counts that by group: as on a machine."""
+    for directory, microseconds in ((group.parent, 10 * REALTIME_US), (group, REALTIME_US)):
+        if (directory / "cpu.rt_runtime_us").exists():
+            (directory / "cpu.rt_runtime_us").write_text(str(microseconds))
 
 
 def make_group(group: Path) -> None:
