@@ -12,6 +12,7 @@ from typing import Any, Final
 from roost.model.names import PEOPLE_NAMESPACE, PLATFORM, TENANT
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.installer import deploy, record
+from roost.node.installer.probe import CLUSTERWIDE
 from roost.node.installer.record import BEFORE, CURRENT, REMOVED, Installation
 from roost.node.installer.rendering import KINDS, RIGHTS, Identity, identity
 from roost.node.kubectl import Kubectl, NotReady, wait_until
@@ -89,6 +90,7 @@ def keep_applications(kubectl: Kubectl, told: Told) -> list[str]:
     told("rights of people, admission, kinds")
     # People's roles; the walls (quota, limits, network) bear the same label and stay.
     kubectl.call("delete", "rolebindings", "--all-namespaces", f"--selector={PLATFORM}", "--ignore-not-found")
+    kubectl.call("delete", "clusterrolebindings,clusterroles", f"--selector={TENANT}", "--ignore-not-found")
     for item, phase in reversed(held.identities().items()):
         if not serves(phase, item):
             remove(kubectl, item)
@@ -154,6 +156,9 @@ def tenants(kubectl: Kubectl, told: Told) -> None:
             wait_until("The end of the tenants", lambda: not left(), GONE_S)
         except NotReady:
             told("deleting what is left of the tenants directly")
+    kubectl.call("delete", "clusterrolebindings,clusterroles", f"--selector={TENANT}", "--ignore-not-found")
+    if kubectl.get("customresourcedefinition", CLUSTERWIDE) is not None:
+        kubectl.call("delete", CLUSTERWIDE, f"--selector={TENANT}", "--ignore-not-found")
     if names := left():
         kubectl.call("delete", "namespaces", *names, "--ignore-not-found", "--wait=false")
         wait_until("The end of the tenants' namespaces", lambda: not left(), GONE_S)
