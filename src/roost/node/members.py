@@ -210,7 +210,13 @@ def remove(kubectl: Kubectl, name: str, own_name: str, gone: bool) -> str:
     member = "node-role.kubernetes.io/control-plane" in node["metadata"].get("labels", {})
     if member:
         remove_etcd_member(name)
-    kubectl.call("delete", "node", name, "--wait=false")
+
+    def forgotten() -> bool:
+        kubectl.call("delete", "node", name, "--wait=false", "--ignore-not-found")
+        return True
+
+    # The API's address may have been on that node, whose API server has just lost its database.
+    wait_until(f"The end of the node {name}", forgotten, within_s=90)
     return "with its member of etcd" if member else ""
 
 
