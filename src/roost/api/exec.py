@@ -1,4 +1,4 @@
-"""A command in an instance: `WS .../apps/{app}/exec`, passed on to kube-apiserver as the caller.
+"""A command in an instance: `WS .../apps/{app}/exec`, or what it runs itself: `.../attach`; as the caller.
 
 Frames are those of `roost.kube.channel`, in both directions; an empty frame of stream 0 ends the input. The last frame
 is the Status, which tells the exit code.
@@ -43,6 +43,27 @@ async def exec_(
     tty: Annotated[bool, Query()] = False,
 ) -> None:
     """Run a command in an instance of the app."""
+    await _serve(socket, (tenant, environment, name, instance), "exec", command or ["sh"], tty)
+
+
+@router.websocket(ENVIRONMENT_PREFIX + "apps/{name}/attach")
+async def attach(
+    socket: WebSocket,
+    tenant: str,
+    environment: str,
+    name: str,
+    instance: Annotated[str, Query(max_length=253)] = "",
+    tty: Annotated[bool, Query()] = False,
+) -> None:
+    """Join what an instance of the app itself runs (a task's with `stdin` or `tty`)."""
+    await _serve(socket, (tenant, environment, name, instance), "attach", [], tty)
+
+
+async def _serve(
+    socket: WebSocket, where: tuple[str, str, str, str], subresource: str, command: list[str], tty: bool
+) -> None:
+    """`where`: tenant, environment, app, instance."""
+    tenant, environment, name, instance = where
     ctx = context(socket)
     request_id = str(socket.scope.get("roost.request_id", ""))
     accepted = False
@@ -52,8 +73,8 @@ async def exec_(
         there = Collection(App, namespace, caller.client, caller)
         await there.get(name)
         container = (await pod_of(there, name, instance))["spec"]["containers"][0]["name"]
-        params = _params(container, command or ["sh"], tty)
-        path = f"api/v1/namespaces/{namespace}/pods/{instance}/exec"
+        params = _params(container, command, tty)
+        path = f"api/v1/namespaces/{namespace}/pods/{instance}/{subresource}"
         with ctx.streams.hold(caller.person):
             async with channels.connect(caller.streaming, path, params) as channel:
                 await socket.accept()

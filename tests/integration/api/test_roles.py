@@ -11,6 +11,7 @@ pytestmark = pytest.mark.integration
 EVERYBODY = {"owner", "developer", "viewer", "approver"}
 MAKERS = {"owner", "developer"}
 BUILDERS = EVERYBODY
+RUN = {"app": "shop", "command": ["true"]}
 
 # (what, who may). `dryRun` keeps the rows independent of each other.
 TABLE: list[tuple[str, str, str, Any, set[str]]] = [
@@ -27,6 +28,8 @@ TABLE: list[tuple[str, str, str, Any, set[str]]] = [
     ("read logs", "GET", "apps/shop/logs", None, EVERYBODY),
     ("list releases", "GET", "releases", None, EVERYBODY),
     ("make a release by hand", "POST", "releases", {"metadata": {"name": "shop-v9"}}, set()),
+    ("list tasks", "GET", "tasks", None, EVERYBODY),
+    ("run a command once", "POST", "tasks", {"metadata": {"name": "t"}, "spec": RUN}, MAKERS),
     ("list projects", "GET", "projects", None, BUILDERS),
     ("make a project", "POST", "projects", {"metadata": {"name": "new"}, "spec": {}}, MAKERS),
     ("delete a project", "DELETE", "projects/site", None, {"owner"}),

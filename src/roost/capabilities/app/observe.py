@@ -24,6 +24,8 @@ from roost.model.configuration import secret_copy_name, secret_name
 from roost.model.kinds.app import App, Release
 from roost.settings import Settings
 
+NO_INSTANCES = (RELEASE_COMMAND, names.ONE_OFF)  # Pods of an application that serve nothing.
+
 WATCHES = (
     Watch(names.API_VERSION, "Release", owner="owner"),
     Watch("apps/v1", "Deployment", owner="owner", labels=names.APP),
@@ -195,7 +197,9 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
         route=route(way) if way is not None and _belongs(way, uid) else None,
-        pods=tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) != RELEASE_COMMAND),
+        pods=tuple(
+            pod(item) for item in pods if _labels(item).get(names.PROCESS) not in (RELEASE_COMMAND, names.ONE_OFF)
+        ),
         jobs=tuple(
             _job(item, pods)
             for item in jobs

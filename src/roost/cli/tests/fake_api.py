@@ -93,6 +93,7 @@ class FakeApi:
         default_factory=lambda: [{"name": "acme", "title": "Acme", "role": "owner", "environments": []}]
     )
     promoted: dict[str, Any] = field(default_factory=dict)  # The status that promotions get.
+    task: dict[str, Any] = field(default_factory=dict)  # The status that tasks get.
     repository: str = ""  # Where the project that is made is pushed to.
     hold: bool = False
     breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
@@ -194,8 +195,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._tokens(method)
         if path.startswith(APP + "/"):
             return self._app(method, path.removeprefix(APP + "/"), body)
-        if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps", "promotions"):
+        if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps", "promotions", "tasks"):
             status = {"conditions": ready()} | (api.promoted if path.endswith("/promotions") else {})
+            if path.endswith("/tasks"):
+                status = dict(api.task)
             if path.endswith("/projects") and api.repository:
                 status["repository"] = api.repository
             made = {"metadata": meta(body["metadata"]["name"]), "spec": body["spec"], "status": status}

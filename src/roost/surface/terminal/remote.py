@@ -32,7 +32,16 @@ CHUNK: Final = 32 * 1024
 
 def attach(session: Session, path: str, instance: str, argv: tuple[str, ...], tty: bool) -> int:
     """Run `argv` in the instance, joined to this terminal; the exit code of the command."""
-    with connected(session, f"{path}?{_query(instance, argv, tty)}") as connection, _raw(tty):
+    return _joined(session, f"{path}?{_query(instance, argv, tty)}", tty)
+
+
+def join(session: Session, path: str, instance: str, tty: bool) -> None:
+    """Join this terminal to what the instance itself runs, until it ends. It tells no exit code."""
+    _joined(session, f"{path}?{_query(instance, (), tty)}", tty)
+
+
+def _joined(session: Session, path: str, tty: bool) -> int:
+    with connected(session, path) as connection, _raw(tty):
         Thread(target=_send_stdin, args=(connection, tty), daemon=True).start()
         if tty:
             _send_size(connection)

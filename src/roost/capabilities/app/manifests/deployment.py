@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from roost.capabilities.app.manifests.pod import DRAIN_S, container, labels, pod, runtime
+from roost.capabilities.app.manifests.pod import DRAIN_S, labels, runtime
 from roost.capabilities.app.model import RUNTIME, SHAPE
 from roost.model import names
+from roost.model.instance import container, pod
 from roost.model.kinds.app import App, AppSpec, Process
 
 OPEN_TIMES = 3  # A second apart.

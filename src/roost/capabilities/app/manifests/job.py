@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from roost.capabilities.app.manifests.pod import container, pod
 from roost.capabilities.app.model import RELEASE_COMMAND
 from roost.model import names
+from roost.model.instance import container, pod
 from roost.model.kinds.app import App, AppSpec
 
 TIMEOUT_S = 1800

@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from roost.capabilities.app import capability
-from roost.capabilities.app.manifests.pod import literal, runtime
+from roost.capabilities.app.manifests.pod import runtime
 from roost.capabilities.app.manifests.release import cause, content_digest
 from roost.capabilities.app.model import Observed, SeenRelease
 from roost.capabilities.app.plan import plan
 from roost.kernel import golden
+from roost.model.instance import literal
 from roost.model.kinds.app import App, AppSpec, Artefact, Process, Variable
 from roost.model.resource import Metadata
 

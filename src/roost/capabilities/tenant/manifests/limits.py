@@ -22,6 +22,7 @@ COUNTS = {
     "count/runs.roost.dev": "2000",
     "count/secrets": "1000",
     "count/services": "200",
+    "count/tasks.roost.dev": "200",
     "count/waivers.roost.dev": "2000",
     "persistentvolumeclaims": "100",
     "services.loadbalancers": "0",

@@ -1,0 +1,29 @@
+"""What the task capability sees of the cluster. Its kind is `roost.model.kinds.task.Task`."""
+
+from pydantic import Field
+
+from roost.model.kinds.app import AppSpec
+from roost.model.resource import Model
+
+
+class SeenPod(Model):
+    """The pod of the task."""
+
+    name: str
+    started: bool = False
+    ended: bool = False
+    exit_code: int | None = None
+    reason: str = Field("", description="Why it waits or how it ended, as Kubernetes says it.")
+    message: str = ""
+
+
+class Observed(Model):
+    """All that a plan for a Task needs to know."""
+
+    environment: str = Field("", description="Empty: the namespace is no environment of a tenant.")
+    app: bool = Field(False, description="The application is there, and stays.")
+    release: str = Field("", description="The version that serves; of a task that began, the one it began with.")
+    content: AppSpec | None = Field(None, description="What that version is.")
+    job: bool = Field(False, description="The Job is there.")
+    job_failed: str = Field("", description="Why Kubernetes gave the Job up.")
+    pod: SeenPod | None = None
