@@ -6,6 +6,7 @@ refuses as what failed does.
 
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from roost.node.installer.facts import Facts
@@ -192,6 +193,20 @@ def _outranking(facts: Facts, options: Options) -> Iterator[Finding]:
         )
 
 
+def networks(facts: Facts, options: Options) -> Iterator[Finding]:
+    """Tenants' way out is the world without these: were one wrong, it would lead to the cluster itself."""
+    for address, told, name in (
+        (facts.pod_address, options.pod_networks, "pod"),
+        (facts.service_address, options.service_networks, "service"),
+    ):
+        if address and not any(ip_address(address) in ip_network(network, strict=False) for network in told):
+            yield _refuse(
+                "networks",
+                f"The {name} address {address} is in none of the networks that were named or taken for granted "
+                f"({', '.join(told)}), so tenants would be let out to it. Name the right one: --{name}-network CIDR.",
+            )
+
+
 def storage(facts: Facts, options: Options) -> Iterator[Finding]:
     """Registry and repositories need a disk."""
     seen, wanted = facts.storage, options.storage_class
@@ -250,6 +265,7 @@ CHECKS: tuple[Callable[[Facts, Options], Iterator[Finding]], ...] = (
     pulls,
     admission,
     network,
+    networks,
     storage,
     gateway,
     builders,

@@ -52,6 +52,8 @@ class Facts:
     admission_policies: bool | None = None  # A ValidatingAdmissionPolicy refuses what it says.
     pod_security: bool | None = None  # The restricted level refuses a privileged pod.
     external_ips: bool | None = None  # Services with external addresses are refused to everybody.
+    service_address: str = ""  # Of the Service `kubernetes`.
+    pod_address: str = ""  # Of a pod of the trial.
     pulls: bool | None = None  # Nodes run the platform's image.
     pull_trouble: str = ""
     user_namespaces: bool | None = None  # A pod in a user namespace of its own runs, and may mount within it.

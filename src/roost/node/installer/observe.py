@@ -98,6 +98,7 @@ def observe(kubectl: Kubectl) -> Facts:
     routes = kubectl.get("customresourcedefinition", "httproutes.gateway.networking.k8s.io")
     classes = _items(kubectl, "gatewayclasses.gateway.networking.k8s.io") if routes else []
     held = record.read(kubectl)
+    service = kubectl.get("service", "kubernetes", "default") or {}
     return Facts(
         version=version,
         missing_rights=missing_rights(kubectl),
@@ -108,6 +109,7 @@ def observe(kubectl: Kubectl) -> Facts:
         gateway_classes=tuple(sorted(item["metadata"]["name"] for item in classes if _accepted(item))),
         gateway_versions=tuple(one["name"] for one in routes["spec"]["versions"] if one["served"]) if routes else (),
         storage=_classes(kubectl),
+        service_address=(service.get("spec") or {}).get("clusterIP", ""),
     )
 
 

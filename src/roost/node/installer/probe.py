@@ -100,7 +100,7 @@ class Probe:
             return replace(
                 facts, pulls=False, pull_trouble=" ".join(text.strip() for text in why if text) or "no reason"
             )
-        return replace(facts, pulls=True)
+        return replace(facts, pulls=True, pod_address=self.address)
 
     def ended(self, name: str, space: str) -> str:
         """Wait for the end of a pod; empty where it ended well, else what it said."""

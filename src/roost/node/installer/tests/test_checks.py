@@ -26,6 +26,8 @@ FIT = Facts(
     user_namespaces=True,
     network=HOLDS,
     storage=Storage(("fast",), "fast", True),
+    pod_address="10.244.0.7",
+    service_address="10.96.0.1",
 )
 
 
@@ -56,6 +58,8 @@ UNFIT = {
     "no enforcement": (replace(FIT, network=Network(True, False, False, True)), "network policy", "multi-tenancy"),
     "no egress": (replace(FIT, network=Network(True, True, False, True)), "network policy", "deny of egress"),
     "all closed": (replace(FIT, network=Network(True, True, True, False)), "network policy", "did not let it through"),
+    "pods elsewhere": (replace(FIT, pod_address="10.200.0.7"), "networks", "--pod-network"),
+    "services elsewhere": (replace(FIT, service_address="10.112.0.1"), "networks", "--service-network"),
     "no class": (replace(FIT, storage=Storage()), "storage", "--storage-class"),
     "nothing bound": (replace(FIT, storage=Storage(("f",), "f", False, "Pending")), "storage", "Pending"),
     "old gateway": (replace(FIT, gateway_versions=("v1beta1",)), "gateway", "v1beta1"),

@@ -131,7 +131,8 @@ def test_without_cilium_nothing_of_cilium_is_applied_and_nodes_are_known_by_thei
 
 def test_what_serves_applications_stays_when_they_are_left_alone() -> None:
     """Judged over everything that is installed: a new part of the platform is kept unless it is named."""
-    gone, kept = set(), set()
+    gone: set[tuple[str, str]] = set()
+    kept: set[tuple[str, str]] = set()
     for phase, items in rendered(FOREIGN).items():
         for item in items:
             (kept if removal.serves(phase, identity(item)) else gone).add((item["kind"], item["metadata"]["name"]))
