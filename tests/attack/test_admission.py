@@ -7,13 +7,14 @@ import pytest
 from tests.attack import ways
 from tests.attack.authors import AUTHORS
 from tests.attack.gates import GATES
+from tests.attack.registrar import REGISTRATIONS, remove
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import World
 
 pytestmark = pytest.mark.integration
 TRIES = [
     pytest.param(attack, way, id=f"{attack.name}-{way}")
-    for attack in [*AUTHORS, *GATES, *ATTACKS]
+    for attack in [*AUTHORS, *GATES, *REGISTRATIONS, *ATTACKS]
     for way in attack.ways
 ]
 
@@ -27,6 +28,12 @@ def test_the_attack_is_refused_and_its_twin_is_not(world: World, attack: Attack,
     message = refused.json()["message"]
     assert f"'{attack.guard}'" in message, f"Something else refused it: {message}"
     assert attack.says in message, message
+
+
+def test_the_registrar_removes_machines_and_nobody_else(world: World) -> None:
+    assert remove(world, person=False).status_code == 200
+    refused = remove(world, person=True)
+    assert refused.status_code == 403 and "'roost-registrar'" in refused.text, refused.text
 
 
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack.evil["kind"] == "Pod"], ids=lambda a: a.name)

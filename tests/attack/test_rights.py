@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from roost.model import names
+from tests.attack.registrar import REGISTRAR
 from tests.attack.table import CONFIG, POD, SECRET, SERVICE, changed, meta
 from tests.attack.world import ADA, API, APPROVER, BOB, CONTROLLER, DEPLOYER, RICK, ROOT, VIV, World, collection
 
@@ -135,6 +136,11 @@ REFUSED = {
     "deployer binds a role": post(DEPLOYER, ESCALATION),
     "deployer makes a daemon set": Try(DEPLOYER, "POST", f"/apis/apps/v1{DEV}/daemonsets", {}),
     "administrator reads a tenant's secrets": Try(ROOT, "GET", f"/api/v1{DEV}/secrets"),
+    "registrar changes somebody": Try(REGISTRAR, "PATCH", f"{ROOST}/users/root", {"spec": {"disabled": True}}),
+    "registrar reads people": Try(REGISTRAR, "GET", f"{ROOST}/users"),
+    "registrar reads a password": Try(REGISTRAR, "GET", f"{PEOPLE}/secrets/password-ada"),
+    "registrar makes a tenant": Try(REGISTRAR, "POST", f"{ROOST}/tenants", {}),
+    "api makes a person by itself": Try(API, "POST", f"{ROOST}/users", {}),
     "administrator binds a role": post(ROOT, ESCALATION),
     "api reads an app": Try(API, "GET", f"{ROOST}{DEV}/apps"),
     "api reads a tenant's secrets": Try(API, "GET", f"/api/v1{DEV}/secrets"),

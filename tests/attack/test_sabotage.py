@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from roost.capabilities.tenant import admission
-from tests.attack import entry, ways
+from tests.attack import entry, registrar, ways
 from tests.attack.authors import AUTHORS
 from tests.attack.gates import GATES
 from tests.attack.table import ATTACKS, Attack
@@ -33,9 +33,11 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         return {
             door: lambda door=door: "denied request" not in entry.knock(world, space, door).text for door in entry.DOORS
         }  # type: ignore[misc]
+    if name == "roost-registrar" and "removes machines" in message:
+        return {"registrar-removes-a-person": lambda: registrar.remove(world, person=True).status_code == 200}
     meant = [
         attack
-        for attack in [*AUTHORS, *GATES, *ATTACKS]
+        for attack in [*AUTHORS, *GATES, *registrar.REGISTRATIONS, *ATTACKS]
         if attack.guard == name and attack.says in message and not attack.twice
     ]
     return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]

@@ -182,7 +182,8 @@ class Provider:
         if fresh:
             self._kept.pop("keys", None)
         try:
-            return KeySet.import_key_set(await self._document("keys", (await self._metadata())["jwks_uri"]))  # type: ignore[arg-type]
+            held: Any = await self._document("keys", (await self._metadata())["jwks_uri"])
+            return KeySet.import_key_set(held)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise ProviderFailed(f"The provider's keys are not good: {error}") from error
 

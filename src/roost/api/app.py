@@ -44,6 +44,7 @@ from roost.settings import Settings
 from roost.surface.people import People
 
 REQUESTS_BURST: Final = 300
+TENANT_BURST: Final = 900  # Of all members of a tenant together.
 REQUESTS_PERIOD_S: Final = 3.0
 STREAMS_PER_PERSON: Final = 40
 STREAMS: Final = 190  # One connection each, of the 200 that a client has.
@@ -103,6 +104,7 @@ def create_app(
         authentication=Authentication(people, clock),
         tenants=Tenants(client, clock),
         requests=Bucket(REQUESTS_BURST, REQUESTS_PERIOD_S, clock),
+        tenant_requests=Bucket(TENANT_BURST, REQUESTS_PERIOD_S, clock),
         streams=Slots(STREAMS_PER_PERSON, STREAMS),
         followers=Slots(STREAMS_PER_PERSON, FOLLOWERS),
         cache=cache,

@@ -18,7 +18,7 @@ from roost.api.cache import Cache
 from roost.api.identity.cookies import credential
 from roost.api.limits import Bucket, Slots, refuse_when_spent
 from roost.api.rights import Rights
-from roost.api.tenants import Tenants
+from roost.api.tenants import Tenants, memberships
 from roost.kube.client import Client
 from roost.settings import Settings
 from roost.surface.people import People
@@ -39,6 +39,7 @@ class Context:
     authentication: Authentication
     tenants: Tenants
     requests: Bucket
+    tenant_requests: Bucket
     streams: Slots
     followers: Slots  # Streams that are served from the cache.
     cache: Cache
@@ -84,6 +85,7 @@ async def authenticate(connection: HTTPConnection) -> Caller:
     connection.scope["roost.person"] = principal.person
     refuse_when_spent(ctx.requests, principal.person, "You send more requests than one person may. Slow down.")
     ctx.requests.take(principal.person)
+    await _take_of_tenant(ctx, principal, str(connection.path_params.get("tenant", "")))
     request_id = str(connection.scope.get("roost.request_id", ""))
     return acting_as(ctx, principal, request_id, connection.scope.setdefault("roost.wrote", {}))
 
@@ -93,6 +95,14 @@ def acting_as(ctx: Context, principal: Principal, request_id: str, wrote: dict[s
     identity = f"person:{principal.person}"
     client, streaming = ctx.client.act_as(identity), ctx.streaming.act_as(identity)
     return Caller(principal, client, streaming, request_id, ctx.cache, ctx.clock, {} if wrote is None else wrote)
+
+
+async def _take_of_tenant(ctx: Context, principal: Principal, tenant: str) -> None:
+    """All members of a tenant together have so many requests. Only they take of them: nobody empties another's."""
+    if not tenant or not memberships(principal, await ctx.tenants.visible(principal, tenant)):
+        return
+    refuse_when_spent(ctx.tenant_requests, tenant, f"The people and machines of {tenant} send too many requests.")
+    ctx.tenant_requests.take(tenant)
 
 
 def address(connection: HTTPConnection) -> str:

@@ -216,6 +216,21 @@ def _flow(provider: RealProvider) -> Any:
             held.pop("Content-Type", None)
             return JSONResponse(body, status, held) if isinstance(body, dict) else Response(body, status, held)
 
+    flow = Flow()
+    flow.register_token_generator(
+        "default",
+        lambda **given: {
+            "token_type": "Bearer",
+            "access_token": secrets.token_urlsafe(24),
+            "expires_in": 600,
+            "scope": given["scope"],
+        },
+    )
+    flow.register_grant(_grant(provider), [CodeChallenge(required=True), _id_tokens(provider)])
+    return flow
+
+
+def _grant(provider: RealProvider) -> Any:
     class Grant(AuthorizationCodeGrant):  # type: ignore[misc]
         TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic",)
 
@@ -240,6 +255,10 @@ def _flow(provider: RealProvider) -> Any:
         def authenticate_user(self, authorization_code: Code) -> Account:
             return provider.accounts[authorization_code.subject]
 
+    return Grant
+
+
+def _id_tokens(provider: RealProvider) -> Any:
     class Identity(OpenIDCode):  # type: ignore[misc]
         def exists_nonce(self, nonce: str, request: Any) -> bool:
             return any(code.nonce == nonce for code in provider.codes.values())
@@ -265,15 +284,4 @@ def _flow(provider: RealProvider) -> Any:
                 return genuine
             return provider.forge(dict(jwt.decode(genuine, provider.key).claims), provider.key)
 
-    flow = Flow()
-    flow.register_token_generator(
-        "default",
-        lambda **given: {
-            "token_type": "Bearer",
-            "access_token": secrets.token_urlsafe(24),
-            "expires_in": 600,
-            "scope": given["scope"],
-        },
-    )
-    flow.register_grant(Grant, [CodeChallenge(required=True), Identity(require_nonce=True)])
-    return flow
+    return Identity(require_nonce=True)

@@ -81,7 +81,7 @@ async def people(api: Running, team: Team) -> dict[str, str]:
     return found
 
 
-QUICK = {"owner", "viewer"}
+QUICK = {"developer"}
 ROLES = [
     pytest.param(role, marks=() if role in QUICK else pytest.mark.full)
     for role in sorted(MEMBERS | PLATFORM | STRANGER)

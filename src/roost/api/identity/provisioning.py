@@ -26,7 +26,7 @@ from roost.surface.principal import Principal
 from roost.surface.problems import Problem, forbidden
 
 _LOG = logging.getLogger("roost.api")
-TRIES: Final = 20
+TRIES: Final = 8
 
 
 def identities(ctx: Context) -> Records:
@@ -106,8 +106,8 @@ async def person_for(ctx: Context, identity: Identity, request_id: str) -> User:
     """A new person for an identity that is nobody yet."""
     spec = UserSpec(title=identity.name or identity.username, mail=identity.mail)
     stem = name_from(identity.username or identity.mail.partition("@")[0])
-    for number in range(1, TRIES):
-        name = stem if number == 1 else f"{stem}-{number}"
+    for number in range(TRIES):
+        name = f"{stem}-{secrets.token_hex(2)}" if number else stem
         try:
             user = await new_person(ctx, name, spec, request_id)
         except (AlreadyExists, NameRefused):
