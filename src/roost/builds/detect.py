@@ -61,7 +61,7 @@ def _found(files: Files, build: Build, offered: Sequence[str]) -> Detected:
         return _from_containerfile(files, build, path, commands)
     names = set(files.names())
     if not names:
-        raise Unbuildable("Empty", "This commit is empty: there are no files in it.")
+        raise Unbuildable("Empty", "There are no files here, so there is nothing to build.")
     language = build.strategy if build.strategy in _LANGUAGES else _language(names)
     if language == "python":
         return _from_python(files, build, commands, offered)
@@ -188,7 +188,7 @@ def _from_plan(made: Planned, build: Build, commands: procfile.Commands) -> Dete
     lines = made.lines
     if made.probe:
         healthy = appjson.Said({"web": Health(path=made.probe.path)})
-        processes, lines = healthy.applied(processes), (*lines, f"Health: {made.probe.path}; {made.probe.why}")
+        processes, lines = healthy.applied(processes), (*lines, f"Health: {made.probe.path} ({made.probe.why})")
     return Detected(
         containerfile=_written(made.body, build.port, command),
         path="",

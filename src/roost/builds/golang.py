@@ -103,7 +103,7 @@ def plan(files: Files, build: Build, commands: Commands, offered: Sequence[str])
             f"USER {OWNER}",
         ),
         commands=started,
-        lines=(_version(text, image.rpartition(":")[2]), f"Builds {', '.join(built)[:300]}", f"Start: {why}"),
+        lines=(_version(text, image.rpartition(":")[2]), f"Build: go build {' '.join(built)[:300]}", f"Start: {why}"),
     )
 
 
