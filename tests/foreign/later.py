@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("src", "engine", "images", "deploy", "docs")
+PARTS = ("src", "engine", "images", "deploy")
 FILES = ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "requirements-dev.lock")
 
 SHAPES = "SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first}"
@@ -24,6 +24,13 @@ def _later(app: App, where: str, content: AppSpec, process: Process) -> dict[str
 """
 HOLD = "    hold: str = Field(\n"
 NOTE = '    note: str = Field("", max_length=100, description="What a later version lets people note.")\n'
+DEFINITIONS = """
+from pathlib import Path
+from roost.mains.generate import files
+for name, text in files().items():
+    if name.startswith("deploy/"):
+        Path(name).write_text(text)
+"""
 
 
 def _change(path: Path, old: str, new: str) -> None:
@@ -44,7 +51,7 @@ def make(folder: Path) -> Path:
     shapes = copy / "src/roost/capabilities/app/manifests/deployment.py"
     _change(shapes, SHAPES, f"{LATER.strip()}\n\n\n{SHAPES.removesuffix('}')}, 2: _later}}")
     _change(copy / "src/roost/model/kinds/app.py", HOLD, NOTE + HOLD)
-    command = [sys.executable, "-m", "roost.mains.generate"]
+    command = [sys.executable, "-c", DEFINITIONS]
     subprocess.run(command, cwd=copy, env=environment(copy), check=True, capture_output=True, timeout=120)
     assert "note:" in (copy / "deploy/crds/apps.yaml").read_text()
     return copy
