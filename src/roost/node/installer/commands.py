@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -103,6 +103,7 @@ def report(findings: Sequence["Finding"], form: Format) -> None:
 @click.option("--storage-class", default="", help="For registry and repositories: the cluster's default one.")
 @click.option("--gateway-class", default="", help="A GatewayClass of the cluster, in place of Roost's own gateway.")
 @click.option("--address", default="", help="Where Roost's own gateway is reached: a node's address.")
+@click.option("--kubernetes-url", default="", metavar="URL", help="Where people's kubectl reaches kube-apiserver.")
 @click.option("--node-network", multiple=True, metavar="CIDR", help="Network that nodes are in; may be repeated.")
 @click.option("--pod-network", multiple=True, metavar="CIDR", help="Network that pods are in; may be repeated.")
 @click.option("--service-network", multiple=True, metavar="CIDR", help="Network of services; may be repeated.")
@@ -120,10 +121,13 @@ def install(session: Session, kubeconfig: str | None, context: str, check_only: 
         _install(kubectl_of(kubeconfig, context), given, check_only, session.output)
 
 
+INSTALLED: Final = ("domain", "registry", "storage_class", "gateway_class", "address", "kubernetes_url")
+
+
 def _options(given: dict[str, Any]) -> "Options":
     from roost.node.installer.options import Options
 
-    named = {key: given[key] for key in ("domain", "registry", "storage_class", "gateway_class", "address")}
+    named = {key: given[key] for key in INSTALLED}
     networks = {f"{key}_networks": list(given[f"{key}_network"]) for key in ("pod", "service", "node")}
     return Options.of({**named, **{key: value for key, value in networks.items() if value}})
 
