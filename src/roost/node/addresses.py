@@ -20,7 +20,7 @@ CONFIGURATION = machine.CONFIG / "keepalived.conf"
 CHECKS = machine.CONFIG / "checks"
 HOLDS = machine.RUN / "holds"  # While it exists, new connections to the entry address are dropped here.
 TABLE = "roost_hold"
-ADVERTISE_S = 1  # An address is missed after three of these: version 2 of VRRP counts in whole seconds.
+ADVERTISE_S = 0.6  # An address is missed after three of these.
 DRAIN_S = 5  # At most so long, connections that are open may end before the address goes.
 
 
@@ -68,11 +68,10 @@ def priority(address: str) -> int:
 
 
 def _instance(name: str, address: str, node: Node) -> str:
-    # Addresses of one network differ in their last number, so that is what tells the instances apart. Version 3 would
-    # be quicker, but Debian's keepalived finds its own checksums of it wrong.
+    # Addresses of one network differ in their last number, so that is what tells the instances apart.
     return f"""
 vrrp_instance {name} {{
-  version 2
+  version 3
   state BACKUP
   nopreempt
   interface {node.device}

@@ -112,11 +112,11 @@ class Bed:
             self.start(host)
 
     def rules(self) -> str:
-        """The hosts reach the world in the machine's name."""
+        """The hosts reach the world in the machine's name; to each other they speak in their own, also to many."""
         return (
             f"table ip {self.table} {{\n"
             "  chain out {\n    type nat hook postrouting priority srcnat; policy accept;\n"
-            f"    ip saddr {self.network} ip daddr != {self.network} masquerade\n  }}\n}}\n"
+            f"    ip saddr {self.network} ip daddr != {{ {self.network}, 224.0.0.0/4 }} masquerade\n  }}\n}}\n"
         )
 
     def start(self, host: str) -> None:
