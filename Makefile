@@ -44,7 +44,7 @@ check: venv ## Judge the code without changing it: ruff, mypy, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-gen: venv ## Write what is generated: CRDs, reference pages
+gen: venv ## Write what is generated: CRDs, reference pages, the TypeScript client
 	$(PY) -m roost.mains.generate
 
 bench: venv ## Run one benchmark: make bench B=P16

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from roost.api import (
     apps,
     batch,
     bills,
+    document,
     errors,
     exec,
     findings,
@@ -119,6 +119,7 @@ def create_app(
     for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
         app.include_router(router)
     app.include_router(forward.router)
+    app.include_router(document.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
     for router in places.routers():
@@ -130,7 +131,7 @@ def create_app(
     # Last: its pattern is the widest.
     app.router.routes.append(git.route())
     app.add_middleware(Envelope)
-    _complete_openapi(app)
+    document.complete(app, _read_by_routes())
     return app
 
 
@@ -141,11 +142,9 @@ def _cache(client: Client, streaming: Client, clock: Clock) -> tuple[Cache, Righ
     return cache, rights
 
 
-def _complete_openapi(app: FastAPI) -> None:
-    """Bodies that routes read themselves refer to schemas that FastAPI does not know of."""
-    plain = app.openapi
-    bodies: list[type[BaseModel]] = [
-        *kinds(),
+def _read_by_routes() -> list[type[BaseModel]]:
+    """Bodies that routes read themselves: FastAPI knows nothing of them."""
+    return [
         batch.Batch,
         session.SignIn,
         session.NewPassword,
@@ -162,16 +161,3 @@ def _complete_openapi(app: FastAPI) -> None:
         apps.Deploy,
         hooks.Credentials,
     ]
-
-    def complete() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = plain()
-            _, extra = models_json_schema(
-                [(model, "validation") for model in bodies], ref_template="#/components/schemas/{model}"
-            )
-            schemas = document.setdefault("components", {}).setdefault("schemas", {})
-            for name, schema in extra.get("$defs", {}).items():
-                schemas.setdefault(name, schema)
-        return app.openapi_schema or {}
-
-    app.openapi = complete  # type: ignore[method-assign]

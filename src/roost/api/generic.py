@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel
 
 from roost.api import batch as batches
 from roost.api import kinds as shapes
@@ -189,30 +190,86 @@ async def _number(kept: KindCache, there: Collection, position: str) -> int | No
     return kept.history.after(int(position))
 
 
+class _Routes:
+    """The router of one kind while it is made."""
+
+    def __init__(self, kind: type[Resource], prefix: str, place: Place, skip: frozenset[str]) -> None:
+        self.router = APIRouter(prefix=prefix, tags=[kind.KIND])
+        self.kind, self.place, self.skip = kind, place, skip
+
+        async def collection(request: Request, ctx: ContextDep, caller: CallerDep) -> Collection:
+            params = {key: str(value) for key, value in request.path_params.items()}
+            return Collection(kind, await place(ctx, caller, params), caller.client, caller)
+
+        self.there = Depends(collection)
+
+    def add(
+        self, name: str, method: str, path: str, endpoint: Callable[..., Any], answer: type[BaseModel] | None = None
+    ) -> None:
+        """One route. `answer`: the model of what it gives."""
+        if name in self.skip:
+            return
+        status = _STATUS.get(name, 200)
+        self.router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            operation_id=f"{name}{self.kind.KIND}",
+            summary=f"{_SUMMARIES[name]}: {self.kind.KIND}",
+            status_code=status,
+            responses={status: {"model": answer}} if answer else None,
+            openapi_extra=body_schema("Batch" if name == "batch" else self.kind.KIND) if name in _BODIED else None,
+        )
+
+
+_STATUS: Final = {"create": 201, "delete": 202, "batch": 207}
+_BODIED: Final = frozenset(["create", "replace", "patch", "batch"])
+_SUMMARIES: Final = {
+    "list": "List or watch",
+    "get": "Get one",
+    "operations": "Who did what",
+    "create": "Create",
+    "replace": "Replace",
+    "patch": "Change",
+    "delete": "Delete",
+    "batch": "Several changes",
+}
+
+
 def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[str] = frozenset()) -> APIRouter:
     """The routes of one kind beneath `prefix`. `skip`: `list`, `get`, `create`, `delete` that stand elsewhere."""
-    router = APIRouter(prefix=prefix, tags=[kind.KIND])
-    answers: dict[int | str, dict[str, Any]] = {200: {"model": kind}}
-    label = kind.KIND
+    routes = _Routes(kind, prefix, place, skip)
+    _add_reads(routes)
+    _add_writes(routes)
+    return routes.router
 
-    async def collection(request: Request, ctx: ContextDep, caller: CallerDep) -> Collection:
-        params = {key: str(value) for key, value in request.path_params.items()}
-        return Collection(kind, await place(ctx, caller, params), caller.client, caller)
 
-    There = Annotated[Collection, Depends(collection)]
+def _add_reads(routes: _Routes) -> None:
+    There = Annotated[Collection, routes.there]
 
     async def get_list(
         request: Request, ctx: ContextDep, there: There, wanted: Annotated[Selecting, Depends()]
     ) -> Response:
         if wanted.watch:
-            return await watched_response(ctx, request, there, wanted, place)
+            return await watched_response(ctx, request, there, wanted, routes.place)
         return await listed(ctx, request, there, wanted)
 
     async def get_one(request: Request, ctx: ContextDep, there: There, name: str) -> Response:
         kept = await cached(ctx, request, there, "get")
         # What the cache does not have may have just been made.
-        raw = kept.get(there.namespace, shapes.checked_name(kind, name)) if kept is not None else None
+        raw = kept.get(there.namespace, shapes.checked_name(there.kind, name)) if kept is not None else None
         return tagged(await there.get(name) if raw is None else raw)
+
+    async def get_operations(there: There, name: str) -> Response:
+        return json_response(operations.read(await there.get(name)).wire())
+
+    routes.add("list", "GET", "", get_list)
+    routes.add("get", "GET", "/{name}", get_one, routes.kind)
+    routes.add("operations", "GET", "/{name}/operations", get_operations, operations.Operations)
+
+
+def _add_writes(routes: _Routes) -> None:
+    There = Annotated[Collection, routes.there]
 
     async def create(request: Request, there: There, dry_run: DryRun = False) -> Response:
         return tagged(await there.create(await read_json(request), dry_run), 201)
@@ -227,43 +284,18 @@ def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[
     ) -> Response:
         return tagged(await there.patch(name, await read_json(request), version_of(if_match), dry_run))
 
-    async def post_batch(request: Request, ctx: ContextDep, there: There, dry_run: DryRun = False) -> Response:
-        results = await batches.run(ctx, there, await read_model(request, batches.Batch), dry_run)
-        return json_response(results.wire(), 207)
-
-    async def get_operations(there: There, name: str) -> Response:
-        return json_response(operations.read(await there.get(name)).wire())
-
     async def delete(there: There, name: str, if_match: IfMatch = None, dry_run: DryRun = False) -> Response:
         await there.delete(name, version_of(if_match), dry_run)
         return json_response({}, 202)
 
-    def add(route: str, path: str, method: str, endpoint: Callable[..., Any], **more: Any) -> None:
-        if route not in skip:
-            router.add_api_route(path, endpoint, methods=[method], operation_id=f"{route}{label}", **more)
+    async def batch(request: Request, ctx: ContextDep, there: There, dry_run: DryRun = False) -> Response:
+        results = await batches.run(ctx, there, await read_model(request, batches.Batch), dry_run)
+        return json_response(results.wire(), 207)
 
-    body = body_schema(label)
-    add("list", "", "GET", get_list, summary=f"List or watch: {label}")
-    add("get", "/{name}", "GET", get_one, summary=f"Get one: {label}", responses=answers)
-    created: dict[int | str, dict[str, Any]] = {201: {"model": kind}}
-    add(
-        "create", "", "POST", create, summary=f"Create: {label}", status_code=201, responses=created, openapi_extra=body
-    )
-    add("replace", "/{name}", "PUT", replace, summary=f"Replace: {label}", responses=answers, openapi_extra=body)
-    add("patch", "/{name}", "PATCH", patch, summary=f"Change: {label}", responses=answers, openapi_extra=body)
-    add("delete", "/{name}", "DELETE", delete, summary=f"Delete: {label}", status_code=202)
-    recorded: dict[int | str, dict[str, Any]] = {200: {"model": operations.Operations}}
-    add("operations", "/{name}/operations", "GET", get_operations, summary=f"Who did what: {label}", responses=recorded)
-    told: dict[int | str, dict[str, Any]] = {207: {"model": batches.BatchResults}}
-    if not skip.intersection(("create", "patch", "delete")):
-        many = body_schema("Batch")
-        add(
-            "batch",
-            "/batch",
-            "POST",
-            post_batch,
-            summary=f"Several changes: {label}",
-            responses=told,
-            openapi_extra=many,
-        )
-    return router
+    routes.add("create", "POST", "", create, routes.kind)
+    routes.add("replace", "PUT", "/{name}", replace, routes.kind)
+    routes.add("patch", "PATCH", "/{name}", patch, routes.kind)
+    routes.add("delete", "DELETE", "/{name}", delete)
+    # Where a kind's writes have routes of their own, they are more than a write.
+    if not routes.skip.intersection(("create", "patch", "delete")):
+        routes.add("batch", "POST", "/batch", batch, batches.BatchResults)
