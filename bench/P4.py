@@ -72,7 +72,10 @@ class Stopwatch:
         controller.line()
         self.told["A"].append(controller.line())
         controller.process.wait()
-        self.written += self.cluster.server.writes(mark, "roost-controller").total()
+        writes = self.cluster.server.writes(mark, "roost-controller")
+        self.written += writes.total()
+        for write, number in writes.items():
+            say(f"    written: {number} x {write.verb} {write.resource}")
         return float(self.told["A"][-1]["cpu_s"])
 
     def read(self) -> float:

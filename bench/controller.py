@@ -29,9 +29,10 @@ from roost.settings import Settings
 CAPABILITIES = ("app", "tenant")  # The second has no objects here: it keeps the namespaces at hand, as it always does.
 
 
-def total(name: str) -> float:
-    """The sum of a metric over its labels."""
-    return sum(sample.value for metric in REGISTRY.collect() for sample in metric.samples if sample.name == name)
+def total(name: str, **labels: str) -> float:
+    """The sum of a metric over its other labels."""
+    samples = [sample for metric in REGISTRY.collect() for sample in metric.samples if sample.name == name]
+    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
 
 def told(begun: float, spent: float) -> dict[str, float]:
@@ -57,7 +58,7 @@ async def work(client: Client, number: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await runtime.ready.wait()
     print(json.dumps({"ready": True, **told(begun, spent)}), flush=True)
-    while number and (total("roost_reconciles_total") < number or total("roost_queue_objects") > 0):
+    while number and (total("roost_reconciles_total", result="ok") < number or total("roost_queue_objects") > 0):
         await asyncio.sleep(0.25)
     if number:
         print(json.dumps(told(begun, spent)), flush=True)

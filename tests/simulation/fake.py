@@ -108,8 +108,8 @@ class Server:
         self.history = []
         self._pages = {}
 
-    def handle(self, request: Request, agent: str = "") -> bytes:
-        """Answer a request that is not a watch. KubeError for what is refused."""
+    def handle(self, request: Request, agent: str = "", behind: int = 0) -> bytes:
+        """Answer what is no watch; a list is `behind` by that many changes. KubeError for what is refused."""
         parts = request.path.split("/")
         version, rest = (parts[1], parts[2:]) if parts[0] == "api" else (f"{parts[1]}/{parts[2]}", parts[3:])
         if not rest:
@@ -117,7 +117,7 @@ class Server:
         place = _place(version, rest)
         body = msgspec.json.decode(msgspec.json.encode(request.body)) if request.body is not None else None
         if request.method == "GET":
-            return msgspec.json.encode(self._get(place) if place.name else self._list(place, request.params))
+            return msgspec.json.encode(self._get(place) if place.name else self._list(place, request.params, behind))
         before = self.version
         answer = self._write(place, request, body)
         if self.version != before:
@@ -172,7 +172,7 @@ class Server:
             raise refuse(404, "NotFound", f'{place.kind.plural} "{place.name}" not found')
         return deepcopy(found)
 
-    def _list(self, place: Place, params: Mapping[str, str]) -> Object:
+    def _list(self, place: Place, params: Mapping[str, str], behind: int = 0) -> Object:
         if "fieldSelector" in params:
             raise refuse(400, "BadRequest", "This fake knows no field selectors.")
         if "continue" in params:
@@ -180,10 +180,10 @@ class Server:
                 raise refuse(410, "Expired", "The provided continue parameter is too old.")
             items, version = self._pages.pop(params["continue"])
         else:
-            wanted, version = params.get("labelSelector", ""), self.version
+            wanted, version = params.get("labelSelector", ""), max(self.oldest, self.version - behind)
             items = [
                 item
-                for (kind, namespace, _), item in sorted(self._objects.items(), key=lambda entry: entry[0])
+                for (kind, namespace, _), item in sorted(self._as_of(version).items(), key=lambda entry: entry[0])
                 if kind == place.kind
                 and place.namespace in ("", namespace)
                 and matches(wanted, item["metadata"].get("labels") or {})
@@ -194,6 +194,19 @@ class Server:
             meta["continue"] = f"{version}-{len(self._pages)}-{self._chance.getrandbits(32)}"
             self._pages[meta["continue"]] = items[limit:], version
         return {"metadata": meta, "items": [deepcopy(item) for item in items[:limit]]}
+
+    def _as_of(self, version: int) -> dict[tuple[Kind, str, str], Object]:
+        """The objects as they stood at a version that the history reaches."""
+        if version == self.version:
+            return self._objects
+        objects = dict(self._objects)
+        for entry in reversed(self.history[version - self.oldest :]):
+            meta = (entry.new or entry.old or {})["metadata"]
+            place = (entry.kind, meta.get("namespace", ""), meta["name"])
+            objects.pop(place, None)
+            if entry.old is not None:
+                objects[place] = entry.old
+        return objects
 
     def _create(self, place: Place, body: Object, owner: tuple[str, str], dry: bool) -> Object:
         if place.kind.namespaced and (KINDS[2], "", place.namespace) not in self._objects:

@@ -28,6 +28,7 @@ class Plot:
     controllers: int
     elects: bool
     away: bool  # Some children stand in another namespace, where no owner reference leads.
+    restarts: float  # Chance, by change, that all controllers are killed.
     chaos: Chaos
 
 
@@ -35,7 +36,7 @@ def plot(seed: int) -> Plot:
     """What happens in the history of a seed. Some days only one thing goes wrong, and on some everything does."""
     chance = random.Random(seed)
     some = {"refuse": 0.15, "lose": 0.1, "crash_before": 0.03, "crash_after": 0.05, "stall": 0.03}
-    some |= {"merge": 0.15, "end": 0.2, "silence": 0.3}
+    some |= {"merge": 0.15, "end": 0.2, "silence": 0.3, "stale": 0.5, "cut": 0.02}
     chosen = {name: most * chance.random() for name, most in some.items() if chance.random() < 0.5}
     late_s = chance.choice((0.0, 0.05, 0.5, 3.0))
     chaos = Chaos(seed, chance.choice((0.001, 0.02, 0.3)), late_s=late_s)
@@ -44,7 +45,8 @@ def plot(seed: int) -> Plot:
     controllers, elects = chance.choice((1, 1, 2)), chance.random() < 0.5
     # What arrives when its owner is gone already is left to the garbage collector, which knows owner references only.
     away = (controllers == 1 or elects) and not chaos.stall
-    return Plot(seed, chance.randint(5, 25), controllers, elects, away, chaos)
+    restarts = chance.choice((0.0, 0.0, 0.1))  # Who looks at everything anew finds what was missed.
+    return Plot(seed, chance.randint(5, 25), controllers, elects, away, restarts, chaos)
 
 
 def play(seed: int) -> list[Write]:
@@ -89,11 +91,16 @@ async def _trouble(world: World, told: Plot) -> frozenset[str]:
     occupied: set[str] = set()
     for _ in range(told.changes):
         await asyncio.sleep(chance.choice((0.0, 0.01, 0.1, 1.0, 4.0)))
+        if chance.random() < told.restarts:
+            world.restart()
         name = chance.choice(NAMES)
         what = chance.random()
         if what < 0.5:
             await world.set_app(name, **_config(chance, told.away))
         elif what < 0.65:
+            if chance.random() < 0.4:
+                await world.set_app(name, **_config(chance, told.away))
+                await asyncio.sleep(chance.choice((0.01, 0.05, 0.3)))
             await world.delete("App", name)
             if chance.random() < 0.5:
                 await world.set_app(name, **_config(chance, told.away))

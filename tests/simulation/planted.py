@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest import MonkeyPatch
 
-from roost.kernel import applied, lease, reconciler, writer
+from roost.kernel import applied, lease, outcome, reconciler, writer
 from roost.kernel.controller import Controller
 from roost.kernel.informer import Informer
 from roost.kernel.outcome import Judgement
@@ -44,7 +44,7 @@ def never_tries_again(patch: MonkeyPatch) -> None:
 
 def takes_a_conflict_for_done(patch: MonkeyPatch) -> None:
     """And every other refusal that would pass."""
-    judge = reconciler.judge
+    judge = outcome.judge
 
     def content(error: Exception, failures: int) -> Judgement:
         passing = isinstance(error, (RetryableError, RefusedError))
@@ -98,15 +98,6 @@ def looks_at_its_own_kind_only(patch: MonkeyPatch) -> None:
             follow(self, informer, watch, origin)
 
     patch.setattr(Controller, "follow", deaf)
-
-
-def believes_a_cache_that_lags(patch: MonkeyPatch) -> None:
-    """What the cache does not show is gone, also while it still stands."""
-
-    async def nothing(self: Writer, entry: Any) -> None:
-        return None
-
-    patch.setattr(Writer, "_served", nothing)
 
 
 def forgets_what_a_crash_kept_out_of_the_inventory(patch: MonkeyPatch) -> None:
@@ -189,20 +180,6 @@ def plans_by_the_clock(patch: MonkeyPatch) -> None:
     patch.setattr(toy, "plan", restless)
 
 
-def names_by_chance(patch: MonkeyPatch) -> None:
-    """What is made anew after a lost answer has another name: it stands twice."""
-    plan = toy.plan
-
-    def random(app: App, observed: toy.Observed, now: datetime) -> Plan:
-        made = plan(app, observed, now)
-        if not observed.standing:
-            for item in made.apply:
-                item.manifest["metadata"]["name"] += f"-{int(now.timestamp() * 1000) % 9973}"
-        return made
-
-    patch.setattr(toy, "plan", random)
-
-
 def writes_back_the_object_as_it_saw_it(patch: MonkeyPatch) -> None:
     """With its status it writes the spec that it read: what people changed meanwhile is lost."""
     status = Reconciler._write_status
@@ -273,7 +250,6 @@ BUGS: tuple[Bug, ...] = (
     watches_from_now_instead_of_from_the_list,
     never_notices_a_dead_stream,
     looks_at_its_own_kind_only,
-    believes_a_cache_that_lags,
     forgets_what_a_crash_kept_out_of_the_inventory,
     deletes_by_name,
     takes_over_what_it_finds,
@@ -283,7 +259,6 @@ BUGS: tuple[Bug, ...] = (
     overlooks_that_its_object_is_being_deleted,
     writes_its_status_at_every_look,
     plans_by_the_clock,
-    names_by_chance,
     writes_back_the_object_as_it_saw_it,
     dies_of_an_error,
     takes_what_stands_for_right,

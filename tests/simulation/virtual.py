@@ -11,8 +11,11 @@ T = TypeVar("T")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+MOST_TURNS = 100_000  # Of the loop; a history takes some 20,000.
+
+
 class Stuck(AssertionError):
-    """Nothing will ever happen again, and the run has not ended."""
+    """Nothing will ever happen again, or the same again and again, and the run has not ended."""
 
 
 class _Selector(selectors.SelectSelector):
@@ -21,8 +24,12 @@ class _Selector(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._turns += 1
+        if self._turns > MOST_TURNS:
+            raise Stuck(f"At {self.now:.0f} s it still goes round and round.")
         if timeout is None:
             raise Stuck("Nothing is left to happen.")
         self.now += max(timeout, 0.0)

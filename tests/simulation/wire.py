@@ -35,6 +35,8 @@ class Chaos:
     merge: float = 0.0  # By event: the stream ends before it, and history is forgotten: a list tells what is left.
     end: float = 0.0  # By event: the stream breaks off after it.
     silence: float = 0.0  # By stream: it says nothing more, and nobody closes it.
+    stale: float = 0.0  # By list: it is up to 30 changes old.
+    cut: float = 0.0  # From then on nothing passes, either way, for 10 to 20 s: longer than a lease may be.
     late_s: float = 0.0  # Events arrive up to that much later: caches are stale.
     crash_at: int = 0  # The n-th write, exactly: `mode` says how.
     mode: str = ""
@@ -49,6 +51,7 @@ class Wire(Transport):
         self._chaos = chaos
         self._chance = random.Random(chaos.seed)
         self._bell = asyncio.Event()
+        self._dark_until = 0.0
         self.sent = 0
         self.dead = False
         self.before_write: Callable[[Request], None] = lambda request: None
@@ -65,6 +68,7 @@ class Wire(Transport):
         """The answer, or what became of it."""
         self._live()
         await self._way()
+        await self._darkness()
         writes = request.method != "GET"
         fate = self._fate(request, writes)
         if fate == "before":
@@ -75,7 +79,8 @@ class Wire(Transport):
             asyncio.get_running_loop().call_later(self._chance.random() * 40.0, self._late, request)
             await asyncio.sleep(TIMEOUT_S)
             raise Unreachable("The answer never came.")
-        answer = self._server.handle(request, self._agent)
+        behind = self._chance.randint(1, 30) if not writes and self._chance.random() < self._chaos.stale else 0
+        answer = self._server.handle(request, self._agent, behind)
         if fate == "after":
             self._die()
         if fate == "lose":
@@ -133,6 +138,14 @@ class Wire(Transport):
             except TimeoutError:
                 break
         yield _line("BOOKMARK", {"metadata": {"resourceVersion": str(since)}})
+
+    async def _darkness(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._chance.random() < self._chaos.cut:
+            self._dark_until = now + 10.0 + 10.0 * self._chance.random()
+        if now < self._dark_until:
+            await asyncio.sleep(self._dark_until - now)
+            raise Unreachable("Nothing passed.")
 
     async def _way(self) -> None:
         await asyncio.sleep(self._chance.random() * self._chaos.latency_s)
