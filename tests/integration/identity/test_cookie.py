@@ -93,6 +93,7 @@ async def test_a_socket_of_a_page_of_others_is_refused(api: Running, team: Team,
     assert missing.value.response.status_code == 404, "the harmless twin comes as far as the application"
 
 
+@pytest.mark.full
 async def test_what_comes_from_people_is_text_in_a_page(browser: Browser) -> None:
     evil = '"><script>alert(1)</script>'
     page = await browser.get("/signin?next=/%22%3E%3Cscript%3E")
@@ -103,6 +104,7 @@ async def test_what_comes_from_people_is_text_in_a_page(browser: Browser) -> Non
     assert (await browser.get("/signin", **{"Accept-Language": "zh-CN,zh;q=0.9"})).text.count("登录") > 1
 
 
+@pytest.mark.full
 async def test_a_wrong_password_sets_no_cookie(team: Team, browser: Browser) -> None:
     answer = await browser.post("/signin", {"name": team.person("owner"), "password": "wrong", "next": "/account"})
     assert answer.status_code in (401, 303)

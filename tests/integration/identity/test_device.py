@@ -55,6 +55,7 @@ async def test_roost_login_waits_until_a_browser_lets_it_through(
     assert capfd.readouterr().out.strip() == team.person("developer")
 
 
+@pytest.mark.full
 async def test_nothing_is_kept_before_somebody_lets_it_through(api: Running, client: Client) -> None:
     before = len(await client.list("v1", "Secret", "roost-people", "roost.dev/record=device"))
     begun = [await _begin(api) for _ in range(5)]
@@ -73,6 +74,7 @@ async def test_a_code_is_good_once_for_the_terminal_that_shows_it(api: Running, 
     assert len([answer for answer in answers if "access_token" in answer]) == 1
 
 
+@pytest.mark.full
 async def test_refused_forged_and_late_codes_sign_nobody_in(api: Running, team: Team, browser: Browser) -> None:
     await _sign_in(api, browser, team.person("viewer"))
     refused, late = await _begin(api), await _begin(api)
@@ -85,6 +87,7 @@ async def test_refused_forged_and_late_codes_sign_nobody_in(api: Running, team: 
     assert (await _ask(api, late["device_code"]))["error"] == "expired_token"
 
 
+@pytest.mark.full
 async def test_who_is_disabled_meanwhile_gets_nothing(
     api: Running, team: Team, browser: Browser, administrator: str
 ) -> None:

@@ -47,6 +47,7 @@ async def test_somebody_new_chooses_a_name_and_a_password_and_is_in(api: Running
     assert again.status_code == 404
 
 
+@pytest.mark.full
 async def test_of_many_at_once_one_comes_in(api: Running, team: Team) -> None:
     made = await _invite(api, team)
     http = api.client()
@@ -96,6 +97,7 @@ async def test_an_invitation_is_worth_what_its_maker_may(api: Running, team: Tea
     assert (await api.client().post("/v1/invitations/accept", json=given)).status_code == 201
 
 
+@pytest.mark.full
 async def test_a_link_ends_by_itself_and_when_it_is_taken_back(api: Running, team: Team) -> None:
     late, back = await _invite(api, team, expiresInDays=1), await _invite(api, team)
     owner = await api.as_(team.person("owner"))
@@ -111,6 +113,7 @@ async def test_a_link_ends_by_itself_and_when_it_is_taken_back(api: Running, tea
     assert f"known-{team.name}" not in await _members(api, team)
 
 
+@pytest.mark.full
 async def test_somebody_known_joins_as_who_they_are(api: Running, team: Team) -> None:
     made = await _invite(api, team, role="viewer")
     await make_person(api, f"known-{team.name}")
@@ -134,6 +137,7 @@ async def test_an_invitation_is_taken_up_through_the_provider_by_whom_it_is_for(
     assert page.status_code == 404
 
 
+@pytest.mark.full
 async def test_the_page_of_an_invitation_tells_and_lets_in(api: Running, team: Team, browser: Browser) -> None:
     made = await _invite(api, team)
     path = made["url"].partition("localhost")[2]

@@ -64,6 +64,7 @@ async def test_a_machine_may_what_its_role_says_and_nothing_else(api: Running, t
     assert git.status_code in (403, 404)
 
 
+@pytest.mark.full
 async def test_kubectl_holds_a_machine_to_the_same_and_its_credential_ends_with_it(
     api: Running, team: Team, apiserver: ApiServer, eventually: Eventually
 ) -> None:
@@ -89,6 +90,7 @@ async def test_kubectl_holds_a_machine_to_the_same_and_its_credential_ends_with_
     assert made["id"] not in str(await api.admin.get("roost.dev/v1alpha1", "Tenant", team.name))
 
 
+@pytest.mark.full
 async def test_a_machines_token_ends_and_so_does_what_it_takes_along(api: Running, team: Team) -> None:
     made = await _made(api, team, expiresInDays=1)
     http = api.client(Authorization=f"Bearer {made['token']}")
