@@ -52,6 +52,10 @@ class Cluster:
         self.node(self.living(but=host), "add", host, "--address", address, "--output", str(bundle), *arguments)
         self.node(host, "join", str(bundle))
 
+    def tend(self, host: str) -> str:
+        """What the supervisor of a host has done every few minutes."""
+        return self.bed.run(host, [sys.executable, "-m", "roost.node.tend"], timeout_s=300)
+
     def living(self, but: str = "") -> str:
         """A host that runs."""
         return next(name for name in self.bed.hosts if name != but and self.bed.inner(name))
@@ -147,6 +151,8 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         cluster.first()
         for number in (2, 3):
             cluster.join(f"three-{number}", notes, "--control-plane")
+        for host in cluster.bed.hosts:
+            cluster.tend(host)
         yield cluster
     finally:
         cluster.bed.down()

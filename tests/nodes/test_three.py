@@ -95,15 +95,19 @@ def come_back(cluster: Cluster, host: str) -> None:
 def test_losing_the_node_that_holds_the_entry_address(three: Cluster, tmp_path: Path) -> None:
     victim = three.holder(three.entry)
     assert victim is not None
-    lose(three, victim, tmp_path)
-    come_back(three, victim)
+    try:
+        lose(three, victim, tmp_path)
+    finally:
+        come_back(three, victim)
 
 
-def test_losing_the_node_that_leads_etcd_and_holds_the_apis_address(three: Cluster, tmp_path: Path) -> None:
+def test_losing_the_node_that_holds_the_apis_address(three: Cluster, tmp_path: Path) -> None:
     victim = three.holder(three.api)
     assert victim is not None
-    lose(three, victim, tmp_path)
-    come_back(three, victim)
+    try:
+        lose(three, victim, tmp_path)
+    finally:
+        come_back(three, victim)
 
 
 def test_certificates_are_signed_anew_while_everything_goes_on(three: Cluster) -> None:

@@ -1,17 +1,18 @@
-"""What a node of the control plane does by itself, every five minutes: `python -m roost.node.tend`, by the supervisor.
+"""What a node of the control plane does by itself, every two minutes: `python -m roost.node.tend`, by the supervisor.
 
-It renews certificates that near their end, and places replicas of the platform that share a node anew.
+It renews certificates that near their end, places replicas of the platform that share a node anew, and fetches the
+images that applications run, for the time when the registry's node is away.
 """
 
 import sys
 from datetime import UTC, datetime
 
-from roost.node import machine, renewal, spread
+from roost.node import machine, prefetch, renewal, spread
 from roost.node.daemons import Daemon
 from roost.node.kubectl import Kubectl, NotReady
 from roost.node.run import CommandFailed
 
-EVERY_S = 300.0
+EVERY_S = 120.0
 
 
 def daemon() -> Daemon:
@@ -32,10 +33,11 @@ def main() -> int:
     try:
         renewed = renewal.renew(kubectl, machine.known_node(), datetime.now(UTC), asked=False)
         moved = spread.platform(kubectl)
+        fetched = prefetch.fetch(kubectl)
     except (CommandFailed, NotReady, machine.MachineUnfit) as failed:
         print(failed, flush=True)
         return 1
-    for what, names in (("renewed certificates", renewed), ("placed anew", moved)):
+    for what, names in (("renewed certificates", renewed), ("placed anew", moved), ("fetched", fetched)):
         if names:
             print(f"{what}: {', '.join(names)}", flush=True)
     return 0

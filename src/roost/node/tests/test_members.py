@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from roost.node import addresses, bundle, daemons, kubeadm, machine, members, pki, spread, supervisor
+from roost.model.names import REGISTRY
+from roost.node import addresses, bundle, daemons, kubeadm, machine, members, pki, prefetch, spread, supervisor
 from roost.node.bundle import Bundle, BundleInvalid, Credential
 
 NOW = datetime(2026, 11, 29, tzinfo=UTC)
@@ -149,6 +150,15 @@ def test_only_replicas_that_share_a_node_are_placed_anew() -> None:
     every = [deployment("together", 2), deployment("apart", 2), deployment("single", 1)]
     pods = [pod("together", "one"), pod("together", "one"), pod("apart", "one"), pod("apart", "two")]
     assert spread.together(every, [*pods, pod("single", "one")]) == [("n", "together")]
+
+
+def test_images_of_instances_are_fetched_and_others_not() -> None:
+    def runs(image: str, replicas: int = 1) -> dict[str, Any]:
+        return deployment("web", replicas, containers=[{"image": image}])
+
+    ours = f"{REGISTRY}/shop/web@sha256:0"
+    every = [runs(ours), runs(f"{REGISTRY}/old@sha256:1", replicas=0), runs("roost.internal/platform:1"), runs(ours)]
+    assert prefetch.wanted(every) == {ours}
 
 
 def test_a_certificate_names_an_address_or_not() -> None:
