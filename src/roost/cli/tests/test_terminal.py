@@ -1,5 +1,6 @@
 """`roost` in a real terminal (pexpect): prompts, live pictures, and Ctrl-C, which is always heeded at once."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from rich.cells import cell_len
 
-from roost.cli.tests.fake_api import APP, IMAGE, MOMENT, TOKEN, FakeApi
+from roost.cli.tests.fake_api import APP, IMAGE, MOMENT, TOKEN, FakeApi, instance
 
 WAIT_S = 20
+SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 AT_ONCE_S = 4  # Far below every time-out of the CLI; the machine may be busy.
 
 
@@ -233,3 +236,26 @@ def test_tab_is_silent_where_the_api_is_away(terminal: Terminal) -> None:
     command = [sys.executable, "-m", "roost.cli.main"]
     done = subprocess.run(command, env=environment, cwd=terminal.directory, capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(("width", "language"), [(60, "zh"), (160, "en")])
+@pytest.mark.parametrize("arguments", [("status", "--tree"), ("status",), ("app", "list")])
+def test_nothing_is_cut_off_or_broken_in_narrow_and_wide_terminals(
+    terminal: Terminal, arguments: tuple[str, ...], width: int, language: str
+) -> None:
+    end = {"exitCode": 1, "words": "ModuleNotFoundError: No module named flask, which is a long story to tell here"}
+    terminal.api.instances.append(
+        instance("shop-web-q8w2e", ready=False, state="waiting", reason="CrashLoopBackOff", lastEnd=end)
+    )
+    child = terminal(*arguments, ROOST_LANG=language, NO_COLOR="1")
+    child.setwinsize(60, width)
+    child.expect(pexpect.EOF)
+    lines = SEQUENCE.sub("", child.before).replace("\r", "").splitlines()
+    assert "Traceback" not in child.before
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", child.before), "NO_COLOR is heeded"
+    # Facts are one line each, for whoever copies them; what is drawn side by side stays within the terminal.
+    drawn = [line for line in lines if not re.match(r"\S+[:\uff1a] ", line)]
+    assert max(map(cell_len, drawn)) <= width
+    text = "".join(re.sub(r"[\s\u2502]", "", line) for line in lines)
+    if arguments == ("status", "--tree"):
+        assert "whichisalongstorytotellhere" in text
