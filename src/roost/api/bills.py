@@ -60,10 +60,10 @@ async def get_sbom(ctx: ContextDep, caller: CallerDep, tenant: str, environment:
     image = image_of(release, tenant, ctx.settings.registry)
     if image is None:
         raise not_found("image of this tenant in that version")
-    connect = over_tls(ctx.settings.registry, ctx.settings.trust_bundle)
     try:
+        connect = over_tls(ctx.settings.registry, ctx.settings.trust_bundle)
         found = await run_in_threadpool(read, connect, ctx.registry_key(), image, ctx.clock())
-    except RegistryFailed as error:
+    except (RegistryFailed, OSError) as error:  # Also where the certificates are not there yet.
         raise unavailable("The registry does not answer. Try again in a moment.") from error
     if found is None:
         raise not_found("bill of materials of that image: it was not built here, or before there were any")
