@@ -45,11 +45,11 @@ async def get_findings(ctx: ContextDep, caller: CallerDep, tenant: str, name: st
     spec, told = run["spec"], (run.get("status") or {}).get("findings")
     if not told:
         return Response(Findings().model_dump_json(by_alias=True), media_type="application/json")
-    connect = over_tls(ctx.settings.registry, ctx.settings.trust_bundle)
     where = (f"{tenant}/{spec['project']}", findings.tag(int(spec.get("attempt", 1)), str(spec["commit"])))
     try:
+        connect = over_tls(ctx.settings.registry, ctx.settings.trust_bundle)
         found = await run_in_threadpool(read, connect, ctx.registry_key(), *where, ctx.clock())
-    except RegistryFailed as error:
+    except (RegistryFailed, OSError) as error:  # Also where the certificates are not there yet.
         raise unavailable("The registry does not answer. Try again in a moment.") from error
     if found is None:
         raise not_found(f"findings of {name[:63]!r} any more: they are kept as long as the newest images")
