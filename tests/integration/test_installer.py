@@ -75,8 +75,9 @@ def test_a_version_is_installed_followed_by_another_and_gone_back_to(kubectl: Ku
 def test_what_the_server_would_refuse_is_refused_before_anything_is_changed(kubectl: Kubectl) -> None:
     first = installation("1", "first")
     deploy.change(kubectl, first, told)
-    bad = installation("2", "second")
-    bad.phases["workloads"].append({**common.config_map("bad", "roost-system", {}), "data": {"not a key!": "x"}})  # type: ignore[attr-defined]
+    wrong = {**common.config_map("bad", "roost-system", {}), "data": {"not a key!": "x"}}
+    good = installation("2", "second")
+    bad = Installation("2", OPTIONS, {}, {**good.phases, "workloads": [*good.phases["workloads"], wrong]})
     with pytest.raises(deploy.UpgradeRefused, match="not a key"):
         deploy.change(kubectl, bad, told)
     assert record.read(kubectl) == first and kubectl.get("configmap", "second", "roost-system") is None
