@@ -8,7 +8,7 @@ from typing import Any, Final
 from roost.model.build_task import TRUST, WORK
 from roost.model.fetch_task import CREDENTIALS, SOURCE, VARIABLE, FetchTask
 from roost.model.kinds.source import Import
-from roost.model.names import BUILD, IMPORT, MANAGED_BY, PROJECT, TENANT, namespace
+from roost.model.names import BUILD, IMPORT, MANAGED_BY, PROJECT, TENANT, namespace, pull_policy
 
 TRUST_MAP: Final = "roost-trust"
 SPARE_S: Final = 120
@@ -35,7 +35,7 @@ def _pod(item: Import, image: str, credentials: str, task: FetchTask) -> dict[st
     container = {
         "name": "fetch",
         "image": image,
-        "imagePullPolicy": "Never",
+        "imagePullPolicy": pull_policy(image),
         "command": ["python", "-m", "roost.mains.fetch"],
         "env": [
             {"name": VARIABLE, "value": task.model_dump_json(by_alias=True, exclude_none=True)},
