@@ -62,7 +62,9 @@ def test_a_drained_node_fails_no_request(three: Cluster) -> None:
 
 def lose(cluster: Cluster, victim: str, notes: Path) -> None:
     """Cut a node's power under load and while objects are written: what is lost, and for how long."""
-    cluster.scale(2)
+    cluster.scale(1)
+    cluster.scale(3)  # One on each node.
+    assert victim in cluster.serving().values()
     survivor = cluster.living(but=victim)
     load = Load(cluster.entry, HOST, rate=30).start()
     writer = Writer(cluster, survivor, notes / f"{victim}.acknowledged")
@@ -71,9 +73,9 @@ def lose(cluster: Cluster, victim: str, notes: Path) -> None:
     living = set(cluster.bed.hosts) - {victim}
 
     def back() -> bool:
-        return sum(node in living for node in cluster.serving().values()) >= 2
+        return sum(node in living for node in cluster.serving().values()) >= 3
 
-    took = until("two instances elsewhere", back, 90)
+    took = until("three instances elsewhere", back, 90)
     time.sleep(max(0.0, 20 - took))
     samples, written = load.stop(), writer.stop()
     held = {item["metadata"]["name"] for item in cluster.get("configmaps", "-n", "default")["items"]}
