@@ -23,7 +23,8 @@ def read_pod(pods: list[Object]) -> SeenPod | None:
     status: dict[str, Any] = newest.get("status") or {}
     state: dict[str, Any] = next((item.get("state") or {} for item in status.get("containerStatuses") or ()), {})
     ended, waiting = state.get("terminated"), state.get("waiting") or {}
-    scheduled: dict[str, Any] = next((item for item in status.get("conditions") or () if item["type"] == "PodScheduled"), {})
+    conditions = status.get("conditions") or ()
+    scheduled: dict[str, Any] = next((item for item in conditions if item["type"] == "PodScheduled"), {})
     if not waiting and scheduled.get("status") == "False":
         waiting = scheduled
     told = ended or waiting
