@@ -48,13 +48,29 @@ Place = Callable[[Context, Caller, Mapping[str, str]], Awaitable[str | None]]
 class Selecting:
     """What of a collection is wanted."""
 
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100
-    rest: Annotated[str, Query(alias="continue", max_length=4000)] = ""
-    labels: Annotated[str, Query(max_length=1000, description="Label selector.")] = ""
-    name: Annotated[str, Query(max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")] = ""
-    watch: Annotated[bool, Query(description="Server-sent events instead of a list.")] = False
-    fields: Annotated[str, Query(max_length=1000, description="Conditions: path=value,path!=value.")] = ""
-    sort: Annotated[str, Query(max_length=300, description="Fields to sort by; '-' before one: descending.")] = ""
+    limit: int
+    rest: str
+    labels: str
+    name: str
+    watch: bool
+    fields: str
+    sort: str
+
+
+async def selecting(
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    rest: Annotated[str, Query(alias="continue", max_length=4000)] = "",
+    labels: Annotated[str, Query(max_length=1000, description="Label selector.")] = "",
+    name: Annotated[str, Query(max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")] = "",
+    watch: Annotated[bool, Query(description="Server-sent events instead of a list.")] = False,
+    fields: Annotated[str, Query(max_length=1000, description="Conditions: path=value,path!=value.")] = "",
+    sort: Annotated[str, Query(max_length=300, description="Fields to sort by; '-' before one: descending.")] = "",
+) -> Selecting:
+    """From the query; `async`, as FastAPI would make a class in a thread."""
+    return Selecting(limit, rest, labels, name, watch, fields, sort)
+
+
+SelectingDep = Annotated[Selecting, Depends(selecting)]
 
 
 def selection(collection: Collection, wanted: Selecting) -> Selection:
@@ -247,9 +263,7 @@ def router_for(kind: type[Resource], prefix: str, place: Place, skip: frozenset[
 def _add_reads(routes: _Routes) -> None:
     There = Annotated[Collection, routes.there]
 
-    async def get_list(
-        request: Request, ctx: ContextDep, there: There, wanted: Annotated[Selecting, Depends()]
-    ) -> Response:
+    async def get_list(request: Request, ctx: ContextDep, there: There, wanted: SelectingDep) -> Response:
         if wanted.watch:
             return await watched_response(ctx, request, there, wanted, routes.place)
         return await listed(ctx, request, there, wanted)

@@ -6,13 +6,13 @@ Cluster-scoped kinds stand at `/v1/<plural>`, kinds of an environment at
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from roost.api.context import Caller, CallerDep, Context, ContextDep
-from roost.api.generic import Selecting, listed, paged, position_of, router_for, selection, streamed
+from roost.api.generic import Selecting, SelectingDep, listed, paged, position_of, router_for, selection, streamed
 from roost.api.identity.cookies import credential
 from roost.api.objects import Collection, tagged
 from roost.api.query import read
@@ -70,9 +70,7 @@ def _tenants() -> APIRouter:
     """Tenants: members read theirs, though RBAC gives them no right to list all."""
     router = router_for(Tenant, "/v1/tenants", at_tenant, frozenset(["list", "get"]))
 
-    async def get_list(
-        request: Request, ctx: ContextDep, caller: CallerDep, wanted: Annotated[Selecting, Depends()]
-    ) -> Response:
+    async def get_list(request: Request, ctx: ContextDep, caller: CallerDep, wanted: SelectingDep) -> Response:
         if caller.principal.platform_role:
             own = Collection(Tenant, None, caller.client, caller)
         else:

@@ -93,19 +93,29 @@ async def test_the_cache_answers_nobody_whom_rbac_does_not_allow(
     ):
         assert "victim" not in (await attacker.get(team.of("apps"), params=params)).text, params
         assert (await attacker.get(other.of("apps"), params=params)).status_code == 404
-    # An approver sees no Projects: RBAC, not membership, decides; also once others' answers are at hand.
-    assert (await victim.get(other.of("projects"))).status_code == 200
-    approver = await api.as_(other.person("approver"))
+    # A member without a right in that namespace: RBAC, not membership, decides, also once others' answers are at hand.
+    namespace = f"{other.name}-prod"
+    prod = other.of("apps", "prod")
+    await take_away(api, namespace, other.person("viewer"))
+    assert (await victim.get(prod)).status_code == 200
+    viewer = await api.as_(other.person("viewer"))
+    assert (await viewer.get(other.of("apps"))).status_code == 200  # The twin.
     for _ in range(3):
-        assert (await approver.get(other.of("projects"))).status_code == 403
+        assert (await viewer.get(prod)).status_code == 403
+
+
+async def take_away(api: Running, namespace: str, person: str) -> None:
+    """Remove the bindings of that person there."""
+    for binding in await api.admin.list("rbac.authorization.k8s.io/v1", "RoleBinding", namespace):
+        if any(subject["name"] == person for subject in binding.get("subjects") or ()):
+            await api.admin.delete(binding)
 
 
 async def test_a_right_that_is_taken_away_ends_cached_reads_too(api: Running, team: Team) -> None:
     http = await api.as_(team.person("viewer"))
     for _ in range(2):
         assert (await http.get(team.of("apps"))).status_code == 200
-    path = f"apis/rbac.authorization.k8s.io/v1/namespaces/{team.name}-dev/rolebindings/viewer"
-    await api.admin.request("DELETE", path)
+    await take_away(api, f"{team.name}-dev", team.person("viewer"))
     api.clock.ahead = timedelta(seconds=11)
     refused = await http.get(team.of("apps"))
     assert refused.status_code == 403, refused.text
