@@ -114,7 +114,8 @@ async def test_who_may_fetch_and_push(api: Running, team: Team, other: Team, ups
         (team.person("developer"), "git-receive-pack", 200),
         (team.person("viewer"), "git-upload-pack", 200),
         (team.person("viewer"), "git-receive-pack", 403),
-        (team.person("approver"), "git-upload-pack", 403),
+        (team.person("approver"), "git-upload-pack", 200),
+        (team.person("approver"), "git-receive-pack", 403),
         (other.person("owner"), "git-upload-pack", 404),
     ):
         http = await _git(api, person)
