@@ -122,7 +122,7 @@ async def test_who_may_fetch_and_push(api: Running, team: Team, other: Team, ups
         answer = await http.get(refs, params={"service": service})
         assert answer.status_code == status, f"{person} {service}: {answer.status_code} {answer.text}"
         assert (await http.post(f"/{team.name}/site.git/{service}", content=b"0000")).status_code == status
-    assert len(upstream.seen) == 6, "A refusal must not reach the git server."
+    assert len(upstream.seen) == 8, "A refusal must not reach the git server."
 
 
 async def test_a_project_that_is_not_there_is_told_with_what_to_do(api: Running, team: Team) -> None:
