@@ -142,7 +142,9 @@ REFUSED = {
     "registrar makes a tenant": Try(REGISTRAR, "POST", f"{ROOST}/tenants", {}),
     "api makes a person by itself": Try(API, "POST", f"{ROOST}/users", {}),
     "administrator binds a role": post(ROOT, ESCALATION),
-    "api reads an app": Try(API, "GET", f"{ROOST}{DEV}/apps"),
+    # It reads Roost's own kinds for its cache, and nothing else of a tenant.
+    "api makes an app by itself": Try(API, "POST", f"{ROOST}{DEV}/apps", {}),
+    "api reads instances": Try(API, "GET", f"/api/v1{DEV}/pods"),
     "api reads a tenant's secrets": Try(API, "GET", f"/api/v1{DEV}/secrets"),
     "api reads the authority's key": Try(API, "GET", f"{SYSTEM}/secrets/roost-ca"),
     "controller reads secrets of the cluster": Try(CONTROLLER, "GET", "/api/v1/secrets"),
