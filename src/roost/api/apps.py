@@ -278,7 +278,8 @@ async def instances(there: Apps, name: str) -> Response:
     """What runs now, and how it is."""
     await there.get(name)
     try:
-        pods = await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={name}")
+        # A one-off command is none of its instances.
+        pods = await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={name},!{names.TASK}")
     except KubeError as error:
         raise from_kube(error, f"instance of {name!r}") from error
     runs = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]

@@ -251,7 +251,10 @@ def look(session: Session) -> Iterator[Finding]:
             # Without an application in mind there is none to look at.
             absent = name == "application" and failure.code in (2, NOT_FOUND)
             yield Finding(
-                name, "care" if absent else "bad", " ".join(filter(None, [failure.message, failure.why])), failure.hint
+                name,
+                "care" if absent else "bad",
+                ": ".join(filter(None, [failure.message.rstrip("."), failure.why])),
+                failure.hint,
             )
             bad = not absent
         if bad and needed:

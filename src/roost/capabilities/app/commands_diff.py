@@ -60,20 +60,25 @@ def _of_app(session: Session, wanted: str | None) -> bool:
     live = str(out.at(app, "status.live", "") or out.at(app, "status.release", ""))
     serving: Mapping[str, Any] = {}
     if live:
-        serving = out.at(session.api.get(session.of_env("releases", live)), "spec.content", {})
+        serving = _content(out.at(session.api.get(session.of_env("releases", live)), "spec.content", {}))
     if wanted:
         number = wanted.removeprefix("v")
         if not number.isdecimal():
             raise Failure(tr("{value!r} is no version: v7, for example.", value=wanted), code=USAGE)
-        other = out.at(session.api.get(session.of_env("releases", f"{session.app}-v{number}")), "spec.content", {})
+        release = session.api.get(session.of_env("releases", f"{session.app}-v{number}"))
+        other = _content(out.at(release, "spec.content", {}))
         title = tr("From what serves ({version}) to v{number}:", version=version(live) or "-", number=number)
     else:
-        other = {key: value for key, value in out.at(app, "spec", {}).items() if key not in HANDLED}
+        other = _content(out.at(app, "spec", {}))
         title = tr("From what serves ({version}) to what is intended:", version=version(live) or "-")
     differs = _print(session, title, difference(serving, other))
     if not differs and not session.machine:
         out.say(tr("There is no difference."))
     return _commits(session, serving) or differs if not wanted and not session.machine else differs
+
+
+def _content(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in HANDLED}
 
 
 def _commits(session: Session, serving: Mapping[str, Any]) -> bool:

@@ -74,10 +74,14 @@ def run(session: Session, argv: tuple[str, ...], process: str, detach: bool, tim
     try:
         session.api.send("POST", session.of_env("tasks"), body)
         return _attended(session, name, tty, joined)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Unjoined):
         with suppress(Failure):
             session.api.send("DELETE", session.of_env("tasks", name))
         raise
+
+
+class _Unjoined(Failure):
+    """Nobody can give the command its input: it would wait for it until its time is over."""
 
 
 def _attended(session: Session, name: str, tty: bool, joined: bool) -> int:
@@ -86,7 +90,11 @@ def _attended(session: Session, name: str, tty: bool, joined: bool) -> int:
     if joined and out.at(task, "status.phase") == "Running":
         from roost.surface.terminal.remote import join
 
-        join(session, session.of_app("attach"), instance, tty)
+        try:
+            join(session, session.of_app("attach"), instance, tty)
+        except Failure as failure:
+            told = (failure.message, failure.why, failure.hint, failure.code, failure.request_id)
+            raise _Unjoined(*told) from failure
         # Until the controller has seen the end.
         return _code(_ended(session, name, lambda: None))
     lines = _Lines(session, instance)

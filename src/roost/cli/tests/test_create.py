@@ -9,6 +9,8 @@ import pytest
 from roost.cli.create import derived, kind_of
 from roost.cli.tests.conftest import Roost
 from roost.cli.tests.fake_api import APP, ENV, IMAGE, MOMENT, TOKEN, meta
+from roost.surface.terminal.repository import Repository
+from roost.surface.terminal.state import Login
 
 PROJECTS = "/v1/tenants/acme/projects"
 
@@ -84,6 +86,15 @@ def test_a_directory_is_detected_connected_pushed_and_followed(here: Roost) -> N
 def test_no_secret_is_written_into_the_repository(here: Roost) -> None:
     assert here("app", "create", ".", "--name", "shop", "-t", "acme", "--yes").code == 0
     assert TOKEN not in (here.directory / ".git/config").read_text()
+
+
+def test_git_trusts_the_authority_of_the_login_and_asks_roost_for_the_own_server(here: Roost) -> None:
+    git(here.directory, "init", "--quiet")
+    url, login = "https://api.example.com/acme/shop.git", Login("https://api.example.com", "/ca.crt", TOKEN, "mei")
+    Repository(here.directory, here.environment).connect(url, "https://api.example.com/", login)
+    assert git(here.directory, "config", "--get-urlmatch", "http.sslCAInfo", url) == "/ca.crt"
+    assert git(here.directory, "config", "--get-urlmatch", "credential.helper", url).endswith(" credential")
+    assert git(here.directory, "config", "--get-urlmatch", "credential.username", url) == "mei"
 
 
 def test_a_directory_that_is_no_repository_stays_none_without_a_yes(here: Roost) -> None:

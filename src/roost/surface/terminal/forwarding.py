@@ -44,7 +44,7 @@ class _Connection(socketserver.BaseRequestHandler):
         except ConnectionClosed as closed:
             out.say(tr("A connection ended: {why}", why=closed.rcvd.reason if closed.rcvd else str(closed)))
         except Failure as failure:
-            out.say(f"{failure.message} {failure.why}".rstrip())
+            out.say(": ".join(filter(None, [failure.message, failure.why])))
         except OSError:
             return  # The program on this machine has gone.
 

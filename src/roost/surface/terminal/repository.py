@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import subprocess
 
 REMOTE: Final = "roost"
+UNSET: Final = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_SSL_CAINFO")
 
 
 class Repository:
@@ -25,8 +26,9 @@ class Repository:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
-        # Where git stands is the folder alone, whatever the caller's hooks had set.
-        self._environment = {key: value for key, value in environment.items() if not key.startswith("GIT_DIR")}
+        # Where git stands is the folder alone, whatever the caller's hooks had set; whom it trusts is what `connect`
+        # wrote, which a variable would beat.
+        self._environment = {key: value for key, value in environment.items() if key not in UNSET}
 
     def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         import shutil
@@ -94,7 +96,7 @@ class Repository:
         self.do(*name, "commit", "--quiet", "--message", "First version.")
 
     def connect(self, url: str, base: str, login: Login) -> None:
-        """Let `git push roost` lead to `url`, trusted and signed in as the login has it."""
+        """Let `git push roost` lead to `url`, trusted and signed in as the login has it. `base` ends with a slash."""
         known = self.remote
         if known and known != url:
             raise Failure(
@@ -106,7 +108,7 @@ class Repository:
         if not known:
             self.do("remote", "add", REMOTE, url)
         if login.ca:
-            self.do("config", f"http.{base}/.sslCAInfo", str(Path(login.ca).resolve()))
+            self.do("config", f"http.{base}.sslCAInfo", str(Path(login.ca).resolve()))
         self.do("config", "--replace-all", f"credential.{base}.helper", f"!{_ourselves()} credential")
         if login.name:
             self.do("config", f"credential.{base}.username", login.name)
