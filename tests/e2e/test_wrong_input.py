@@ -205,7 +205,7 @@ def test_an_empty_repository_is_told(member: Person, tmp_path: Path) -> None:
     nothing = member.git("push", member.remote("hollow"), "main", cwd=path, ok=False)
     assert nothing.code != 0
     member.git("commit", "--quiet", "--allow-empty", "--message", "Nothing.", cwd=path)
-    refused(member.git("push", member.remote("hollow"), "main", cwd=path, ok=False), "empty")
+    refused(member.git("push", member.remote("hollow"), "main", cwd=path, ok=False), "no files here")
     assert get(f"http://hollow-dev.{member.tenant}.roost.localhost/").status == 404
     assert kubectl("-n", f"{member.tenant}-dev", "get", "apps.roost.dev", "hollow", "--ignore-not-found") == ""
 
