@@ -90,6 +90,8 @@ def _attended(session: Session, name: str, tty: bool, joined: bool) -> int:
     if joined and out.at(task, "status.phase") == "Running":
         from roost.surface.terminal.remote import join
 
+        if tty:
+            out.say(tr("You are joined to it; where no prompt shows, press Enter."))
         try:
             join(session, session.of_app("attach"), instance, tty)
         except Failure as failure:
