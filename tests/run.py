@@ -45,7 +45,7 @@ def parts(ci: bool) -> tuple[Part, ...]:
     up = ((*node, "wipe", "--yes"), (*node, "up")) if ci else ((*node, "up"),)
     return (
         Part("check", (("make", "--no-print-directory", "check"),)),
-        Part("unit", (_pytest("src", "tests/contract", "tests/simulation"),)),
+        Part("unit", (_pytest("src", "tests/contract", "tests/simulation"),), again=True),
         Part("engine", ((*node, "build"),)),
         Part(
             "integration",

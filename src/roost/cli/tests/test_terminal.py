@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from roost.cli.tests.fake_api import APP, IMAGE, MOMENT, TOKEN, FakeApi, instance
 
 WAIT_S = 20
+FUTEX = 202  # The number of the system call in which who waits for a lock is; on x86-64.
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 AT_ONCE_S = 4  # Far below every time-out of the CLI; the machine may be busy.
 
@@ -178,6 +179,10 @@ def test_ctrl_c_ends_a_process_that_waits_in_c(terminal: Terminal) -> None:
     child = pexpect.spawn(sys.executable, ["-c", code], timeout=WAIT_S, encoding="utf-8")
     terminal.children.append(child)
     child.expect("waiting")
+    deadline = time.monotonic() + WAIT_S  # Until it has gone from Python into the lock.
+    while not Path(f"/proc/{child.pid}/syscall").read_text().startswith(f"{FUTEX} "):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     interrupted(child)
 
 
