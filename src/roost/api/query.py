@@ -86,7 +86,9 @@ class Query:
         try:
             text = rest.removeprefix(CURSOR)
             content = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            order, values, name = msgspec.json.decode(content, type=tuple[str, list[str | bool | float | None], str])
+            order, values, name = msgspec.json.decode(
+                content, type=tuple[str, list[str | bool | int | float | None], str]
+            )
         except (binascii.Error, msgspec.DecodeError, ValueError) as error:
             raise malformed("`continue` is no token that was given with a page.") from error
         if order != self.text or len(values) != len(self.sorts):
