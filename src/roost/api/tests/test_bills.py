@@ -1,12 +1,14 @@
 """Whose bill of materials is read: the tenant's own images and bases, never a neighbour's."""
 
 from datetime import UTC, datetime
+from functools import partial
+from typing import cast
 
 import pytest
 
-from roost.adapters.registry import MANIFEST
+from roost.adapters.registry import MANIFEST, Connect
 from roost.adapters.tests.memory_registry import MemoryRegistry
-from roost.api import bills
+from roost.api import artefacts, bills
 from roost.surface import registry as tokens
 
 HOST, DIGEST = "registry:5000", "sha256:" + "a" * 64
@@ -39,6 +41,8 @@ def test_the_bill_beside_the_image_is_read() -> None:
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}
     digest = client.put_manifest("acme/shop", "v1", manifest)["digest"]
     key, now = tokens.new_key(), datetime(2026, 11, 29, tzinfo=UTC)
-    assert bills.read(lambda: memory, key, ("acme/shop", digest), now) is None  # type: ignore[arg-type,return-value]
+    connect = cast(Connect, lambda: memory)
+    look = partial(artefacts.read, connect, key, "acme/shop", bills.KIND, now, subject=digest)
+    assert look() is None
     client.put_artefact("acme/shop", bills.KIND, b"{}", subject=digest)
-    assert bills.read(lambda: memory, key, ("acme/shop", digest), now) == b"{}"  # type: ignore[arg-type,return-value]
+    assert look() == b"{}"
