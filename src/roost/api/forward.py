@@ -65,7 +65,7 @@ async def forward(
 
 
 async def _ready(there: Collection, app: str) -> dict[str, Any]:
-    for pod in await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={app}"):
+    for pod in await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={app},!{names.TASK}"):
         conditions = (pod.get("status") or {}).get("conditions") or ()
         if any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions):
             return pod
