@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from roost.builds.foreign import Place, carry_out
-from roost.model.build_task import TRUST, WORK
-from roost.model.fetch_task import CREDENTIALS, SOURCE, VARIABLE, FetchTask
+from roost.model.build_task import CREDENTIALS, TRUST, WORK
+from roost.model.fetch_task import SOURCE, VARIABLE, FetchTask
 
 
 def main() -> int:

@@ -12,7 +12,6 @@ from roost.model.resource import Model
 
 VARIABLE: Final = "ROOST_FETCH"
 PUSH_TOKEN: Final = "push"  # Key of the import's own Secret: what opens the hosted repository.
-CREDENTIALS: Final = "/run/roost/credentials"  # The import's own Secret.
 SOURCE: Final = "/run/roost/source"  # The Secret that the project names; only this pod ever has it.
 
 

@@ -5,10 +5,10 @@ import json
 from typing import Final
 
 from roost.kernel.action import ActionContext
+from roost.model.build_pod import TRUST_MAP
 from roost.model.errors import Waiting
 from roost.model.names import BUILD, MANAGED_BY, SYSTEM_NAMESPACE, namespace
 
-TRUST_MAP: Final = "roost-trust"
 DIGEST: Final = "roost.dev/trust-digest"
 
 

@@ -197,9 +197,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
         route=route(way) if way is not None and _belongs(way, uid) else None,
-        pods=tuple(
-            pod(item) for item in pods if _labels(item).get(names.PROCESS) not in (RELEASE_COMMAND, names.ONE_OFF)
-        ),
+        pods=tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) not in NO_INSTANCES),
         jobs=tuple(
             _job(item, pods)
             for item in jobs

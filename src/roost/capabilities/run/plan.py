@@ -12,6 +12,7 @@ from typing import Any
 from roost.capabilities.run.manifests import builder, job
 from roost.capabilities.run.model import Observed
 from roost.model import build_report
+from roost.model.build_pod import TRUST_MAP
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
 from roost.model.conditions import READY, Condition, not_ready, ready, timestamp
@@ -78,7 +79,7 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     return Plan(
         apply=(
             Apply(builder.service(tenant), owned=False),
-            Apply(builder.pod(tenant, platform.builder_image, job.TRUST_MAP), create=True, owned=False),
+            Apply(builder.pod(tenant, platform.builder_image, TRUST_MAP), create=True, owned=False),
             Apply(work, create=True, owned=False),
         ),
         actions=tuple(actions),

@@ -6,78 +6,32 @@ for an hour, so that their log can be read.
 
 from typing import Any, Final
 
-from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
+from roost.model import build_pod
+from roost.model.build_task import VARIABLE, Task
 from roost.model.kinds.delivery import Run
-from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PROJECT, RUN, TENANT, namespace, pull_policy
+from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PROJECT, RUN, TENANT, namespace
 
-TRUST_MAP: Final = "roost-trust"
 SPARE_S: Final = 180  # Beside the build's own limit: the pod's start, and its last words.
 KEEP_S: Final = 3600
 TRIES: Final = 3
 
 
-def _mounts(run: Run) -> list[dict[str, Any]]:
-    secrets = [{"name": "secrets", "mountPath": "/run/roost/secrets", "readOnly": True}]
-    return [
-        {"name": "work", "mountPath": WORK},
-        {"name": "scratch", "mountPath": "/tmp"},
-        {"name": "trust", "mountPath": TRUST, "readOnly": True},
-        {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True},
-        *(secrets if run.spec.build.secrets else []),
-    ]
-
-
-def _volumes(run: Run) -> list[dict[str, Any]]:
+def _pod(run: Run, image: str, task: Task) -> dict[str, Any]:
     named = [
         {"secret": {"name": name, "items": [{"key": "value", "path": name}]}} for name in sorted(run.spec.build.secrets)
     ]
-    secrets = [{"name": "secrets", "projected": {"defaultMode": 0o440, "sources": named}}]
-    return [
-        {"name": "work", "emptyDir": {"sizeLimit": "4Gi"}},
-        {"name": "scratch", "emptyDir": {"sizeLimit": "256Mi"}},
-        {"name": "trust", "configMap": {"name": TRUST_MAP}},
-        {"name": "credentials", "secret": {"secretName": run.metadata.name, "defaultMode": 0o440}},
-        *(secrets if named else []),
-    ]
-
-
-def _pod(run: Run, image: str, task: Task) -> dict[str, Any]:
+    mounts, volumes = build_pod.mounts(), build_pod.volumes(run.metadata.name, scratch="256Mi")
+    if named:
+        mounts.append({"name": "secrets", "mountPath": "/run/roost/secrets", "readOnly": True})
+        volumes.append({"name": "secrets", "projected": {"defaultMode": 0o440, "sources": named}})
     container = {
         "name": "step",
         "image": image,
-        "imagePullPolicy": pull_policy(image),
         "command": ["python", "-m", "roost.mains.step"],
-        "env": [
-            {"name": VARIABLE, "value": task.model_dump_json(by_alias=True, exclude_none=True)},
-            {"name": "PYTHONUNBUFFERED", "value": "1"},
-            {"name": "HOME", "value": WORK},
-        ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "100Mi"},
-            "limits": {"memory": "512Mi", "ephemeral-storage": "5Gi"},
-        },
-        "volumeMounts": _mounts(run),
+        "memory": "128Mi",
+        "volumeMounts": mounts,
     }
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 10,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": _volumes(run),
-    }
+    return build_pod.pod(container, (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True)), volumes)
 
 
 def job(run: Run, tenant: str, image: str, task: Task) -> dict[str, Any]:
