@@ -32,13 +32,14 @@ def volumes(secret: str, scratch: str) -> list[dict[str, Any]]:
     ]
 
 
-def pod(container: Mapping[str, Any], task: tuple[str, str], held: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The pod's spec. `container`: name, image, command, memory requested (`memory`) and volumeMounts; `task`: the
-    variable that tells what to do, and its text; `held`: the volumes.
+def pod(
+    container: Mapping[str, Any], task: tuple[str, str], memory: str, held: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The pod's spec. `container`: name, image, command and volumeMounts; `task`: the variable that tells what to do,
+    and its text; `memory`: what is requested; `held`: the volumes.
     """
-    rest = {key: value for key, value in container.items() if key != "memory"}
     made = {
-        **rest,
+        **container,
         "imagePullPolicy": pull_policy(str(container["image"])),
         "env": [
             {"name": task[0], "value": task[1]},
@@ -51,7 +52,7 @@ def pod(container: Mapping[str, Any], task: tuple[str, str], held: Sequence[Mapp
             "capabilities": {"drop": ["ALL"]},
         },
         "resources": {
-            "requests": {"cpu": "50m", "memory": container["memory"], "ephemeral-storage": "100Mi"},
+            "requests": {"cpu": "50m", "memory": memory, "ephemeral-storage": "100Mi"},
             "limits": {"memory": "512Mi", "ephemeral-storage": "5Gi"},
         },
     }

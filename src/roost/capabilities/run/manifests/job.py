@@ -28,10 +28,10 @@ def _pod(run: Run, image: str, task: Task) -> dict[str, Any]:
         "name": "step",
         "image": image,
         "command": ["python", "-m", "roost.mains.step"],
-        "memory": "128Mi",
         "volumeMounts": mounts,
     }
-    return build_pod.pod(container, (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True)), volumes)
+    told = (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True))
+    return build_pod.pod(container, told, "128Mi", volumes)
 
 
 def job(run: Run, tenant: str, image: str, task: Task) -> dict[str, Any]:

@@ -24,10 +24,10 @@ def _pod(item: Import, image: str, credentials: str, task: FetchTask) -> dict[st
         "name": "fetch",
         "image": image,
         "command": ["python", "-m", "roost.mains.fetch"],
-        "memory": "64Mi",
         "volumeMounts": mounts,
     }
-    return build_pod.pod(container, (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True)), volumes)
+    told = (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True))
+    return build_pod.pod(container, told, "64Mi", volumes)
 
 
 def job(item: Import, tenant: str, image: str, credentials: str, task: FetchTask) -> dict[str, Any]:
