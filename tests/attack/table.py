@@ -481,5 +481,23 @@ CONTROLLERS = [
         MADE,
     ),
 ]
+_SERVED: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "App",
+    "metadata": meta("harmless", "acme-dev"),
+    "spec": {"config": [{"name": "A", "value": "1"}]},
+}
+# What served once may serve again, past every gate: who writes that down by himself has opened them.
+STATUSES = [
+    Attack(
+        "status-written-by-a-person",
+        MALLORY,
+        _SERVED,
+        changed(_SERVED, status={"served": [OWN]}),
+        "roost-statuses",
+        "by Roost's controllers only",
+        CHANGES,
+    ),
+]
 
-ATTACKS = [*PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE, *CONTROLLERS]
+ATTACKS = [*STATUSES, *PODS, *BUILDS, *OBJECTS, *KINDS, *CLUSTER, *LATE, *CONTROLLERS]

@@ -54,6 +54,9 @@ ALLOWED = {
     ),
     "deployer makes services": post(DEPLOYER, SERVICE),
     "deployer makes apps": post(DEPLOYER, APP),
+    "deployer writes an app's status": Try(DEPLOYER, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
+    "controller writes a tenant's status": Try(CONTROLLER, "PATCH", f"{ROOST}/tenants/acme/status", {"status": {}}),
+    "administrator changes a tenant": Try(ROOT, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"title": "theirs"}}),
     "administrator sees tenants": Try(ROOT, "GET", f"{ROOST}/tenants"),
     "api sees tenants": Try(API, "GET", f"{ROOST}/tenants"),
     "controller brings certificates to builds": post(CONTROLLER, at(CONFIG, "acme-build")),
@@ -119,6 +122,12 @@ REFUSED = {
     "owner says who somebody is": Try(
         ADA, "PATCH", f"{ROOST}/tenants/acme/status", {"status": {"people": [{"person": "bob", "uid": "other"}]}}
     ),
+    "owner writes an app's status": Try(ADA, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
+    "administrator writes an app's status": Try(ROOT, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
+    "administrator writes a run's status": Try(ROOT, "PATCH", f"{ROOST}{BUILD}/runs/any/status", {"status": {}}),
+    "administrator writes a tenant's status": Try(ROOT, "PATCH", f"{ROOST}/tenants/acme/status", {"status": {}}),
+    "administrator writes a user's status": Try(ROOT, "PATCH", f"{ROOST}/users/root/status", {"status": {}}),
+    "administrator jams a user's deletion": Try(ROOT, "PUT", f"{ROOST}/users/root/finalizers", {}),
     # The garbage collector would take the tenant away with an owner that is not there.
     "owner gives the tenant an owner": Try(
         ADA,

@@ -16,7 +16,9 @@ DRY = {"dryRun": "All"}
 
 
 def _path(manifest: Mapping[str, Any]) -> str:
-    return f"{collection(manifest)}/{manifest['metadata']['name']}"
+    """Of an object, or of its status where that is what is written: elsewhere Kubernetes passes over it."""
+    path = f"{collection(manifest)}/{manifest['metadata']['name']}"
+    return f"{path}/status" if "status" in manifest else path
 
 
 def stand(world: World, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +52,8 @@ def _json_patch(twin: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict
         for key, value in wanted["metadata"].items()
         if key in ("labels", "annotations", "finalizers")
     ]
+    if "status" in wanted:
+        changes.append({"op": "add", "path": "/status", "value": wanted["status"]})
     spec, before = wanted.get("spec") or {}, twin.get("spec") or {}
     changes += [{"op": "add", "path": f"/spec/{key}", "value": value} for key, value in spec.items()]
     return changes + [{"op": "remove", "path": f"/spec/{key}"} for key in before if key not in spec]
@@ -67,7 +71,7 @@ def write(world: World, attack: Attack, way: str, wanted: Mapping[str, Any]) -> 
     if way == "apply-new":
         return world.call(who, "PATCH", _path(fresh), fresh, kind="apply", params=forced)
     live = stand(world, attack.twin)
-    path = _path(attack.twin)
+    path = _path(wanted)
     if way == "put":
         return world.call(who, "PUT", path, _replaced(live, wanted), params=DRY)
     if way == "json":

@@ -17,7 +17,7 @@ import httpx2
 from roost.capabilities.tenant import admission, roles
 from roost.capabilities.tenant.model import Observed
 from roost.capabilities.tenant.plan import plan
-from roost.kernel import golden
+from roost.kernel import discovery, golden
 from roost.model import names
 from roost.model.kinds.gates import Gates
 from roost.model.kinds.tenant import Environment, Member, Tenant, TenantSpec
@@ -190,7 +190,8 @@ def _administrator() -> dict[str, Any]:
 
 def install_platform(world: World) -> None:
     """Roles, people and admission policies, as an installation has them before there is a tenant."""
-    for manifest in [*_people(), *roles.cluster_roles(), *roles.system_bindings(), *admission.policies(DOMAIN)]:
+    fixed = roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()])
+    for manifest in [*_people(), *fixed, *roles.system_bindings(), *admission.policies(DOMAIN)]:
         world.install(manifest)
 
 

@@ -23,6 +23,7 @@ from roost.api.app import Secrets, create_app
 from roost.capabilities.tenant import roles
 from roost.capabilities.tenant.admission import objects as admission
 from roost.capabilities.tenant.manifests import identities
+from roost.kernel import discovery
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists
 from roost.model.kinds.people import User, UserSpec
@@ -114,7 +115,8 @@ async def kubeconfig(apiserver: ApiServer, client: Client, tmp_path: Path) -> Pa
             await ensure(client, _named("v1", "Namespace", namespace))
         await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
         guards = [*admission.tenants(), *admission.registrar()]
-        for manifest in (*roles.cluster_roles(), *roles.system_bindings(), *guards):
+        fixed = roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()])
+        for manifest in (*fixed, *roles.system_bindings(), *guards):
             await client.apply(manifest, "test")
         _PREPARED.add(apiserver.url)
     answer = await client.request(

@@ -1,6 +1,6 @@
 """The fixed ClusterRoles of Roost: what a person, a deployer and the platform's own processes may do.
 
-Installed with the platform (`cluster_roles()`), bound per namespace by the tenant capability. Nobody of ours holds
+Installed with the platform (`cluster_roles`), bound per namespace by the tenant capability. Nobody of ours holds
 `escalate`; the controller may `bind` exactly the roles named here. Pure.
 """
 
@@ -157,11 +157,13 @@ _CONTROLLER = (
 )
 
 
-def cluster_roles() -> list[dict[str, Any]]:
-    """Every fixed ClusterRole, in the order of their names."""
+def cluster_roles(kinds: Sequence[str]) -> list[dict[str, Any]]:
+    """Every fixed ClusterRole, in the order of their names. `kinds`: the plurals of Roost's own kinds."""
     # No Secrets and no shells over the whole cluster: an administrator who needs them becomes a member of a tenant.
+    # Kinds by name, for `*` means their status and finalizers too, which only controllers write.
     administrator = [
-        _rule(names.GROUP, ["*"], [*READ, *WRITE]),
+        _rule(names.GROUP, ["*"], READ),
+        _rule(names.GROUP, sorted(kinds), WRITE),
         *_SEE,
         _rule("", ["namespaces", "nodes"], READ),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from roost.capabilities.tenant import admission, roles, walls
 from roost.capabilities.tenant.model import SETTINGS
-from roost.model.names import PRELOADED
+from roost.model.names import GROUP, PRELOADED
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.installer.options import Options
 from roost.node.machine import Node
@@ -91,6 +91,12 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
     ]
 
 
+def own_kinds(parts: Parts) -> list[str]:
+    """The plurals of Roost's own kinds."""
+    defined = [item["spec"] for item in parts.kinds]
+    return [spec["names"]["plural"] for spec in defined if spec["group"] == GROUP]
+
+
 def phases(options: Options, parts: Parts, disks: Disks | None = None) -> dict[str, list[Manifest]]:
     """Everything, in the order of applying: one phase after the other, each in its order."""
     held = disks or Disks(Disk(claim=REGISTRY_DATA), Disk(claim=REPOSITORIES))
@@ -99,7 +105,7 @@ def phases(options: Options, parts: Parts, disks: Disks | None = None) -> dict[s
         KINDS: list(parts.kinds),
         SPACES: platform.namespaces(),
         RIGHTS: [
-            *roles.cluster_roles(),
+            *roles.cluster_roles(own_kinds(parts)),
             *roles.system_bindings(),
             *admission.policies(options.domain, platform=options.registry or PRELOADED),
             *fairness.everything(),

@@ -10,6 +10,7 @@ import pytest
 from roost.capabilities.tenant import roles
 from roost.capabilities.tenant.manifests import network as tenant_network
 from roost.capabilities.tenant.model import Platform
+from roost.kernel import discovery
 from roost.node.machine import Node
 from roost.node.manifests import (
     cilium,
@@ -138,7 +139,8 @@ def test_changed_options_roll_the_agents() -> None:
 
 
 def rules() -> Iterator[dict[str, Any]]:
-    for item in (*everything(), *roles.cluster_roles(), *roles.system_bindings()):
+    fixed = roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()])
+    for item in (*everything(), *fixed, *roles.system_bindings()):
         if item["kind"] in ("Role", "ClusterRole"):
             yield from item["rules"]
 

@@ -24,6 +24,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *objects.volumes(),
         *objects.platform_kinds(),
         *objects.labelled(),
+        *objects.statuses(),
         *objects.authors(),
         *objects.gates(),
         *objects.scans(),

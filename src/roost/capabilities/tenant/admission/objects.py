@@ -188,6 +188,22 @@ def labelled() -> list[dict[str, Any]]:
     )
 
 
+def statuses() -> list[dict[str, Any]]:
+    """What came of an intent is said by whoever sees to it: a status that a person wrote would be believed."""
+    deployer = f"'system:serviceaccount:' + request.namespace + ':{names.DEPLOYER}'"
+    return words.policy(
+        "roost-statuses",
+        [words.rule([names.GROUP], ["*/status"], ["UPDATE"])],
+        [
+            check(
+                f"(request.namespace != '' && request.userInfo.username == {deployer}) || variables.trusted",
+                "The status of an object is written by Roost's controllers only. Change its spec.",
+            )
+        ],
+        variables={"trusted": words.TRUSTED},
+    )
+
+
 def authors() -> list[dict[str, Any]]:
     """Nobody speaks in somebody else's name: who is said to have made a change is who made it.
 

@@ -3,10 +3,15 @@
 from typing import Any
 
 from roost.capabilities.tenant import admission, roles, walls
+from roost.kernel import discovery
+from roost.model import names
+
+ROLES = roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()])
+CONTROLLERS = {roles.CONTROLLER, names.DEPLOYER, roles.GIT}
 
 
 def rules() -> list[tuple[str, dict[str, Any]]]:
-    return [(role["metadata"]["name"], rule) for role in roles.cluster_roles() for rule in role["rules"]]
+    return [(role["metadata"]["name"], rule) for role in ROLES for rule in role["rules"]]
 
 
 def test_nobody_of_ours_may_escalate_or_use_every_verb() -> None:
@@ -27,8 +32,21 @@ def test_no_role_reaches_every_kind_of_every_group() -> None:
             assert rule["apiGroups"] == ["roost.dev"], name
 
 
+def test_status_and_finalizers_are_written_by_controllers_only() -> None:
+    for name, rule in rules():
+        if name in CONTROLLERS or "roost.dev" not in rule["apiGroups"] or set(rule["verbs"]) <= set(roles.READ):
+            continue
+        assert not [resource for resource in rule["resources"] if resource == "*" or "/" in resource], name
+
+
+def test_an_administrator_writes_every_kind() -> None:
+    held = next(role for role in ROLES if role["metadata"]["name"] == "roost-administrator")
+    written = {kind for rule in held["rules"] if set(roles.WRITE) <= set(rule["verbs"]) for kind in rule["resources"]}
+    assert {"tenants", "users", "apps", "projects"} <= written
+
+
 def test_secrets_of_builds_are_never_read_by_people() -> None:
-    for role in roles.cluster_roles():
+    for role in ROLES:
         if role["metadata"]["name"] not in roles.BUILD_ROLES:
             continue
         for rule in role["rules"]:
@@ -37,7 +55,7 @@ def test_secrets_of_builds_are_never_read_by_people() -> None:
 
 
 def test_what_pods_mount_is_written_only_in_build_namespaces() -> None:
-    for role in roles.cluster_roles():
+    for role in ROLES:
         if role["metadata"]["name"] != roles.CONTROLLER:
             continue
         for rule in role["rules"]:
