@@ -1,10 +1,11 @@
 """The cluster that `make up` leaves: upstream Kubernetes, the platform in it with manners, a demo that answers."""
 
+import json
 import subprocess
 import sys
 
 import pytest
-from tests.e2e.conftest import ROOT, get, kubectl_json, until
+from tests.e2e.conftest import ROOT, get, kubectl, kubectl_json, until
 
 pytestmark = pytest.mark.e2e
 DEMO = "hello-dev.demo.roost.localhost"
@@ -45,6 +46,16 @@ def test_the_platform_runs_without_root_and_without_writing_to_its_file_system()
             if not (context.get("runAsNonRoot") and context.get("readOnlyRootFilesystem")):
                 bad.append(f"{pod['metadata']['name']}/{container['name']}")
     assert bad == []
+
+
+def test_figures_of_nodes_and_pods_come_from_a_server_that_is_verified() -> None:
+    service = kubectl_json("get", "apiservice", "v1beta1.metrics.k8s.io")
+    assert service["spec"]["caBundle"] and not service["spec"].get("insecureSkipTLSVerify")
+    available = next(item for item in service["status"]["conditions"] if item["type"] == "Available")
+    assert available["status"] == "True", available
+    figures = "/apis/metrics.k8s.io/v1beta1/nodes"
+    nodes = until(lambda: json.loads(kubectl("get", "--raw", figures))["items"], "figures of the nodes")
+    assert all(item["usage"]["memory"] for item in nodes)
 
 
 def test_two_controllers_run_and_one_leads() -> None:

@@ -1,19 +1,21 @@
 """Certificates before they end: `roost node renew` by hand, `tend` by itself. Runs on nodes of the control plane.
 
-kubeadm's certificates, the kubelet's serving certificate and what containerd shows the registry are signed anew when
-they have less than 60 days, or when asked. The static pods then start one after the other, so that a control plane of
-three members goes on. The kubelet renews its own client certificate. Workers hold two certificates that only the
-control plane can sign: a fresh bundle brings them (`roost node add`, `roost node join`).
+kubeadm's certificates, the kubelet's serving certificate, what containerd shows the registry, and what registry and
+metrics-server show are signed anew when they have less than 60 days, or when asked. The static pods then start one
+after the other, so that a control plane of three members goes on. The kubelet renews its own client certificate.
+Workers hold two certificates that only the control plane can sign: a fresh bundle brings them (`roost node add`,
+`roost node join`).
 """
 
 from datetime import datetime
 
 import yaml
 
+from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import control_plane, machine, pki, runtime, trust
 from roost.node.kubectl import Kubectl, wait_until
 from roost.node.machine import Node
-from roost.node.manifests import platform
+from roost.node.manifests import platform, registry
 
 MANIFESTS = machine.KUBERNETES / "manifests"
 ANNOTATION = "roost.dev/certificates-of"
@@ -38,6 +40,18 @@ def start_anew(name: str, now: datetime) -> None:
     wait_until(f"The new start of {name}", runs, within_s=240)
 
 
+def in_cluster(kubectl: Kubectl, authority: pki.Pair, now: datetime, asked: bool) -> list[str]:
+    """The certificates of servers that run as pods; whose were renewed. The gateway's are the controller's to sign."""
+    done = []
+    if trust.metrics_certificate(kubectl, authority, now, asked):
+        done.append("metrics-server's")
+    if trust.registry_certificate(kubectl, authority, [machine.REGISTRY_ADDRESS], now, asked):
+        # It reads its certificate when it starts.
+        kubectl.call("rollout", "restart", f"deployment/{registry.NAME}", f"--namespace={HERE}")
+        done.append("the registry's")
+    return done
+
+
 def renew(kubectl: Kubectl, node: Node, now: datetime, asked: bool) -> list[str]:
     """What is to be renewed; the names of what was. MachineUnfit on a worker."""
     if not (machine.PKI / "ca.key").exists():
@@ -56,6 +70,7 @@ def renew(kubectl: Kubectl, node: Node, now: datetime, asked: bool) -> list[str]
     authority, nodes = (trust.authority_of(kubectl, name) for name in (platform.AUTHORITY, trust.NODE_AUTHORITY))
     if trust.node_certificate(node.name, authority, nodes, now):
         done.append("containerd's")
+    done += in_cluster(kubectl, authority, now, asked)
     if control_plane.renew(now, asked):
         for name in ORDER:
             start_anew(name, now)

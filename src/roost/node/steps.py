@@ -215,7 +215,7 @@ def platform_kinds(built: Engine) -> list[dict[str, Any]]:
 
 
 def apply_foundation(run: Run) -> str:
-    """Network, DNS, metrics, namespaces, kinds: all that the rest stands on, in one go."""
+    """Network, DNS, namespaces, kinds: all that the rest stands on, in one go."""
     assert run.engine is not None
     # First of all: Kubernetes looks for new kinds to count only every half minute, and what it does not count yet is
     # refused wherever a quota names it.
@@ -230,7 +230,6 @@ def apply_foundation(run: Run) -> str:
             *platform.namespaces(),
         ]
     )
-    run.kubectl.apply_patiently(metrics_server.everything(run.image("metrics-server")))
     return ""
 
 
@@ -240,11 +239,15 @@ def establish_trust(run: Run) -> str:
     outside = trust.machines_bundle()
     run.trust = trust.establish(run.kubectl, run.node.domain, [machine.REGISTRY_ADDRESS], outside, now)
     trust.node_certificate(run.node.name, run.trust.authority, run.trust.node_authority, now)
+    trust.metrics_certificate(run.kubectl, run.trust.authority, now)
     return ""
 
 
 def apply_platform(run: Run) -> str:
-    """Registry, gateway, roles, and Roost itself. They start while the network still comes up."""
+    """Metrics, registry, gateway, roles, and Roost itself. They start while the network still comes up."""
+    assert run.trust is not None
+    metrics = metrics_server.everything(run.image("metrics-server"), run.trust.authority.certificate)
+    run.kubectl.apply_patiently(metrics)
     run.held = deploy.begin(run.kubectl, run.installation)
     deploy.apply(run.kubectl, run.installation, rendering.RIGHTS, rendering.WORKLOADS)
     return ""

@@ -8,6 +8,8 @@ cluster, renewed when they near their end. Called by `up` and `roost install` on
     Secret registry-token    key.pem, http-secret
     Secret git-shared        token               shared by API and git server
     Secret roost-node-ca     kubernetes.io/tls   the authority of nodes that pull images
+
+On the embedded cluster there is also the Secret metrics-server-tls, in kube-system.
 """
 
 import base64
@@ -22,7 +24,7 @@ from typing import Any
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import machine, pki
 from roost.node.kubectl import Kubectl, NotReady
-from roost.node.manifests import common, gateway, platform, registry
+from roost.node.manifests import common, gateway, metrics_server, platform, registry
 from roost.node.pki import Pair
 from roost.surface import registry as tokens
 
@@ -87,13 +89,30 @@ def authority_of(kubectl: Kubectl, name: str) -> Pair:
     return Pair(held["tls.crt"], held["tls.key"])
 
 
-def _registry_certificate(kubectl: Kubectl, signer: Pair, names: Sequence[str], now: datetime) -> None:
-    held = _read(kubectl, registry.TLS_SECRET)
-    if held and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, names, now):
-        return
+def _serving(
+    kubectl: Kubectl, where: tuple[str, str], signer: Pair, names: Sequence[str], now: datetime, asked: bool
+) -> bool:
+    """A server's certificate in the Secret `where` (name, namespace); whether it was signed anew."""
+    found = kubectl.get("secret", *where)
+    held = texts(found) if found else {}
+    if held and not asked and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, names, now):
+        return False
     pair = pki.leaf(signer, names[0], names, now)
-    files = {"tls.crt": pair.certificate, "tls.key": pair.key}
-    kubectl.apply([common.secret(registry.TLS_SECRET, HERE, files, TLS)])
+    kubectl.apply([common.secret(*where, {"tls.crt": pair.certificate, "tls.key": pair.key}, TLS)])
+    return True
+
+
+def registry_certificate(
+    kubectl: Kubectl, signer: Pair, more: Sequence[str], now: datetime, asked: bool = False
+) -> bool:
+    """The registry's; whether it is signed anew. `more`: names and addresses beside those of its service."""
+    return _serving(kubectl, (registry.TLS_SECRET, HERE), signer, (*registry.NAMES, *more), now, asked)
+
+
+def metrics_certificate(kubectl: Kubectl, signer: Pair, now: datetime, asked: bool = False) -> bool:
+    """metrics-server's, by which kube-apiserver knows whom it asks; whether it is signed anew."""
+    where = (metrics_server.TLS_SECRET, common.SYSTEM)
+    return _serving(kubectl, where, signer, (metrics_server.HOST,), now, asked)
 
 
 def _gateway_certificate(kubectl: Kubectl, signer: Pair, domain: str, now: datetime) -> None:
@@ -143,7 +162,7 @@ def establish(kubectl: Kubectl, domain: str, registry_names: Sequence[str], outs
     """
     authority = _authority(kubectl, platform.AUTHORITY, "Roost internal authority", now)
     node_authority = _authority(kubectl, NODE_AUTHORITY, "Roost nodes", now)
-    _registry_certificate(kubectl, authority, (*registry.NAMES, *registry_names), now)
+    registry_certificate(kubectl, authority, registry_names, now)
     _gateway_certificate(kubectl, authority, domain, now)
     key = once(
         kubectl,

@@ -1,5 +1,8 @@
 """metrics-server: CPU and memory of pods and nodes for `kubectl top` and the autoscaler."""
 
+import base64
+from typing import Final
+
 from roost.node.manifests.common import (
     CRITICAL,
     SYSTEM,
@@ -18,8 +21,11 @@ from roost.node.manifests.common import (
     service_account,
 )
 
-NAME = "metrics-server"
-ACCOUNT = (SYSTEM, NAME)
+NAME: Final = "metrics-server"
+ACCOUNT: Final = (SYSTEM, NAME)
+HOST: Final = f"{NAME}.{SYSTEM}.svc"  # What kube-apiserver expects in the certificate of a service that it asks.
+TLS_SECRET: Final = "metrics-server-tls"
+FILES: Final = "/etc/metrics-server-tls"
 
 
 def rights() -> list[Manifest]:
@@ -37,13 +43,16 @@ def rights() -> list[Manifest]:
 
 
 def server(image: str) -> Manifest:
-    """The Deployment. It verifies kubelets by the cluster's authority, which every pod is given."""
+    """The Deployment. It verifies kubelets by the cluster's authority, which every pod is given, and takes up a
+    renewed certificate of its own while it runs.
+    """
     body = container(
         NAME,
         image,
         args=[
             "--secure-port=10250",
-            "--cert-dir=/tmp",
+            f"--tls-cert-file={FILES}/tls.crt",
+            f"--tls-private-key-file={FILES}/tls.key",
             "--kubelet-preferred-address-types=InternalIP",
             "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
             "--metric-resolution=15s",
@@ -52,20 +61,20 @@ def server(image: str) -> Manifest:
         livenessProbe=http_probe("/livez", "https", scheme="HTTPS", initialDelaySeconds=30, timeoutSeconds=5),
         readinessProbe=http_probe("/readyz", "https", scheme="HTTPS", periodSeconds=5, timeoutSeconds=5),
         resources=resources("20m", "48Mi", "192Mi"),
-        volumeMounts=[mount("scratch", "/tmp")],
+        volumeMounts=[mount("tls", FILES, readOnly=True)],
     )
     spec: Manifest = {
         "serviceAccountName": NAME,
         "automountServiceAccountToken": True,
         "priorityClassName": CRITICAL,
         "containers": [body],
-        "volumes": [{"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}}],
+        "volumes": [{"name": "tls", "secret": {"secretName": TLS_SECRET}}],
     }
     return deployment(NAME, SYSTEM, 1, pod_template(NAME, spec))
 
 
-def everything(image: str) -> list[Manifest]:
-    """All of it, in the order of applying."""
+def everything(image: str, authority: str) -> list[Manifest]:
+    """All of it, in the order of applying. `authority` (PEM): who signed the certificate in TLS_SECRET for HOST."""
     registration = {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -75,8 +84,7 @@ def everything(image: str) -> list[Manifest]:
             "version": "v1beta1",
             "groupPriorityMinimum": 100,
             "versionPriority": 100,
-            # Its certificate is its own and lives as long as its pod; the API server reaches it by address only.
-            "insecureSkipTLSVerify": True,
+            "caBundle": base64.b64encode(authority.encode()).decode(),
             "service": {"name": NAME, "namespace": SYSTEM, "port": 443},
         },
     }

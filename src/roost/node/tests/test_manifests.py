@@ -42,7 +42,7 @@ def everything() -> list[dict[str, Any]]:
     return [
         *cilium.everything(NODE, "roost.internal/cilium:1", "roost.internal/cilium-operator:1"),
         *dns.everything("roost.internal/coredns:1"),
-        *metrics_server.everything("roost.internal/metrics-server:1"),
+        *metrics_server.everything("roost.internal/metrics-server:1", "PEM"),
         *platform.namespaces(),
         *registry.everything("roost.internal/registry:1", DISK, FILES, "10.96.0.50"),
         *gateway.everything(NODE, "roost.internal/traefik:1"),
@@ -132,6 +132,10 @@ def test_options_that_are_ignored_when_misspelt_have_their_value() -> None:
     assert told["identity-max-jitter"] == told["identity-change-grace-period"] == "0s"
     assert told["kube-proxy-replacement"] == "true"
     assert told["cgroup-root"] == cilium.CGROUP_ROOT
+
+
+def test_nobody_is_believed_unverified() -> None:
+    assert "insecureskip" not in json.dumps(everything()).lower()
 
 
 def test_changed_options_roll_the_agents() -> None:
