@@ -194,10 +194,15 @@ class Registry:
             manifest["subject"] = descriptor(str(json.loads(about).get("mediaType", MANIFEST)), about)
         made = self.put_manifest(repository, tag, manifest) | {"artifactType": kind}
         if subject:
-            others = [item for item in self._referring(repository, subject) if item.get("artifactType") != kind]
-            index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*others, made]}
-            self.put_manifest(repository, subject.replace(":", "-"), index)
+            self.refer(repository, subject, made)
         return made
+
+    def refer(self, repository: str, subject: str, made: Mapping[str, Any]) -> None:
+        """List an artefact among what is about `subject`, instead of another of its type. RegistryFailed."""
+        kind = made["artifactType"]
+        others = [item for item in self._referring(repository, subject) if item.get("artifactType") != kind]
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [*others, made]}
+        self.put_manifest(repository, subject.replace(":", "-"), index)
 
     def _referring(self, repository: str, subject: str) -> list[dict[str, Any]]:
         index = self.load(f"{repository}/manifests/{subject.replace(':', '-')}", INDEX) or {}
