@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcceptInvitationData, AcceptInvitationErrors, AcceptInvitationResponses, AppLogsData, AppLogsErrors, AppLogsResponses, BatchAppData, BatchAppErrors, BatchAppResponses, BatchApprovalData, BatchApprovalErrors, BatchApprovalResponses, BatchImportData, BatchImportErrors, BatchImportResponses, BatchProjectData, BatchProjectErrors, BatchProjectResponses, BatchPromotionData, BatchPromotionErrors, BatchPromotionResponses, BatchReleaseData, BatchReleaseErrors, BatchReleaseResponses, BatchRunData, BatchRunErrors, BatchRunResponses, BatchTaskData, BatchTaskErrors, BatchTaskResponses, BatchTenantData, BatchTenantErrors, BatchTenantResponses, BatchWaiverData, BatchWaiverErrors, BatchWaiverResponses, CancelRunData, CancelRunErrors, CancelRunResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateAppData, CreateAppErrors, CreateAppResponses, CreateApprovalData, CreateApprovalErrors, CreateApprovalResponses, CreateImportData, CreateImportErrors, CreateImportResponses, CreateInvitationData, CreateInvitationErrors, CreateInvitationResponses, CreateKubernetesCredentialData, CreateKubernetesCredentialErrors, CreateKubernetesCredentialResponses, CreateMachineData, CreateMachineErrors, CreateMachineResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, CreatePromotionData, CreatePromotionErrors, CreatePromotionResponses, CreateReleaseData, CreateReleaseErrors, CreateReleaseResponses, CreateRunData, CreateRunErrors, CreateRunResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTenantData, CreateTenantErrors, CreateTenantResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, CreateUserData, CreateUserErrors, CreateUserResponses, CreateWaiverData, CreateWaiverErrors, CreateWaiverResponses, DeleteAppData, DeleteAppErrors, DeleteAppResponses, DeleteApprovalData, DeleteApprovalErrors, DeleteApprovalResponses, DeleteImportData, DeleteImportErrors, DeleteImportResponses, DeleteInvitationData, DeleteInvitationErrors, DeleteInvitationResponses, DeleteMachineData, DeleteMachineErrors, DeleteMachineResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeletePromotionData, DeletePromotionErrors, DeletePromotionResponses, DeleteReleaseData, DeleteReleaseErrors, DeleteReleaseResponses, DeleteRunData, DeleteRunErrors, DeleteRunResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteTenantData, DeleteTenantErrors, DeleteTenantResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWaiverData, DeleteWaiverErrors, DeleteWaiverResponses, DeliverData, DeliverErrors, DeliverResponses, DeployAppData, DeployAppErrors, DeployAppResponses, GetAppData, GetAppErrors, GetAppResponses, GetApprovalData, GetApprovalErrors, GetApprovalResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetHookData, GetHookErrors, GetHookResponses, GetImportData, GetImportErrors, GetImportResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetPromotionData, GetPromotionErrors, GetPromotionResponses, GetReleaseData, GetReleaseErrors, GetReleaseResponses, GetReleaseSbomData, GetReleaseSbomErrors, GetReleaseSbomResponses, GetRunData, GetRunErrors, GetRunFindingsData, GetRunFindingsErrors, GetRunFindingsResponses, GetRunResponses, GetTaskData, GetTaskErrors, GetTaskResponses, GetTenantData, GetTenantErrors, GetTenantResponses, GetUserData, GetUserErrors, GetUserResponses, GetWaiverData, GetWaiverErrors, GetWaiverResponses, HealthzData, HealthzErrors, HealthzResponses, JoinTenantData, JoinTenantErrors, JoinTenantResponses, ListAppData, ListAppErrors, ListAppResponses, ListApprovalData, ListApprovalErrors, ListApprovalResponses, ListImportData, ListImportErrors, ListImportResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvitationsData, ListInvitationsErrors, ListInvitationsResponses, ListMachinesData, ListMachinesErrors, ListMachinesResponses, ListProjectData, ListProjectErrors, ListProjectResponses, ListPromotionData, ListPromotionErrors, ListPromotionResponses, ListReleaseData, ListReleaseErrors, ListReleaseResponses, ListRunData, ListRunErrors, ListRunResponses, ListTaskData, ListTaskErrors, ListTaskResponses, ListTenantData, ListTenantErrors, ListTenantResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUserData, ListUserErrors, ListUserResponses, ListWaiverData, ListWaiverErrors, ListWaiverResponses, MeData, MeErrors, MeResponses, OperationsAppData, OperationsAppErrors, OperationsAppResponses, OperationsApprovalData, OperationsApprovalErrors, OperationsApprovalResponses, OperationsImportData, OperationsImportErrors, OperationsImportResponses, OperationsProjectData, OperationsProjectErrors, OperationsProjectResponses, OperationsPromotionData, OperationsPromotionErrors, OperationsPromotionResponses, OperationsReleaseData, OperationsReleaseErrors, OperationsReleaseResponses, OperationsRunData, OperationsRunErrors, OperationsRunResponses, OperationsTaskData, OperationsTaskErrors, OperationsTaskResponses, OperationsTenantData, OperationsTenantErrors, OperationsTenantResponses, OperationsUserData, OperationsUserErrors, OperationsUserResponses, OperationsWaiverData, OperationsWaiverErrors, OperationsWaiverResponses, PatchAppData, PatchAppErrors, PatchAppResponses, PatchApprovalData, PatchApprovalErrors, PatchApprovalResponses, PatchConfigData, PatchConfigErrors, PatchConfigResponses, PatchImportData, PatchImportErrors, PatchImportResponses, PatchProjectData, PatchProjectErrors, PatchProjectResponses, PatchPromotionData, PatchPromotionErrors, PatchPromotionResponses, PatchReleaseData, PatchReleaseErrors, PatchReleaseResponses, PatchRunData, PatchRunErrors, PatchRunResponses, PatchTaskData, PatchTaskErrors, PatchTaskResponses, PatchTenantData, PatchTenantErrors, PatchTenantResponses, PatchUserData, PatchUserErrors, PatchUserResponses, PatchWaiverData, PatchWaiverErrors, PatchWaiverResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RegistryTokenData, RegistryTokenErrors, RegistryTokenPostData, RegistryTokenPostErrors, RegistryTokenPostResponses, RegistryTokenResponses, ReplaceAppData, ReplaceAppErrors, ReplaceAppResponses, ReplaceApprovalData, ReplaceApprovalErrors, ReplaceApprovalResponses, ReplaceImportData, ReplaceImportErrors, ReplaceImportResponses, ReplaceProjectData, ReplaceProjectErrors, ReplaceProjectResponses, ReplacePromotionData, ReplacePromotionErrors, ReplacePromotionResponses, ReplaceReleaseData, ReplaceReleaseErrors, ReplaceReleaseResponses, ReplaceRunData, ReplaceRunErrors, ReplaceRunResponses, ReplaceTaskData, ReplaceTaskErrors, ReplaceTaskResponses, ReplaceTenantData, ReplaceTenantErrors, ReplaceTenantResponses, ReplaceUserData, ReplaceUserErrors, ReplaceUserResponses, ReplaceWaiverData, ReplaceWaiverErrors, ReplaceWaiverResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResumeAppData, ResumeAppErrors, ResumeAppResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackAppData, RollbackAppErrors, RollbackAppResponses, RunLogsData, RunLogsErrors, RunLogsResponses, ScaleAppData, ScaleAppErrors, ScaleAppResponses, SetCredentialsData, SetCredentialsErrors, SetCredentialsResponses, SignInData, SignInErrors, SignInResponses, SignOutData, SignOutErrors, SignOutResponses } from './types.gen';
+import type { AcceptInvitationData, AcceptInvitationErrors, AcceptInvitationResponses, AppLogsData, AppLogsErrors, AppLogsResponses, BatchAppData, BatchAppErrors, BatchAppResponses, BatchApprovalData, BatchApprovalErrors, BatchApprovalResponses, BatchImageAllowlistData, BatchImageAllowlistErrors, BatchImageAllowlistResponses, BatchImportData, BatchImportErrors, BatchImportResponses, BatchProjectData, BatchProjectErrors, BatchProjectResponses, BatchPromotionData, BatchPromotionErrors, BatchPromotionResponses, BatchReleaseData, BatchReleaseErrors, BatchReleaseResponses, BatchRunData, BatchRunErrors, BatchRunResponses, BatchTaskData, BatchTaskErrors, BatchTaskResponses, BatchTenantData, BatchTenantErrors, BatchTenantResponses, BatchWaiverData, BatchWaiverErrors, BatchWaiverResponses, CancelRunData, CancelRunErrors, CancelRunResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateAppData, CreateAppErrors, CreateAppResponses, CreateApprovalData, CreateApprovalErrors, CreateApprovalResponses, CreateImageAllowlistData, CreateImageAllowlistErrors, CreateImageAllowlistResponses, CreateImportData, CreateImportErrors, CreateImportResponses, CreateInvitationData, CreateInvitationErrors, CreateInvitationResponses, CreateKubernetesCredentialData, CreateKubernetesCredentialErrors, CreateKubernetesCredentialResponses, CreateMachineData, CreateMachineErrors, CreateMachineResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, CreatePromotionData, CreatePromotionErrors, CreatePromotionResponses, CreateReleaseData, CreateReleaseErrors, CreateReleaseResponses, CreateRunData, CreateRunErrors, CreateRunResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTenantData, CreateTenantErrors, CreateTenantResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, CreateUserData, CreateUserErrors, CreateUserResponses, CreateWaiverData, CreateWaiverErrors, CreateWaiverResponses, DeleteAppData, DeleteAppErrors, DeleteAppResponses, DeleteApprovalData, DeleteApprovalErrors, DeleteApprovalResponses, DeleteImageAllowlistData, DeleteImageAllowlistErrors, DeleteImageAllowlistResponses, DeleteImportData, DeleteImportErrors, DeleteImportResponses, DeleteInvitationData, DeleteInvitationErrors, DeleteInvitationResponses, DeleteMachineData, DeleteMachineErrors, DeleteMachineResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeletePromotionData, DeletePromotionErrors, DeletePromotionResponses, DeleteReleaseData, DeleteReleaseErrors, DeleteReleaseResponses, DeleteRunData, DeleteRunErrors, DeleteRunResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteTenantData, DeleteTenantErrors, DeleteTenantResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWaiverData, DeleteWaiverErrors, DeleteWaiverResponses, DeliverData, DeliverErrors, DeliverResponses, DeployAppData, DeployAppErrors, DeployAppResponses, GetAppData, GetAppErrors, GetAppResponses, GetApprovalData, GetApprovalErrors, GetApprovalResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetHookData, GetHookErrors, GetHookResponses, GetImageAllowlistData, GetImageAllowlistErrors, GetImageAllowlistResponses, GetImportData, GetImportErrors, GetImportResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetPromotionData, GetPromotionErrors, GetPromotionResponses, GetReleaseData, GetReleaseErrors, GetReleaseResponses, GetReleaseSbomData, GetReleaseSbomErrors, GetReleaseSbomResponses, GetRunData, GetRunErrors, GetRunFindingsData, GetRunFindingsErrors, GetRunFindingsResponses, GetRunResponses, GetTaskData, GetTaskErrors, GetTaskResponses, GetTenantData, GetTenantErrors, GetTenantResponses, GetUserData, GetUserErrors, GetUserResponses, GetWaiverData, GetWaiverErrors, GetWaiverResponses, HealthzData, HealthzErrors, HealthzResponses, JoinTenantData, JoinTenantErrors, JoinTenantResponses, ListAppData, ListAppErrors, ListAppResponses, ListApprovalData, ListApprovalErrors, ListApprovalResponses, ListImageAllowlistData, ListImageAllowlistErrors, ListImageAllowlistResponses, ListImportData, ListImportErrors, ListImportResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvitationsData, ListInvitationsErrors, ListInvitationsResponses, ListMachinesData, ListMachinesErrors, ListMachinesResponses, ListProjectData, ListProjectErrors, ListProjectResponses, ListPromotionData, ListPromotionErrors, ListPromotionResponses, ListReleaseData, ListReleaseErrors, ListReleaseResponses, ListRunData, ListRunErrors, ListRunResponses, ListTaskData, ListTaskErrors, ListTaskResponses, ListTenantData, ListTenantErrors, ListTenantResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUserData, ListUserErrors, ListUserResponses, ListWaiverData, ListWaiverErrors, ListWaiverResponses, MeData, MeErrors, MeResponses, OperationsAppData, OperationsAppErrors, OperationsAppResponses, OperationsApprovalData, OperationsApprovalErrors, OperationsApprovalResponses, OperationsImageAllowlistData, OperationsImageAllowlistErrors, OperationsImageAllowlistResponses, OperationsImportData, OperationsImportErrors, OperationsImportResponses, OperationsProjectData, OperationsProjectErrors, OperationsProjectResponses, OperationsPromotionData, OperationsPromotionErrors, OperationsPromotionResponses, OperationsReleaseData, OperationsReleaseErrors, OperationsReleaseResponses, OperationsRunData, OperationsRunErrors, OperationsRunResponses, OperationsTaskData, OperationsTaskErrors, OperationsTaskResponses, OperationsTenantData, OperationsTenantErrors, OperationsTenantResponses, OperationsUserData, OperationsUserErrors, OperationsUserResponses, OperationsWaiverData, OperationsWaiverErrors, OperationsWaiverResponses, PatchAppData, PatchAppErrors, PatchAppResponses, PatchApprovalData, PatchApprovalErrors, PatchApprovalResponses, PatchConfigData, PatchConfigErrors, PatchConfigResponses, PatchImageAllowlistData, PatchImageAllowlistErrors, PatchImageAllowlistResponses, PatchImportData, PatchImportErrors, PatchImportResponses, PatchProjectData, PatchProjectErrors, PatchProjectResponses, PatchPromotionData, PatchPromotionErrors, PatchPromotionResponses, PatchReleaseData, PatchReleaseErrors, PatchReleaseResponses, PatchRunData, PatchRunErrors, PatchRunResponses, PatchTaskData, PatchTaskErrors, PatchTaskResponses, PatchTenantData, PatchTenantErrors, PatchTenantResponses, PatchUserData, PatchUserErrors, PatchUserResponses, PatchWaiverData, PatchWaiverErrors, PatchWaiverResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RegistryTokenData, RegistryTokenErrors, RegistryTokenPostData, RegistryTokenPostErrors, RegistryTokenPostResponses, RegistryTokenResponses, ReplaceAppData, ReplaceAppErrors, ReplaceAppResponses, ReplaceApprovalData, ReplaceApprovalErrors, ReplaceApprovalResponses, ReplaceImageAllowlistData, ReplaceImageAllowlistErrors, ReplaceImageAllowlistResponses, ReplaceImportData, ReplaceImportErrors, ReplaceImportResponses, ReplaceProjectData, ReplaceProjectErrors, ReplaceProjectResponses, ReplacePromotionData, ReplacePromotionErrors, ReplacePromotionResponses, ReplaceReleaseData, ReplaceReleaseErrors, ReplaceReleaseResponses, ReplaceRunData, ReplaceRunErrors, ReplaceRunResponses, ReplaceTaskData, ReplaceTaskErrors, ReplaceTaskResponses, ReplaceTenantData, ReplaceTenantErrors, ReplaceTenantResponses, ReplaceUserData, ReplaceUserErrors, ReplaceUserResponses, ReplaceWaiverData, ReplaceWaiverErrors, ReplaceWaiverResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResumeAppData, ResumeAppErrors, ResumeAppResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackAppData, RollbackAppErrors, RollbackAppResponses, RunLogsData, RunLogsErrors, RunLogsResponses, ScaleAppData, ScaleAppErrors, ScaleAppResponses, SetCredentialsData, SetCredentialsErrors, SetCredentialsResponses, SignInData, SignInErrors, SignInResponses, SignOutData, SignOutErrors, SignOutResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -510,6 +510,94 @@ export const scaleApp = <ThrowOnError extends boolean = false>(options: Options<
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * List or watch: ImageAllowlist
+ */
+export const listImageAllowlist = <ThrowOnError extends boolean = false>(options?: Options<ListImageAllowlistData, ThrowOnError>) => (options?.client ?? client).get<ListImageAllowlistResponses, ListImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists',
+    ...options
+});
+
+/**
+ * Create: ImageAllowlist
+ */
+export const createImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<CreateImageAllowlistData, ThrowOnError>) => (options.client ?? client).post<CreateImageAllowlistResponses, CreateImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: ImageAllowlist
+ */
+export const batchImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<BatchImageAllowlistData, ThrowOnError>) => (options.client ?? client).post<BatchImageAllowlistResponses, BatchImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: ImageAllowlist
+ */
+export const deleteImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<DeleteImageAllowlistData, ThrowOnError>) => (options.client ?? client).delete<DeleteImageAllowlistResponses, DeleteImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}',
+    ...options
+});
+
+/**
+ * Get one: ImageAllowlist
+ */
+export const getImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<GetImageAllowlistData, ThrowOnError>) => (options.client ?? client).get<GetImageAllowlistResponses, GetImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}',
+    ...options
+});
+
+/**
+ * Change: ImageAllowlist
+ */
+export const patchImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<PatchImageAllowlistData, ThrowOnError>) => (options.client ?? client).patch<PatchImageAllowlistResponses, PatchImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: ImageAllowlist
+ */
+export const replaceImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<ReplaceImageAllowlistData, ThrowOnError>) => (options.client ?? client).put<ReplaceImageAllowlistResponses, ReplaceImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: ImageAllowlist
+ */
+export const operationsImageAllowlist = <ThrowOnError extends boolean = false>(options: Options<OperationsImageAllowlistData, ThrowOnError>) => (options.client ?? client).get<OperationsImageAllowlistResponses, OperationsImageAllowlistErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}/operations',
+    ...options
 });
 
 /**

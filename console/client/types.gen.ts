@@ -56,7 +56,7 @@ export type AppList = {
 /**
  * AppSpec
  *
- * The whole intent.
+ * The whole intent. Every field but those that HANDLED names is part of a version: a change of it makes one.
  */
 export type AppSpec = {
     /**
@@ -441,6 +441,32 @@ export type Build = {
 };
 
 /**
+ * Change
+ *
+ * One field that differs.
+ */
+export type Change = {
+    /**
+     * After
+     *
+     * Absent: it is gone.
+     */
+    after?: string | null;
+    /**
+     * Before
+     *
+     * Absent: it was not there.
+     */
+    before?: string | null;
+    /**
+     * Field
+     *
+     * A path, e.g. `processes[web].replicas`; list items by their name.
+     */
+    field: string;
+};
+
+/**
  * ConditionStatus
  *
  * A condition as Kubernetes writes it.
@@ -552,6 +578,38 @@ export type Credentials = {
      * Username
      */
     username?: string;
+};
+
+/**
+ * DataPoint
+ *
+ * Where a bound data service stood when a version was made: from there its data could be brought back.
+ */
+export type DataPoint = {
+    /**
+     * At
+     *
+     * RFC 3339.
+     */
+    at: string;
+    /**
+     * Kind
+     *
+     * Of the service, e.g. Postgres.
+     */
+    kind: string;
+    /**
+     * Name
+     *
+     * Of the service, in the same environment.
+     */
+    name: string;
+    /**
+     * Point
+     *
+     * As the service itself names it: a snapshot, a log position.
+     */
+    point: string;
 };
 
 /**
@@ -810,6 +868,82 @@ export type History = {
      * Numbers of versions that stay for good.
      */
     pins?: Array<number>;
+};
+
+/**
+ * ImageAllowlist
+ *
+ * The images that may run in an environment: those whose signature was verified.
+ */
+export type ImageAllowlist = {
+    metadata?: Metadata;
+    spec?: ImageAllowlistSpec;
+    status?: ImageAllowlistStatus;
+};
+
+export type ImageAllowlistList = {
+    items: Array<ImageAllowlist>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * ImageAllowlistSpec
+ *
+ * Nothing is asked for: what may run follows from signatures.
+ */
+export type ImageAllowlistSpec = {
+    [key: string]: never;
+};
+
+/**
+ * ImageAllowlistStatus
+ *
+ * What was verified.
+ */
+export type ImageAllowlistStatus = {
+    /**
+     * Admitted
+     *
+     * Signed by Roost for their repository.
+     */
+    admitted?: Array<string>;
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Predating
+     *
+     * Of Releases that were made before this installation signed images.
+     */
+    predating?: Array<string>;
+    /**
+     * Refused
+     *
+     * Asked for, and not signed.
+     */
+    refused?: Array<RefusedImage>;
 };
 
 /**
@@ -1626,6 +1760,28 @@ export type Quota = {
 };
 
 /**
+ * RefusedImage
+ *
+ * An image that is asked for and may not run.
+ */
+export type RefusedImage = {
+    /**
+     * Image
+     */
+    image: string;
+    /**
+     * Message
+     */
+    message?: string;
+    /**
+     * Reason
+     *
+     * One CamelCase word.
+     */
+    reason: string;
+};
+
+/**
  * Release
  *
  * One numbered version of an application: image, configuration, routes, scale.
@@ -1671,6 +1827,12 @@ export type ReleaseSpec = {
      */
     cause?: string;
     /**
+     * Changes
+     *
+     * What differs from the version before; secrets as fingerprints.
+     */
+    changes?: Array<Change>;
+    /**
      * The App's content at that moment.
      */
     content: AppSpec;
@@ -1685,11 +1847,29 @@ export type ReleaseSpec = {
      */
     number: number;
     /**
+     * Omitted
+     *
+     * Fields that differ beyond those.
+     */
+    omitted?: number;
+    /**
      * Previous
      *
      * The Release before.
      */
     previous?: string | null;
+    /**
+     * Restores
+     *
+     * It brings back the content of the version with this number.
+     */
+    restores?: number | null;
+    /**
+     * Run
+     *
+     * The Run that built the image that it brings; empty: none new.
+     */
+    run?: string;
 };
 
 /**
@@ -1705,6 +1885,12 @@ export type ReleaseStatus = {
      */
     conditions?: Array<ConditionStatus>;
     /**
+     * Datapoints
+     *
+     * Where bound data services stood; each service writes its own.
+     */
+    dataPoints?: Array<DataPoint>;
+    /**
      * Inventory
      *
      * What this object owns.
@@ -1712,6 +1898,8 @@ export type ReleaseStatus = {
     inventory?: Array<InventoryItem>;
     /**
      * Liveat
+     *
+     * When it first served, RFC 3339; absent: never.
      */
     liveAt?: string | null;
     /**
@@ -4126,6 +4314,325 @@ export type ScaleAppResponses = {
 };
 
 export type ScaleAppResponse = ScaleAppResponses[keyof ScaleAppResponses];
+
+export type ListImageAllowlistData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists';
+};
+
+export type ListImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListImageAllowlistError = ListImageAllowlistErrors[keyof ListImageAllowlistErrors];
+
+export type ListImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageAllowlistList;
+};
+
+export type ListImageAllowlistResponse = ListImageAllowlistResponses[keyof ListImageAllowlistResponses];
+
+export type CreateImageAllowlistData = {
+    body: ImageAllowlist;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists';
+};
+
+export type CreateImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateImageAllowlistError = CreateImageAllowlistErrors[keyof CreateImageAllowlistErrors];
+
+export type CreateImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    201: ImageAllowlist;
+};
+
+export type CreateImageAllowlistResponse = CreateImageAllowlistResponses[keyof CreateImageAllowlistResponses];
+
+export type BatchImageAllowlistData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/batch';
+};
+
+export type BatchImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchImageAllowlistError = BatchImageAllowlistErrors[keyof BatchImageAllowlistErrors];
+
+export type BatchImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchImageAllowlistResponse = BatchImageAllowlistResponses[keyof BatchImageAllowlistResponses];
+
+export type DeleteImageAllowlistData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}';
+};
+
+export type DeleteImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteImageAllowlistError = DeleteImageAllowlistErrors[keyof DeleteImageAllowlistErrors];
+
+export type DeleteImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetImageAllowlistData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}';
+};
+
+export type GetImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetImageAllowlistError = GetImageAllowlistErrors[keyof GetImageAllowlistErrors];
+
+export type GetImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageAllowlist;
+};
+
+export type GetImageAllowlistResponse = GetImageAllowlistResponses[keyof GetImageAllowlistResponses];
+
+export type PatchImageAllowlistData = {
+    body: ImageAllowlist;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}';
+};
+
+export type PatchImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchImageAllowlistError = PatchImageAllowlistErrors[keyof PatchImageAllowlistErrors];
+
+export type PatchImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageAllowlist;
+};
+
+export type PatchImageAllowlistResponse = PatchImageAllowlistResponses[keyof PatchImageAllowlistResponses];
+
+export type ReplaceImageAllowlistData = {
+    body: ImageAllowlist;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}';
+};
+
+export type ReplaceImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceImageAllowlistError = ReplaceImageAllowlistErrors[keyof ReplaceImageAllowlistErrors];
+
+export type ReplaceImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageAllowlist;
+};
+
+export type ReplaceImageAllowlistResponse = ReplaceImageAllowlistResponses[keyof ReplaceImageAllowlistResponses];
+
+export type OperationsImageAllowlistData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/environments/{environment}/imageallowlists/{name}/operations';
+};
+
+export type OperationsImageAllowlistErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsImageAllowlistError = OperationsImageAllowlistErrors[keyof OperationsImageAllowlistErrors];
+
+export type OperationsImageAllowlistResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsImageAllowlistResponse = OperationsImageAllowlistResponses[keyof OperationsImageAllowlistResponses];
 
 export type ListPromotionData = {
     body?: never;

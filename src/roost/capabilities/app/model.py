@@ -22,6 +22,7 @@ class SeenRelease(Model):
     made: datetime | None = None
     digest: str
     phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
+    served: bool = Field(False, description="It was live at some time.")
     content: AppSpec
 
 

@@ -63,6 +63,7 @@ def release(item: Object) -> SeenRelease:
         made=_moment(parsed.metadata.creation_timestamp),
         digest=parsed.spec.digest,
         phase=parsed.status.phase,
+        served=parsed.status.live_at is not None,
         content=parsed.spec.content,
     )
 

@@ -46,10 +46,13 @@ def _choose(observed: Observed) -> Choice:
     current = observed.releases[-1]
     served = [seen for seen in observed.releases[:-1] if seen.phase in ("Live", "Superseded")]
     before = served[-1] if served else None
+    # What a command did for this very image and configuration it did. Run again by an old image, on data that newer
+    # ones have moved on since, it would fail, and keep a rollback from happening.
+    gate = gate_digest(current.content)
     passed = (
         not current.content.release_command
         or current.phase in ("Live", "Superseded")
-        or (before is not None and gate_digest(before.content) == gate_digest(current.content))
+        or any((seen.served or seen is before) and gate_digest(seen.content) == gate for seen in observed.releases[:-1])
         or any(seen.release == current.name and seen.state == "succeeded" for seen in observed.jobs)
     )
     return Choice(current, current if passed else before, not passed)

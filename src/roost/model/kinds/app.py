@@ -1,10 +1,11 @@
 """App: the only intent of an application in an environment. Release copies its content; Deployments follow the
 Release."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
+from roost.model.difference import Change
 from roost.model.names import APP_PATTERN, PROCESS_PATTERN, QUANTITY_PATTERN, VARIABLE_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -76,8 +77,12 @@ class History(Model):
     )
 
 
+# How an application is handled at the moment: what is asked of it, and no part of what a version is.
+HANDLED: Final = ("stopped", "hold", "history")
+
+
 class AppSpec(Model):
-    """The whole intent."""
+    """The whole intent. Every field but those that HANDLED names is part of a version: a change of it makes one."""
 
     artefact: Artefact | None = Field(None, description="Nothing runs before there is one.")
     processes: tuple[Process, ...] = Field((Process(name="web", port=8080),), min_length=1, max_length=10)
@@ -136,6 +141,15 @@ class App(Resource):
     status: AppStatus = AppStatus()
 
 
+class DataPoint(Model):
+    """Where a bound data service stood when a version was made: from there its data could be brought back."""
+
+    kind: str = Field(max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$", description="Of the service, e.g. Postgres.")
+    name: str = Field(max_length=63, description="Of the service, in the same environment.")
+    point: str = Field(max_length=200, description="As the service itself names it: a snapshot, a log position.")
+    at: str = Field(max_length=40, description="RFC 3339.")
+
+
 class ReleaseSpec(Model):
     """Everything that one version is: immutable."""
 
@@ -145,14 +159,25 @@ class ReleaseSpec(Model):
     digest: str = Field(max_length=64, description="SHA-256 of the content.")
     author: str = Field("", max_length=100, description="Who made the change.")
     cause: str = Field("", max_length=300, description="What was changed, in words.")
+    run: str = Field("", max_length=63, description="The Run that built the image that it brings; empty: none new.")
     previous: str | None = Field(None, max_length=63, description="The Release before.")
+    restores: int | None = Field(
+        None, ge=1, le=1_000_000, description="It brings back the content of the version with this number."
+    )
+    changes: tuple[Change, ...] = Field(
+        (), max_length=40, description="What differs from the version before; secrets as fingerprints."
+    )
+    omitted: int = Field(0, ge=0, le=100_000, description="Fields that differ beyond those.")
 
 
 class ReleaseStatus(StatusModel):
     """What became of it."""
 
     phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
-    live_at: str | None = Field(None, max_length=40)
+    live_at: str | None = Field(None, max_length=40, description="When it first served, RFC 3339; absent: never.")
+    data_points: tuple[DataPoint, ...] = Field(
+        (), max_length=20, description="Where bound data services stood; each service writes its own."
+    )
 
 
 class Release(Resource):

@@ -1,19 +1,18 @@
-"""What differs between two contents of an application, field by field, for people. Used before a change is made.
+"""What differs between two contents of an application, told to people. Used before a change is made.
 
-Secrets have a version, never a value.
+What differs is found by `roost.model.difference`; here it gets words and colours.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
+from roost.model import difference as pure
 from roost.surface.terminal.failure import printable
 from roost.surface.terminal.words import tr
 
-# Told in other words, or of no interest to a person.
-UNTOLD: Final = frozenset(["artefact.run"])
 HIDDEN: Final = "********"
 
 
@@ -36,40 +35,22 @@ class Change:
         return "\n".join(lines)
 
 
-def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key in sorted(value):
-            yield from _flat(value[key], f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list) and any(isinstance(item, Mapping) and "name" in item for item in value):
-        for item in value:
-            rest = {key: part for key, part in item.items() if key != "name"}
-            yield from _flat(rest or tr("is there"), f"{path}[{item.get('name')}]")
-    elif isinstance(value, list):
-        if value:
-            yield path, " ".join(str(item) for item in value)
-    elif value not in (None, "", False):
-        yield path, str(value)
+def told(changes: Iterable[pure.Change]) -> tuple[Change, ...]:
+    """Changes in the chosen language; of secrets only that they are others."""
+    return tuple(_told(change) for change in changes)
 
 
-def fields(content: Mapping[str, Any]) -> dict[str, str]:
-    """The content as `path -> text`; list items that have a name are told by it."""
-    return {path: text for path, text in _flat(content, "") if path not in UNTOLD}
+def _told(change: pure.Change) -> Change:
+    if change.field == pure.SECRETS:
+        hidden = [None if text is None else f"{HIDDEN} ({text})" for text in (change.before, change.after)]
+        return Change(tr("secrets"), *hidden)
+    words = [tr("is there") if text == pure.THERE else text for text in (change.before, change.after)]
+    return Change(change.field, *words)
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, ...]:
     """The fields that differ from `old` to `new`, by path."""
-    before, after = fields(old), fields(new)
-    changes = [
-        Change(path, before.get(path), after.get(path))
-        for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path)
-    ]
-    return tuple(_secret(change) if change.field == "secretVersion" else change for change in changes)
-
-
-def _secret(change: Change) -> Change:
-    hidden = [None if text is None else f"{HIDDEN} ({text[:8]})" for text in (change.old, change.new)]
-    return Change(tr("secrets"), *hidden)
+    return told(pure.difference(old, new))
 
 
 def tell(changes: Iterable[Change]) -> None:

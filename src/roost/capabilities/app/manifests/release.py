@@ -7,12 +7,18 @@ from typing import Any
 
 from roost.capabilities.app.model import SeenRelease
 from roost.model import names
-from roost.model.kinds.app import App, AppSpec, History, Process, Release, ReleaseSpec
+from roost.model.difference import difference
+from roost.model.kinds.app import HANDLED, App, AppSpec, Process, Release, ReleaseSpec
+from roost.model.resource import Model
+
+MAX_CHANGES = 40
+TOLD = (*HANDLED, "artefact", "processes", "config", "secret_version", "domains")  # In words of their own.
 
 
 def content(spec: AppSpec) -> AppSpec:
     """What a version is: the intent without what only says how it is handled at the moment."""
-    return spec.model_copy(update={"stopped": False, "hold": "", "history": History()})
+    usual = AppSpec()
+    return spec.model_copy(update={name: getattr(usual, name) for name in HANDLED})
 
 
 def digest(data: Any) -> str:
@@ -57,9 +63,16 @@ def _process_changes(old: Sequence[Process], new: Sequence[Process]) -> list[str
             continue
         if previous.replicas != process.replicas:
             words.append(f"{process.name} scaled from {previous.replicas} to {process.replicas}")
-        if previous.model_copy(update={"replicas": process.replicas}) != process:
-            words.append(f"process {process.name} changed")
+        others = _differing(previous, process, ("name", "replicas"))
+        if others:
+            words.append(f"{', '.join(others)} of {process.name} changed")
     return words + [f"process {name} removed" for name in before]
+
+
+def _differing(old: Model, new: Model, told: Sequence[str]) -> list[str]:
+    """Fields that differ, as words, but for those that are told otherwise."""
+    others = [name for name in type(new).model_fields if name not in told]
+    return [name.replace("_", " ") for name in others if getattr(old, name) != getattr(new, name)]
 
 
 def _config_changes(old: AppSpec, new: AppSpec) -> list[str]:
@@ -75,14 +88,19 @@ def _config_changes(old: AppSpec, new: AppSpec) -> list[str]:
     return words
 
 
+def same(spec: AppSpec, releases: Sequence[SeenRelease]) -> SeenRelease | None:
+    """The last version before the newest that had this very content."""
+    wanted = content_digest(spec)
+    return next((seen for seen in reversed(releases[:-1]) if seen.digest == wanted), None)
+
+
 def cause(spec: AppSpec, releases: Sequence[SeenRelease]) -> str:
     """What the newest version changes, in words of at most 300 characters. Values of variables never appear."""
     if not releases:
         return "First version"
-    wanted = content_digest(spec)
-    for earlier in reversed(releases[:-1]):
-        if earlier.digest == wanted:
-            return f"Back to v{earlier.number}"
+    earlier = same(spec, releases)
+    if earlier is not None:
+        return f"Back to v{earlier.number}"
     old, new = releases[-1].content, content(spec)
     words = []
     before = old.artefact.image if old.artefact else ""
@@ -90,10 +108,9 @@ def cause(spec: AppSpec, releases: Sequence[SeenRelease]) -> str:
         what = new.artefact.commit[:10] or new.artefact.image.rpartition(":")[2][:12]
         words.append(f"deploy of {what}")
     words += _process_changes(old.processes, new.processes) + _config_changes(old, new)
-    if old.release_command != new.release_command:
-        words.append("release command changed")
     if old.domains != new.domains:
         words.append("host names changed")
+    words += [f"{name} changed" for name in _differing(old, new, TOLD)]
     text = "; ".join(words) or "changed"
     return text if len(text) <= 300 else text[:299] + "…"
 
@@ -101,15 +118,24 @@ def cause(spec: AppSpec, releases: Sequence[SeenRelease]) -> str:
 def release(app: App, releases: Sequence[SeenRelease]) -> dict[str, Any]:
     """The next Release of an App, numbered after the last."""
     number = releases[-1].number + 1 if releases else 1
-    name = app.metadata.name
+    name, made = app.metadata.name, content(app.spec)
+    before = releases[-1].content if releases else None
+    changes = difference(before.wire(), made.wire()) if before is not None else ()
+    brought = made.artefact
+    new_image = brought is not None and not (before and before.artefact and before.artefact.image == brought.image)
+    restored = same(app.spec, releases) if app.spec.hold else None
     spec = ReleaseSpec(
         app=name,
         number=number,
-        content=content(app.spec),
+        content=made,
         digest=content_digest(app.spec),
         author=app.metadata.annotations.get(names.AUTHOR, "")[:100],
         cause=cause(app.spec, releases),
+        run=brought.run if brought is not None and new_image else "",
         previous=releases[-1].name if releases else None,
+        restores=restored.number if restored is not None else None,
+        changes=changes[:MAX_CHANGES],
+        omitted=len(changes[MAX_CHANGES:]),
     )
     return Release.manifest(
         names.release_name(name, number),
