@@ -71,7 +71,7 @@ def _check(text: str) -> None:
     """Count before anything is built of it."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if number > MOST:
             raise YamlWrong("it holds too much", line)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):

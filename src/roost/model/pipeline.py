@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from roost.model.kinds.app import Variable
+from roost.model.names import VARIABLE_PATTERN
 from roost.model.resource import Model
 
 STEP_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"
@@ -32,6 +32,13 @@ BUILD: Final = "build"
 OWN: Final = frozenset([FETCH, SCAN, BUILD, "bill", "scan-image", "sign", "promote", "step", "roost", "entrypoint"])
 
 Path = Annotated[str, Field(pattern=PATH_PATTERN, max_length=200)]
+
+
+class Variable(Model):
+    """A variable that steps see."""
+
+    name: str = Field(pattern=VARIABLE_PATTERN, max_length=127)
+    value: str = Field("", max_length=4000)
 
 
 class StepLimits(Model):

@@ -3,8 +3,7 @@
 import pytest
 
 from roost.builds.roost_file import FileWrong, read
-from roost.model.kinds.app import Variable
-from roost.model.pipeline import Pipeline, Step, StepLimits, repository, variable_of
+from roost.model.pipeline import Pipeline, Step, StepLimits, Variable, repository, variable_of
 
 WHOLE = b"""
 tenant: acme

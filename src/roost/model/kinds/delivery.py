@@ -8,6 +8,7 @@ from roost.model.kinds.app import Artefact, Process
 from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
+from roost.model.pipeline import STEP_PATTERN, Pipeline, StepReport, TestReport
 from roost.model.resource import Model, Resource, StatusModel
 
 # What git itself refuses in a branch's name, as far as a pattern can say it: Runs and HEAD are made of it.
@@ -45,6 +46,14 @@ class ProjectSpec(Model):
     )
     build: Build = Build()
     scan: Scan = Field(Scan(), description="What a commit must not hold.")
+    pipeline: Pipeline = Field(
+        Pipeline(), description="Steps between scan and build; without any, those of the commit's roost.yaml."
+    )
+    step_secrets: tuple[Annotated[str, Field(pattern=SECRET_PATTERN, max_length=253)], ...] = Field(
+        (),
+        max_length=20,
+        description="Secrets of the build namespace (key `value`) that steps may name, in runs of `branch` alone.",
+    )
     environment: str = Field(
         "", max_length=12, description="Where a successful run goes; empty: the tenant's first environment."
     )
@@ -96,6 +105,15 @@ class Project(Resource):
     status: ProjectStatus = ProjectStatus()
 
 
+class Rerun(Model):
+    """A person's wish to run the steps of a run again."""
+
+    number: int = Field(0, ge=0, le=100, description="How many were wished for; a higher one starts another.")
+    step: str = Field(
+        "", max_length=30, pattern=rf"^$|{STEP_PATTERN}", description="The first that runs again; empty: all do."
+    )
+
+
 class RunSpec(Model):
     """One execution; only `cancel` may change."""
 
@@ -106,6 +124,26 @@ class RunSpec(Model):
     author: str = Field("", max_length=100, description="Who pushed.")
     build: Build = Field(Build(), description="The project's build as it stood when the ref moved.")
     scan: Scan = Field(Scan(), description="The project's scan as it stood when the ref moved.")
+    pipeline: Pipeline = Field(Pipeline(), description="The steps of the commit, as they stood when the ref moved.")
+    step_secrets: tuple[Annotated[str, Field(pattern=SECRET_PATTERN, max_length=253)], ...] = Field(
+        (), max_length=20, description="What steps may name; the project's word when the ref moved."
+    )
+    rights: Literal["full", "reduced"] = Field(
+        "full",
+        description="reduced: not of the project's branch. No step has a secret, and nothing is promoted.",
+    )
+    remarks: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
+        (), max_length=30, description="What of the definition is not supported, with its line."
+    )
+    problem: str = Field("", max_length=2000, description="Why the definition cannot be used; the run fails with it.")
+    origin: str = Field("", max_length=63, description="The run that this one repeats.")
+    start_at: str = Field(
+        "",
+        max_length=30,
+        pattern=rf"^$|{STEP_PATTERN}",
+        description="The first step that runs; those before are taken from `origin`.",
+    )
+    rerun: Rerun = Field(Rerun(), description="Set by a person when it is over; makes another run.")
     cancel: bool = False
 
 
@@ -121,6 +159,10 @@ class RunStatus(StatusModel):
     release_command: tuple[str, ...] = Field((), max_length=50)
     detected: str | None = Field(None, max_length=2000, description="What was detected and why.")
     findings: int | None = Field(None, ge=0, description="How many the scan found; `roost findings` tells them.")
+    steps: tuple[StepReport, ...] = Field((), max_length=30, description="All steps in their order.")
+    tests: TestReport | None = Field(None, description="What the JUnit files of all steps say.")
+    reruns: int | None = Field(None, ge=0, description="How many wishes for a rerun were followed.")
+    rerun: str | None = Field(None, max_length=63, description="The newest run that repeats this one.")
     promotion: str | None = Field(None, max_length=130, description="`<namespace>/<name>` of the Promotion it led to.")
 
 
@@ -136,6 +178,13 @@ class Run(Resource):
         ("Age", ".metadata.creationTimestamp", "date"),
     )
     RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            "self.spec.pipeline == oldSelf.spec.pipeline && self.spec.stepSecrets == oldSelf.spec.stepSecrets"
+            " && self.spec.rights == oldSelf.spec.rights && self.spec.remarks == oldSelf.spec.remarks"
+            " && self.spec.problem == oldSelf.spec.problem && self.spec.origin == oldSelf.spec.origin"
+            " && self.spec.startAt == oldSelf.spec.startAt",
+            "A run never changes; only cancel and rerun may be set.",
+        ),
         (
             "self.spec.project == oldSelf.spec.project && self.spec.ref == oldSelf.spec.ref"
             " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt"
