@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field
 
 from roost.model.resource import Model
+from roost.model.single_pod import SeenPod
 
 
 class Platform(Model):
@@ -34,15 +35,6 @@ class SeenBuilder(Model):
     image: str
     ended: bool = Field(False, description="It will not come back: failed, evicted.")
     deleting: bool = False
-
-
-class SeenPod(Model):
-    """The newest pod of the run."""
-
-    started: bool = False
-    ended: bool = False
-    message: str = Field("", description="The termination message.")
-    reason: str = Field("", description="Why it does not start, or why it died.")
 
 
 class SeenJob(Model):

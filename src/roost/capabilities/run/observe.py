@@ -1,13 +1,12 @@
 """What stands of a Run. Reads only, no decisions."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
-from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenPod, SeenRun, SeenWaiver
+from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenWaiver
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
+from roost.model import single_pod
 from roost.model.kinds.delivery import Project, Run
 from roost.model.kinds.scan import Waiver
 from roost.model.kinds.tenant import Tenant
@@ -62,35 +61,6 @@ def read_job(raw: Object | None) -> SeenJob | None:
     )
 
 
-def read_pod(pods: Iterable[Object]) -> SeenPod | None:
-    """The newest of the run's pods, shortened."""
-    newest = max(
-        pods,
-        default=None,
-        key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]),
-    )
-    if newest is None:
-        return None
-    status: dict[str, Any] = newest.get("status") or {}
-    states = [item.get("state") or {} for item in status.get("containerStatuses") or ()]
-    ended = next((state["terminated"] for state in states if "terminated" in state), None)
-    waiting: dict[str, Any] = next((state["waiting"] for state in states if "waiting" in state), {})
-    if ended is not None:
-        return SeenPod(
-            started=True, ended=True, message=ended.get("message") or "", reason=str(ended.get("reason") or "")
-        )
-    reason = str(waiting.get("reason") or status.get("reason") or "")
-    detail = str(waiting.get("message") or status.get("message") or "")
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            reason, detail = str(condition.get("reason")), str(condition.get("message"))
-    return SeenPod(
-        started=any("running" in state for state in states),
-        ended=status.get("phase") == "Failed",
-        reason=f"{reason}: {detail}"[:500] if detail else reason,
-    )
-
-
 async def _environments(reader: Reader, tenant: str) -> tuple[str, ...]:
     raw = await reader.get(API_VERSION, Tenant.KIND, tenant)
     return tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else ()
@@ -137,7 +107,7 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         environment=project.spec.environment if project else "",
         app=project.spec.app if project else "",
         job=read_job(await reader.get("batch/v1", "Job", run.metadata.name, space)),
-        pod=read_pod(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
+        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
         waivers=await _waivers(reader, space, run.spec.project),
         missing_secrets=tuple(missing),
     )

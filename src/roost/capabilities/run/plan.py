@@ -99,7 +99,7 @@ def _words(observed: Observed) -> str:
         return "The build starts."
     if pod.ended:
         return f"The build's pod died ({pod.reason or 'no reason given'}) and is started again."
-    return "The build runs." if pod.started else f"The build's pod waits: {pod.reason}."
+    return "The build runs." if pod.started else f"The build's pod waits: {pod.why}."
 
 
 def _timeout_s(run: Run, observed: Observed) -> int:
@@ -115,6 +115,7 @@ def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
         attempt=run.spec.attempt,
         build=run.spec.build,
         scan=run.spec.scan,
+        parameters=run.spec.parameters,
         waived=tuple(sorted({item.fingerprint for item in observed.waivers if item.until > now})[:WAIVED]),
         git_url=platform.git_url,
         registry=platform.registry,
@@ -138,8 +139,8 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         status: dict[str, Any] = {"detected": report.detected or None, "findings": report.findings}
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
         return _end(run, now, (phase, report.reason or "Failed", report.message), status=status)
-    environment = observed.environment or next(iter(observed.environments), "")
-    if environment not in observed.environments:
+    environment = run.spec.environment or observed.environment or next(iter(observed.environments), "")
+    if run.spec.promote and environment not in observed.environments:
         words = f"The project goes to the environment {environment!r}, which {tenant} does not have."
         return _end(run, now, ("Failed", "EnvironmentMissing", words))
     artefact = Artefact(
@@ -148,17 +149,19 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         run=run.metadata.name,
         runs_as_root=report.runs_as_root,
     )
-    promotion = _promotion(run, tenant, environment, report, artefact, observed.app or run.spec.project)
-    space = namespace(tenant, environment)
     status = {
         "artefact": artefact.wire(),
         "processes": [process.wire() for process in report.processes],
         "releaseCommand": list(report.release_command),
         "detected": report.detected or None,
         "findings": report.findings,
-        "promotion": f"{space}/{run.metadata.name}",
     }
-    words = f"Built {artefact.image.rpartition('@')[2][:19]} and promoted to {environment}."
+    built = f"Built {artefact.image.rpartition('@')[2][:19]}"
+    if not run.spec.promote:
+        return _end(run, now, ("Succeeded", "Built", f"{built}; it goes nowhere by itself."), status=status)
+    promotion = _promotion(run, tenant, environment, report, artefact, observed.app or run.spec.project)
+    status["promotion"] = f"{namespace(tenant, environment)}/{run.metadata.name}"
+    words = f"{built} and promoted to {environment}."
     return _end(run, now, ("Succeeded", "Built", words), status=status, apply=(promotion,))
 
 
@@ -169,7 +172,7 @@ def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, art
         processes=report.processes,
         release_command=report.release_command,
         run=run.metadata.name,
-        sequence=run.spec.attempt,
+        sequence=run.spec.order,
         author=run.spec.author,
     )
     manifest = Promotion.manifest(

@@ -4,15 +4,7 @@ from pydantic import Field
 
 from roost.model.kinds.delivery import ProjectSpec
 from roost.model.resource import Model
-
-
-class SeenPod(Model):
-    """The newest pod of the import."""
-
-    started: bool = False
-    ended: bool = False
-    message: str = ""  # Its termination message.
-    reason: str = ""
+from roost.model.single_pod import SeenPod
 
 
 class SeenImport(Model):

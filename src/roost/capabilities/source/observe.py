@@ -1,10 +1,9 @@
 """What stands of an Import. Reads only, no decisions."""
 
-from typing import Any
-
-from roost.capabilities.source.model import Observed, SeenImport, SeenPod
+from roost.capabilities.source.model import Observed, SeenImport
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
+from roost.model import single_pod
 from roost.model.kinds.delivery import Project
 from roost.model.kinds.source import Import
 from roost.model.names import API_VERSION, IMPORT
@@ -15,26 +14,6 @@ WATCHES = (
     Watch("v1", "Pod", owner=f"label:{IMPORT}", labels=IMPORT),
 )
 ENDED = ("Done", "Failed")
-
-
-def read_pod(pods: list[Object]) -> SeenPod | None:
-    """The newest of the import's pods, shortened."""
-    if not pods:
-        return None
-    newest = max(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]))
-    status: dict[str, Any] = newest.get("status") or {}
-    states = [item.get("state") or {} for item in status.get("containerStatuses") or ()]
-    ended = next((state["terminated"] for state in states if "terminated" in state), None)
-    waiting: dict[str, Any] = next((state["waiting"] for state in states if "waiting" in state), {})
-    if ended is not None:
-        return SeenPod(
-            started=True, ended=True, message=ended.get("message") or "", reason=str(ended.get("reason") or "")
-        )
-    return SeenPod(
-        started=any("running" in state for state in states),
-        ended=status.get("phase") == "Failed",
-        reason=str(waiting.get("message") or waiting.get("reason") or status.get("reason") or "")[:500],
-    )
 
 
 def _others(items: list[Object], mine: Import) -> tuple[SeenImport, ...]:
@@ -69,6 +48,6 @@ async def observe(reader: Reader, item: Import, settings: Settings) -> Observed:
         credentials_missing=bool(wanted) and secret is None,
         job_uid=job["metadata"]["uid"] if job else "",
         job_failed=any(one["type"] in ("Failed", "FailureTarget") for one in true),
-        pod=read_pod(await reader.list("v1", "Pod", space, f"{IMPORT}={name}")),
+        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{IMPORT}={name}")),
         others=_others(await reader.list(API_VERSION, Import.KIND, space), item),
     )

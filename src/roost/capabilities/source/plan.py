@@ -32,13 +32,13 @@ def plan(item: Import, observed: Observed, now: datetime) -> Plan:
         return _end(item, now, "WrongNamespace", "An import belongs into the build namespace of a tenant.")
     if observed.project is None:
         return _end(item, now, "ProjectGone", f"There is no project {item.spec.project}.")
-    if not observed.project.source.url:
+    if not observed.project.source.follows:
         return _end(item, now, "NothingToFollow", "The project has no source: people push to it.")
     report = fetch_task.read(observed.pod.message) if observed.pod and observed.pod.ended else None
     if report is not None:
         return _reported(item, report, now)
     if observed.job_failed:
-        why = f": {observed.pod.reason}" if observed.pod and observed.pod.reason else ""
+        why = f": {observed.pod.why}" if observed.pod and observed.pod.why else ""
         return _end(item, now, "PodDied", f"The pod that looks at the source died and was tried again in vain{why}.")
     if observed.credentials_missing:
         name = observed.project.source.credentials
@@ -74,7 +74,7 @@ def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan
     return Plan(
         apply=(Apply(job.job(item, tenant, observed.platform_image, source.credentials, task), create=True),),
         actions=() if started else (Action("prepare", item.metadata.uid, arguments),),
-        conditions=(not_ready("Fetching", f"Looking at {source.url}."),),
+        conditions=(not_ready("Fetching", f"Looking at {source.follows}."),),
         status={
             "phase": "Fetching" if started else "Pending",
             "startedAt": item.status.started_at or timestamp(now),

@@ -4,17 +4,7 @@ from pydantic import Field
 
 from roost.model.kinds.app import AppSpec
 from roost.model.resource import Model
-
-
-class SeenPod(Model):
-    """The pod of the task."""
-
-    name: str
-    started: bool = False
-    ended: bool = False
-    exit_code: int | None = None
-    reason: str = Field("", description="Why it waits or how it ended, as Kubernetes says it.")
-    message: str = ""
+from roost.model.single_pod import SeenPod
 
 
 class Observed(Model):

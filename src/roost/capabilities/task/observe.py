@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from roost.capabilities.task.model import Observed, SeenPod
+from roost.capabilities.task.model import Observed
 from roost.kernel.capability import Watch
-from roost.kube.reader import Object, Reader
-from roost.model import names
+from roost.kube.reader import Reader
+from roost.model import names, single_pod
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.task import Task
 
@@ -13,29 +13,6 @@ WATCHES = (
     Watch("batch/v1", "Job", owner=f"label:{names.TASK}", labels=names.TASK),
     Watch("v1", "Pod", owner=f"label:{names.TASK}", labels=names.TASK),
 )
-
-
-def read_pod(pods: list[Object]) -> SeenPod | None:
-    """The newest of the task's pods, shortened."""
-    if not pods:
-        return None
-    newest = max(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]))
-    status: dict[str, Any] = newest.get("status") or {}
-    state: dict[str, Any] = next((item.get("state") or {} for item in status.get("containerStatuses") or ()), {})
-    ended, waiting = state.get("terminated"), state.get("waiting") or {}
-    conditions = status.get("conditions") or ()
-    scheduled: dict[str, Any] = next((item for item in conditions if item["type"] == "PodScheduled"), {})
-    if not waiting and scheduled.get("status") == "False":
-        waiting = scheduled
-    told = ended or waiting
-    return SeenPod(
-        name=newest["metadata"]["name"],
-        started="running" in state or ended is not None,
-        ended=ended is not None or status.get("phase") == "Failed",
-        exit_code=(ended or {}).get("exitCode"),
-        reason=str(told.get("reason") or status.get("reason") or "")[:100],
-        message=str(told.get("message") or status.get("message") or "").strip()[-600:],
-    )
 
 
 async def observe(reader: Reader, item: Task) -> Observed:
@@ -65,5 +42,5 @@ async def observe(reader: Reader, item: Task) -> Observed:
         content=Release.parse(release).spec.content if release is not None else None,
         job=job is not None,
         job_failed=str(failed.get("reason") or ""),
-        pod=read_pod(await reader.list("v1", "Pod", space, f"{names.TASK}={name}")),
+        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{names.TASK}={name}")),
     )

@@ -18,6 +18,7 @@ from roost.model.plan import DEPLOYER, Action, Apply, Plan
 ENDED = ("Succeeded", "Failed")
 KEPT = timedelta(hours=1)
 LOOK_AGAIN = timedelta(seconds=5)
+WORDS = 600  # Of what its instance said last.
 
 
 def plan(item: Task, observed: Observed, now: datetime) -> Plan:
@@ -69,7 +70,7 @@ def _waits(observed: Observed) -> Condition:
         return not_ready("Starting", words)
     if pod.started:
         return not_ready("Running", f"It runs in {pod.name}.")
-    return not_ready(pod.reason or "Starting", pod.message or "Its instance is starting.")
+    return not_ready(pod.reason or "Starting", pod.message[-WORDS:] or "Its instance is starting.")
 
 
 def _given_up(item: Task, reason: str) -> str:
@@ -87,7 +88,7 @@ def _over(item: Task, observed: Observed, now: datetime) -> Plan:
         condition = not_ready("DeadlineExceeded", _given_up(item, observed.job_failed))
     else:
         how = f"exit code {pod.exit_code}" if pod.exit_code is not None else pod.reason or "an unknown reason"
-        said = f" It said last: {pod.message}" if pod.message else ""
+        said = f" It said last: {pod.message[-WORDS:]}" if pod.message else ""
         condition = not_ready(pod.reason or "Failed", f"It ended with {how}.{said}")
     return Plan(
         conditions=(condition,),

@@ -10,7 +10,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from roost.capabilities.run import actions, capability
-from roost.capabilities.run.observe import read_builder, read_job, read_pod
+from roost.capabilities.run.observe import read_builder, read_job
 from roost.kernel import golden
 from roost.model.bases import BASES
 from roost.surface import fetch_token
@@ -78,22 +78,6 @@ def test_a_run_may_push_to_its_own_project_only(tmp_path: Path, monkeypatch: pyt
         "acme/tools": ["pull"],
         "acme/hello": ["pull", "push"],
     }
-
-
-def test_the_newest_pod_speaks_for_the_run() -> None:
-    old = {"metadata": {"name": "a", "creationTimestamp": "2026-11-28T11:00:00Z"}, "status": {"phase": "Failed"}}
-    said = {"state": {"terminated": {"message": "{}", "reason": "Completed"}}}
-    new = {
-        "metadata": {"name": "b", "creationTimestamp": "2026-11-28T11:01:00Z"},
-        "status": {"phase": "Succeeded", "containerStatuses": [said]},
-    }
-    seen = read_pod([new, old])
-    assert seen is not None and seen.ended and seen.message == "{}"
-    waiting = {"state": {"waiting": {"reason": "ErrImageNeverPull", "message": "not present"}}}
-    stuck = {**new, "status": {"phase": "Pending", "containerStatuses": [waiting]}}
-    seen = read_pod([stuck])
-    assert seen is not None and not seen.started and seen.reason == "ErrImageNeverPull: not present"
-    assert read_pod([]) is None
 
 
 def test_a_job_and_a_builder_are_read() -> None:
