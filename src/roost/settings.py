@@ -23,6 +23,7 @@ class Settings:
     git_secret: str = "/etc/roost/git/token"  # File with the secret that the API and the git server share.
     oidc: str = "/etc/roost/oidc"  # Folder with what Roost is registered as at the site's OpenID provider.
     registry_key: str = "/etc/roost/registry/key.pem"  # File with the key that registry tokens are signed with.
+    signing: str = "/etc/roost/signing"  # Folder with the key that images are signed with; the controller's alone.
     kubernetes_url: str = ""  # Where people reach kube-apiserver; empty: nobody is told.
     kubernetes_ca: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"  # What its certificate is trusted by.
     api_url: str = "http://roost-api.roost-system.svc"  # Where the API is reached inside the cluster.

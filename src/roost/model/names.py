@@ -23,6 +23,7 @@ RUN: Final = "roost.dev/run"
 IMPORT: Final = "roost.dev/import"
 TASK: Final = "roost.dev/task"
 GATED: Final = "roost.dev/gated"  # On a namespace: versions come in by promotion only.
+SIGNED: Final = "roost.dev/signed"  # On a namespace: only images of its ImageAllowlist run there.
 PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 AUTHOR: Final = "roost.dev/author"
