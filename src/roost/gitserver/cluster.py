@@ -3,20 +3,22 @@
 `KubeCluster` is the real one, as the ServiceAccount `roost-git`; tests use a stand-in with the same methods.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from roost.gitserver.moves import Move
+from roost.gitserver.moves import Move, building
 from roost.gitserver.repositories import Name
 from roost.gitserver.requests import IMPORT
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, KubeError
+from roost.model import starts
 from roost.model.kinds.app import App, Release
-from roost.model.kinds.delivery import Project, Promotion, Run, RunSpec
+from roost.model.kinds.delivery import Project, Promotion, Run
 from roost.model.kinds.source import Import
-from roost.model.names import API_VERSION, AUTHOR, BUILD, PROJECT, RUN, TENANT, namespace, run_name
+from roost.model.names import API_VERSION, BUILD, RUN, namespace, run_name
+from roost.model.refs import HEADS
 from roost.model.resource import Resource
 
 R = TypeVar("R", bound=Resource)
@@ -72,27 +74,16 @@ class Cluster(Protocol):
         ...
 
 
-def run_for(project: Project, tenant: str, move: Move) -> dict[str, Any]:
-    """The manifest of the one Run of a move; the same move gives the same name."""
-    meta = project.metadata
-    spec = RunSpec(
-        project=meta.name,
-        ref=move.ref,
-        commit=move.commit,
-        attempt=move.attempt,
-        author=_author(move),
-        build=project.spec.build,
-        scan=project.spec.scan,
-    )
-    owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": meta.name, "uid": meta.uid}
-    return Run.manifest(
-        name_of(meta.name, move),
-        spec,
-        namespace(tenant, BUILD),
-        labels={TENANT: tenant, PROJECT: meta.name},
-        annotations={AUTHOR: _author(move)},
-        ownerReferences=[owner],
-    )
+def built_of(project: Project, found: Iterable[Move]) -> list[Move]:
+    """The moves of all that came to be that the project has built."""
+    spec = project.spec
+    return building(found, HEADS + spec.branch, lambda ref: starts.starts(spec, ref))
+
+
+def run_for(project: Project, tenant: str, move: Move, commit: str) -> dict[str, Any]:
+    """The manifest of the one Run of a move, which led to `commit`; the same move gives the same name."""
+    made = starts.spec_of(project, move.ref, commit, attempt=move.attempt, sequence=move.sequence, author=_author(move))
+    return starts.manifest(project, tenant, name_of(project.metadata.name, move), made)
 
 
 def _author(move: Move) -> str:

@@ -3,7 +3,7 @@
 The server writes two small scripts that call this into its own hooks folder; repositories bring none. `pre-receive`
 refuses what could not be built, in words that the pusher sees; `reference-transaction` logs each move while git holds
 the ref's lock. It starts for every push, so it imports little. Environment: ROOST_PUSH, ROOST_PERSON, ROOST_BRANCH,
-ROOST_MAX_REPOSITORY_MIB, and git's own.
+ROOST_REFS (patterns of other refs that are built, one a line), ROOST_MAX_REPOSITORY_MIB, and git's own.
 """
 
 import os
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from roost.gitserver import moves
+from roost.model.refs import HEADS, TAGS, matches
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 MAX_REF = 200
@@ -78,10 +79,10 @@ def _check_commit(commit: str) -> None:
 
 def pre_receive(lines: Iterable[tuple[str, str, str]], environment: Mapping[str, str]) -> None:
     """Refused, or the push may go on. `lines`: (old, new, ref)."""
-    built = f"refs/heads/{environment.get('ROOST_BRANCH', 'main')}"
+    built = [f"refs/heads/{environment.get('ROOST_BRANCH', 'main')}", *environment.get("ROOST_REFS", "").splitlines()]
     for _, new, ref in lines:
         check_ref(ref)
-        if ref == built and new != moves.ZERO:
+        if new != moves.ZERO and any(matches(pattern, ref) for pattern in built):
             _check_commit(new)
     limit = int(environment.get("ROOST_MAX_REPOSITORY_MIB", "1024"))
     if size_of(Path(environment.get("GIT_DIR", "."))) > limit << 20:
@@ -94,7 +95,7 @@ def reference_transaction(lines: Iterable[tuple[str, str, str]], environment: Ma
     if push:
         found = [moves.Line(ref, old, new, person, push) for old, new, ref in lines if old != new]
         moves.append(
-            Path(environment.get("GIT_DIR", ".")), (line for line in found if line.ref.startswith("refs/heads/"))
+            Path(environment.get("GIT_DIR", ".")), (line for line in found if line.ref.startswith((HEADS, TAGS)))
         )
 
 

@@ -1,4 +1,4 @@
-"""Sees to it that each move of a project's branch has its one Run, whatever dies in between.
+"""Sees to it that each move of a ref that is built has its one Run, whatever dies in between.
 
 The server calls `settle` after each push; `keep` catches up: with everything at start, later with what a push left
 open because kube-apiserver did not answer. Both may do the same work, since a Run's name follows from the move.
@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from roost.gitserver import moves
-from roost.gitserver.cluster import Cluster, Misfit, name_of, run_for
+from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of, run_for
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name, Repositories
 from roost.kernel.clock import Clock
@@ -66,28 +66,36 @@ class Ledger:
         self._open.add(name)
         self._pushed.add(name)
 
+    def lines(self, name: Name) -> list[moves.Line]:
+        """The whole log of a repository."""
+        return moves.read(self._repositories.path(name))
+
     async def settle(self, name: Name) -> list[Move]:
         """Make the Runs that are missing; all moves that came to be, in order. KubeError or OSError: try again."""
         async with self._locks[name]:
             path = self._repositories.path(name)
             lines = moves.read(path)
-            found = moves.came_to_be(lines, await self._repositories.heads(name))
+            found = moves.came_to_be(lines, await self._repositories.refs(name))
             done = moves.read_done(path)
             missing = [move for move in found if move.attempt > done.get(move.ref, 0)]
             if missing:
-                await self._make(name, missing)
+                await self._make(name, found, missing)
                 moves.write_done(path, done | {move.ref: move.attempt for move in missing})
             self._open.discard(name)
             return found
 
-    async def _make(self, name: Name, missing: list[Move]) -> None:
+    async def _make(self, name: Name, found: list[Move], missing: list[Move]) -> None:
         project = await self._cluster.project(name)
         if project is None:
             return  # Gone meanwhile: nobody waits for these any more.
         owner = await asyncio.to_thread(self._repositories.owner, name)
+        if owner != project.metadata.uid:
+            return
+        built = set(built_of(project, found))
         for move in missing:
-            if move.ref == f"refs/heads/{project.spec.branch}" and owner == project.metadata.uid:
-                await self._cluster.create_run(name.tenant, run_for(project, name.tenant, move))
+            commit = await self._repositories.commit(name, move.commit) if move in built else ""
+            if commit:
+                await self._cluster.create_run(name.tenant, run_for(project, name.tenant, move, commit))
                 log.info("run made", repository=str(name), run=name_of(name.project, move), push=move.push)
 
     async def keep(self) -> None:

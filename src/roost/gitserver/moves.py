@@ -8,13 +8,15 @@ only when the next line of the same ref starts where it ended, or, for the last 
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 LOG = "roost-moves.log"
 DONE = "roost-moves.done"
 ZERO = "0" * 40
+BUILT_AT_ONCE = 3  # Refs beside the project's branch that one push has built.
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Move:
-    """A move that came to be. `attempt` counts the lines of its ref from 1 and never changes."""
+    """A move that came to be. `attempt` counts the lines of its ref from 1, `sequence` those of all refs; neither ever
+    changes. `commit`: what the ref points to; of an annotated tag it is the tag.
+    """
 
     ref: str
     commit: str
     attempt: int
     person: str
     push: str
+    sequence: int = 0
 
 
 def append(repository: Path, lines: Iterable[Line]) -> None:
@@ -81,12 +86,23 @@ def came_to_be(lines: Iterable[Line], refs: Mapping[str, str]) -> list[Move]:
         mine.append(line)
         order.append((line, len(mine)))
     moves = []
-    for line, attempt in order:
+    for sequence, (line, attempt) in enumerate(order, start=1):
         mine = by_ref[line.ref]
         after = mine[attempt].old if attempt < len(mine) else refs.get(line.ref, ZERO)
         if after == line.new and line.new != ZERO:
-            moves.append(Move(line.ref, line.new, attempt, line.person, line.push))
+            moves.append(Move(line.ref, line.new, attempt, line.person, line.push, sequence))
     return moves
+
+
+def building(moved: Iterable[Move], branch: str, starts: Callable[[str], bool]) -> list[Move]:
+    """The moves that are built. `starts`: whether a ref is; `branch`: the full name of the project's.
+
+    Where one push moves many other refs, as `git push --tags` does and a first look at a foreign repository, none of
+    these is built, as forges do it: nobody meant a run of each.
+    """
+    found = list(moved)
+    many = Counter(move.push for move in found if move.ref != branch)
+    return [move for move in found if starts(move.ref) and (move.ref == branch or many[move.push] <= BUILT_AT_ONCE)]
 
 
 def read_done(repository: Path) -> dict[str, int]:

@@ -22,15 +22,20 @@ SPARE_S = 900.0  # Beside the time that the build may take: waiting in the queue
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended. `message` is the URL's line, or the reason; `waiting`: the environment's gates hold it back."""
+    """How it ended. `message` is the URL's line, or the reason; `waiting`: the environment's gates hold it back;
+    `built`: it was to be built only.
+    """
 
     ok: bool
     message: str
     waiting: bool = False
+    built: bool = False
 
     @property
     def title(self) -> str:
         """The one word before the message."""
+        if self.built:
+            return "Built"
         return "Waiting" if self.waiting else "Live" if self.ok else "Failed"
 
 
@@ -76,6 +81,9 @@ class Follower:
             await asyncio.sleep(self._poll_s)
         if run.status.phase != "Succeeded":
             yield Outcome(False, _said(run) or f"the run {self._run} ended as {run.status.phase}")
+            return
+        if not run.spec.promote:
+            yield Outcome(True, _said(run) or "built", built=True)
             return
         async for item in self._roll_out(run):
             yield item

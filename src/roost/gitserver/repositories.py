@@ -195,13 +195,33 @@ class Repositories:
             if not path.exists():
                 raise
 
-    async def heads(self, name: Name) -> dict[str, str]:
-        """What each branch points to."""
+    async def refs(self, name: Name) -> dict[str, str]:
+        """What each branch and tag points to."""
         listing = await self.git(
-            f"--git-dir={self.path(name)}", "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/"
+            f"--git-dir={self.path(name)}",
+            "for-each-ref",
+            "--format=%(objectname) %(refname)",
+            "refs/heads/",
+            "refs/tags/",
         )
         pairs = (line.split(" ", 1) for line in listing.splitlines())
         return {ref: commit for commit, ref in pairs}
+
+    async def heads(self, name: Name) -> dict[str, str]:
+        """What each branch points to."""
+        return {ref: commit for ref, commit in (await self.refs(name)).items() if ref.startswith("refs/heads/")}
+
+    async def commit(self, name: Name, target: str) -> str:
+        """The commit that an object id leads to, through annotated tags; empty where it leads to none."""
+        try:
+            found = await self.git(
+                f"--git-dir={self.path(name)}", "rev-parse", "--verify", "--end-of-options", f"{target}^{{commit}}"
+            )
+        except TimeoutError:
+            raise
+        except OSError:
+            return ""  # A tag of a file or a folder.
+        return found.strip()
 
     def is_untidy(self, name: Name) -> bool:
         """Whether pushes have left so many packs or loose objects that fetches become slow (git's own measure)."""

@@ -4,13 +4,15 @@ Made by the run capability, read by `roost.mains.step`. Nothing secret stands in
 registry's are files of the Secret of the run.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import Field
 
 from roost.model.kinds.delivery import Build
 from roost.model.kinds.scan import Scan
+from roost.model.kinds.triggers import Values
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
+from roost.model.pipeline import STEP_PATTERN, Pipeline
 from roost.model.resource import Model
 
 VARIABLE: Final = "ROOST_TASK"
@@ -31,6 +33,14 @@ class Task(Model):
     attempt: int = Field(ge=1)
     build: Build = Build()
     scan: Scan = Scan()
+    parameters: Values = Field({}, description="Build arguments, and variables of the steps.")
+    run: str = Field("", max_length=63, description="The Run's name: what is kept of it is named so.")
+    pipeline: Pipeline = Field(Pipeline(), description="The steps, without their commands, which are others' to run.")
+    rights: Literal["full", "reduced"] = "full"
+    remarks: tuple[str, ...] = Field((), max_length=30, description="What of the definition is not supported.")
+    problem: str = Field("", max_length=2000, description="Why the definition cannot be used.")
+    origin: str = Field("", max_length=63, description="The run whose workspace is taken over.")
+    start_at: str = Field("", max_length=30, pattern=rf"^$|{STEP_PATTERN}")
     waived: tuple[str, ...] = Field((), max_length=1000, description="Fingerprints of findings that may stay.")
     git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
     registry: str = Field(max_length=200, description="Host and port.")

@@ -38,6 +38,7 @@ REGISTRAR: Final = "roost-registrar"  # Of roost-people: the API becomes it to m
 
 REGISTRY: Final = "registry.roost-system.svc:5000"
 PRELOADED: Final = "roost.internal"  # Before the names of images that every node holds already; nothing answers there.
+DRAIN_IMAGE: Final = f"{PRELOADED}/drain:1"  # What ends instances, mounted into them. It keeps its name over upgrades.
 
 ONE_OFF: Final = "one-off"  # The process of a task's pod; processes have no hyphen, so it is none of an application's.
 
@@ -140,3 +141,8 @@ def run_name(project: str, ref: str, commit: str, attempt: int) -> str:
     `attempt` counts the moves of the ref (1, 2, ...), so a ref that returns to an earlier commit runs again.
     """
     return f"{project}-{attempt}-{short_digest(ref, commit, str(attempt), length=10)}"
+
+
+def started_name(project: str, cause: str, *key: str) -> str:
+    """The one name of a Run that no move of a ref started: the same `key` always gives the same name."""
+    return f"{project}-{cause}-{short_digest(cause, *key, length=12)}"

@@ -69,7 +69,10 @@ def test_moves_are_logged_in_a_push_and_not_when_git_packs_refs(repository: Path
     hooks.reference_transaction(lines, {"GIT_DIR": str(repository)})
     assert moves.read(repository) == []
     hooks.reference_transaction(lines, {"GIT_DIR": str(repository), "ROOST_PUSH": "p", "ROOST_PERSON": "ada"})
-    assert moves.read(repository) == [moves.Line("refs/heads/main", moves.ZERO, NEW, "ada", "p")]
+    assert moves.read(repository) == [
+        moves.Line("refs/heads/main", moves.ZERO, NEW, "ada", "p"),
+        moves.Line("refs/tags/v1", moves.ZERO, NEW, "ada", "p"),
+    ]
 
 
 def test_names_that_are_no_utf8_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,3 +51,19 @@ def test_marks_survive_and_a_broken_file_means_to_look_again(tmp_path: Path) -> 
     assert moves.read_done(tmp_path) == {MAIN: 3}
     (tmp_path / moves.DONE).write_text("")
     assert moves.read_done(tmp_path) == {}
+
+
+def test_all_refs_are_counted_together() -> None:
+    lines = [line(ZERO, A), line(ZERO, B, "refs/heads/dev"), line(A, C), line(ZERO, A, "refs/tags/v1")]
+    refs = {MAIN: C, "refs/heads/dev": B, "refs/tags/v1": A}
+    assert [move.sequence for move in moves.came_to_be(lines, refs)] == [1, 2, 3, 4]
+
+
+def test_of_a_push_with_many_tags_only_the_branch_is_built() -> None:
+    tags = [f"refs/tags/v{number}" for number in range(4)]
+    lines = [line(ZERO, A, tag, "many") for tag in tags] + [line(ZERO, A, push="many")]
+    lines += [line(ZERO, B, "refs/tags/w1", "few"), line(ZERO, B, "refs/tags/x", "few")]
+    refs = {**dict.fromkeys(tags, A), MAIN: A, "refs/tags/w1": B, "refs/tags/x": B}
+    built = moves.building(moves.came_to_be(lines, refs), MAIN, lambda ref: ref != "refs/tags/x")
+    assert [move.ref for move in built] == [MAIN, "refs/tags/w1"]
+    assert moves.building(moves.came_to_be(lines, refs), MAIN, lambda ref: False) == []

@@ -1,12 +1,13 @@
 """Project, Run, Promotion: from a repository to an App."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from roost.model.kinds.app import Artefact, Process
 from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
+from roost.model.kinds.triggers import Concurrency, Environment, Parameter, Triggers, Values, resolve
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
 from roost.model.pipeline import STEP_PATTERN, Pipeline, StepReport, TestReport
 from roost.model.resource import Model, Resource, StatusModel
@@ -63,6 +64,33 @@ class ProjectSpec(Model):
         pattern=rf"^({APP_PATTERN[1:-1]})?$",
         description="The App it becomes; empty: one named as the project.",
     )
+    triggers: Triggers = Field(Triggers(), description="What starts a run.")
+    parameters: tuple[Parameter, ...] = Field((), max_length=20, description="What a run may be given.")
+    concurrency: Concurrency = Field(Concurrency(), description="How its runs meet.")
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> Self:
+        if len({item.name for item in self.parameters}) < len(self.parameters):
+            raise ValueError("two parameters have the same name")
+        for schedule in self.triggers.schedules:
+            resolve(self.parameters, schedule.parameters)
+        return self
+
+
+class ScheduleStatus(StatusModel):
+    """What is known of a schedule."""
+
+    name: str = Field(max_length=30)
+    rule: str = Field(max_length=200, description="Expression and zone that `last` speaks of.")
+    last: str = Field(max_length=40, description="When it was due last, or since when it stands; RFC 3339.")
+    next: str | None = Field(None, max_length=40, description="When it is due next; RFC 3339.")
+
+
+class ImageStatus(StatusModel):
+    """What is known of an image that is looked after."""
+
+    name: str = Field(max_length=200)
+    digest: str = Field(max_length=100, description="The digest that the last run, or the first look, met.")
 
 
 class ProjectStatus(StatusModel):
@@ -70,6 +98,8 @@ class ProjectStatus(StatusModel):
 
     repository: str | None = Field(None, max_length=300, description="Where to push to.")
     last_run: str | None = Field(None, max_length=63)
+    schedules: tuple[ScheduleStatus, ...] = Field((), max_length=10)
+    images: tuple[ImageStatus, ...] = Field((), max_length=10)
 
 
 class Project(Resource):
@@ -90,8 +120,19 @@ class Project(Resource):
         ),
         (
             "!has(self.spec.source) || !has(self.spec.source.type)"
-            " || (self.spec.source.type == 'hosted') == (!has(self.spec.source.url) || self.spec.source.url == '')",
-            "A source of type git or svn has a url; a hosted one has none.",
+            " || (self.spec.source.type in ['git', 'svn']) == (has(self.spec.source.url) && self.spec.source.url != '')",
+            "A source of type git or svn has a url; the others have none.",
+        ),
+        (
+            "!has(self.spec.source) || !has(self.spec.source.type)"
+            " || (self.spec.source.type == 'image') == (has(self.spec.source.image) && self.spec.source.image != '')",
+            "A source of type image has an image; the others have none.",
+        ),
+        (
+            "!has(self.spec.source) || self.spec.source.type == 'svn'"
+            " || ((!has(self.spec.source.path) || self.spec.source.path == '')"
+            " && (!has(self.spec.source.only) || size(self.spec.source.only) == 0))",
+            "Only a source of type svn has a path, and `only`.",
         ),
         (
             "!has(self.spec.source) || !has(self.spec.source.url) || self.spec.source.url == ''"
@@ -144,7 +185,18 @@ class RunSpec(Model):
         description="The first step that runs; those before are taken from `origin`.",
     )
     rerun: Rerun = Field(Rerun(), description="Set by a person when it is over; makes another run.")
+    sequence: int = Field(0, ge=0, description="Which move of the whole project this is; 0: `attempt` says it.")
+    cause: Literal["push", "manual", "schedule", "image"] = Field("push", description="What started it.")
+    trigger: str = Field("", max_length=200, description="Which schedule or image.")
+    parameters: Values = Field({}, description="The value of each parameter that the project declared.")
+    promote: bool = Field(True, description="Whether a successful run is brought into an environment.")
+    environment: Environment = Field("", description="Which one; empty: where the project goes.")
     cancel: bool = False
+
+    @property
+    def order(self) -> int:
+        """Later moves of the project have higher numbers."""
+        return self.sequence or self.attempt
 
 
 class RunStatus(StatusModel):
@@ -189,7 +241,10 @@ class Run(Resource):
             "self.spec.project == oldSelf.spec.project && self.spec.ref == oldSelf.spec.ref"
             " && self.spec.commit == oldSelf.spec.commit && self.spec.attempt == oldSelf.spec.attempt"
             " && self.spec.author == oldSelf.spec.author && self.spec.build == oldSelf.spec.build"
-            " && self.spec.scan == oldSelf.spec.scan",
+            " && self.spec.scan == oldSelf.spec.scan && self.spec.sequence == oldSelf.spec.sequence"
+            " && self.spec.cause == oldSelf.spec.cause && self.spec.trigger == oldSelf.spec.trigger"
+            " && self.spec.parameters == oldSelf.spec.parameters && self.spec.promote == oldSelf.spec.promote"
+            " && self.spec.environment == oldSelf.spec.environment",
             "A run never changes; only cancel may be set.",
         ),
     )
