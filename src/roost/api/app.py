@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from roost.api import (
     apps,
+    archives,
     batch,
     bills,
     document,
@@ -120,6 +121,8 @@ def create_app(
         app.include_router(router)
     app.include_router(forward.router)
     app.include_router(document.router)
+    app.include_router(archives.router)
+    app.include_router(rollback.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
     for router in places.routers():

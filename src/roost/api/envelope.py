@@ -16,7 +16,8 @@ from roost.api.errors import problem_response
 from roost.surface.problems import Problem
 
 MAX_BODY = 1_600_000
-_GIT = re.compile(r"^/[^/]+/[^/]+\.git/")
+# What streams to the git server, which bounds it.
+_STREAMED = re.compile(r"^/[^/]+/[^/]+\.git/|^/v1/tenants/[^/]+/projects/[^/]+/archive$")
 _LOG = logging.getLogger("roost.api.access")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -33,7 +34,7 @@ class _Answer:
 
 
 class Envelope:
-    """Wraps the application. Git bodies (`*.git/*`) are bounded by the git server, not here."""
+    """Wraps the application. Git bodies (`*.git/*`) and archives are bounded by the git server, not here."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -68,7 +69,7 @@ class Envelope:
                     _log(scope, id_, answer.status, time.perf_counter() - started)
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send, id_: str) -> None:
-        if scope["type"] == "websocket" or _GIT.match(scope["path"]):
+        if scope["type"] == "websocket" or _STREAMED.match(scope["path"]):
             await self._app(scope, receive, send)
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")

@@ -1,4 +1,4 @@
-"""`roost app create`: an application from a directory, a git repository elsewhere, an image, or only a name.
+"""`roost app create`: an application from a directory, an archive, a repository elsewhere, an image, or only a name.
 
 Mounted beneath `app` by `roost.cli.mount`: it needs the detection of builds, which the capability does not.
 """
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from roost.cli import upload
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import CONFLICT, REFUSED, USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
@@ -25,15 +26,17 @@ WAIT_S: Final = 1800  # A first build fetches everything.
 DIGEST: Final = re.compile(r"@sha256:[a-f0-9]{64}\Z")
 NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?\Z")
 GIT: Final = re.compile(r"(https?|ssh|git|svn)://|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:|.*\.git/?\Z")
-What = Literal["image", "git", "directory", "name"]
+What = Literal["image", "git", "directory", "archive", "name"]
 
 
 def kind_of(source: str, directory: Path) -> What:
-    """What a word means: an image by digest, a repository elsewhere, a directory, else the name of an application."""
+    """What a word means: an image by digest, a repository elsewhere, an archive, a directory, else a name."""
     if "@sha256:" in source:
         return "image"
     if GIT.match(source):
         return "git"
+    if upload.is_archive(directory / Path(source).expanduser()):
+        return "archive"
     if source.startswith((".", "/", "~")) or "/" in source or (directory / source).is_dir():
         return "directory"
     return "name"
@@ -41,7 +44,9 @@ def kind_of(source: str, directory: Path) -> What:
 
 def derived(text: str) -> str:
     """The name of an application out of a folder's or repository's; empty where nothing is left of it."""
-    last = re.split(r"[/:]", re.sub(r"\.git/?\Z", "", DIGEST.sub("", text)).rstrip("/"))[-1].lower()
+    last = re.split(r"[/:]", re.sub(r"\.(git|zip|tar|tgz|tar\.gz)/?\Z", "", DIGEST.sub("", text)).rstrip("/"))[
+        -1
+    ].lower()
     name = re.sub(r"[^a-z0-9]+", "-", last).lstrip("-0123456789")[:30].strip("-")
     return name if NAME.match(name) else ""
 
@@ -50,12 +55,13 @@ def derived(text: str) -> str:
     "create",
     examples=(
         "roost app create .                                   # this directory, built from its files",
+        "roost app create shop-1.4.zip                        # what is in an archive",
         "roost app create https://git.example.org/team/wiki.git",
         "roost app create registry.example.com/acme/shop@sha256:... --port 8000",
         "roost app create shop                                # only the name; deploy or push later",
     ),
 )
-@click.argument("source", metavar="DIRECTORY|GIT|IMAGE|NAME")
+@click.argument("source", metavar="DIRECTORY|ARCHIVE|GIT|IMAGE|NAME")
 @click.option("--name", default="", metavar="NAME", help="Its name; made of the source's without it.")
 @click.option("--image", default=None, help="An image by digest: repository@sha256:...")
 @click.option("--port", type=click.IntRange(1, 65535), default=None, help="Where web listens; 8080 without it.")
@@ -71,14 +77,17 @@ def derived(text: str) -> str:
 @output
 @pass_session
 def create(session: Session, source: str, dry_run: bool, detach: bool, timeout: int, **given: Any) -> None:
-    """Make an application of a directory, a git repository, an image by digest, or only a name.
+    """Make an application of a directory, an archive, a git repository, an image by digest, or only a name.
 
     A directory becomes a project: what is in it is detected and told, the remote `roost` is added, and what is
-    committed is pushed and followed until it serves.
+    committed is pushed and followed until it serves. An archive becomes a project that takes archives: bring the next
+    one with `roost project upload`.
     """
     what = "name" if given["image"] else kind_of(source, session.directory)
     folder = (session.directory / Path(source).expanduser()).resolve()
-    name = given["name"] or (source if what == "name" else derived(folder.name if what == "directory" else source))
+    name = given["name"] or (
+        source if what == "name" else derived(folder.name if what in ("directory", "archive") else source)
+    )
     if not NAME.match(name):
         raise Failure(
             tr("{name!r} cannot be the name of an application.", name=name or source),
@@ -92,6 +101,8 @@ def create(session: Session, source: str, dry_run: bool, detach: bool, timeout: 
         _from_directory(session, folder, given)
     elif what == "git":
         _from_git(session, source, given)
+    elif what == "archive":
+        _from_archive(session, folder, given)
     else:
         _from_image(session, given["image"] or (source if what == "image" else ""), given)
 
@@ -226,6 +237,19 @@ def _from_git(session: Session, url: str, given: Mapping[str, Any]) -> None:
     if given["dry_run"]:
         out.say(tr("It would be made; nothing was changed."))
         return
+    _until_it_serves(session, given)
+
+
+def _from_archive(session: Session, file: Path, given: Mapping[str, Any]) -> None:
+    _project(session, given["branch"] or "main", given, {"type": "archive"})
+    if given["dry_run"]:
+        out.say(tr("It would be made; nothing was changed."))
+        return
+    upload.send(session, session.app, file, keep_folder=False)
+    _until_it_serves(session, given)
+
+
+def _until_it_serves(session: Session, given: Mapping[str, Any]) -> None:
     if given["detach"]:
         out.say(tr("It goes on; see `{command}`.", command=f"roost build list -t {session.tenant} -p {session.app}"))
         return

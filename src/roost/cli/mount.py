@@ -38,7 +38,11 @@ OWN: Final[Mapping[str, str]] = {
 }
 NODE: Final = "roost.node.commands:node"
 # Verbs of a capability's noun that need what detects builds: (noun, import string).
-GRAFTED: Final = (("project", "roost.cli.eject:eject"), ("app", "roost.cli.create:create"))
+GRAFTED: Final = (
+    ("project", "roost.cli.eject:eject"),
+    ("project", "roost.cli.upload:upload"),
+    ("app", "roost.cli.create:create"),
+)
 HOMES: Final = ("roost.capabilities", "roost.services")
 # What people do daily, in this order at the top of the help.
 DAILY: Final = ("deploy", "status", "logs", "open", "rollback")

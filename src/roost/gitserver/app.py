@@ -7,6 +7,7 @@ fails, git is ended, so nothing is left behind by a client that hangs up.
 import asyncio
 import contextlib
 import hmac
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import replace
@@ -21,7 +22,8 @@ from roost.gitserver.ledger import Ledger
 from roost.gitserver.moves import Move
 from roost.gitserver.progress import Follower, Outcome
 from roost.gitserver.repositories import Name, NoRepository, Repositories
-from roost.gitserver.requests import IMPORT, PUSH, GitRequest, Refused, authenticate, parse
+from roost.gitserver.requests import IMPORT, PUSH, GitRequest, Refused, authenticate, parse, vouched
+from roost.gitserver.uploads import Upload, Uploads
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
 from roost.model.kinds.delivery import Project
@@ -39,6 +41,8 @@ KEEP_ALIVE_S = 5.0
 MAX_FETCH_BODY = 16 << 20
 HOOKS = "/hooks/"
 MAX_DELIVERY = 4 << 20
+ARCHIVES = "/archives/"
+STARTS = "/starts/"
 SPARE = 1 << 20  # Beside the pack: the list of refs.
 SETTLE_TRIES = 30
 _NO_CACHE = [(b"cache-control", b"no-cache, max-age=0, must-revalidate")]
@@ -98,6 +102,7 @@ class GitServer:
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
         self.closing = False  # Set when the process is told to stop: whoever follows a run is sent away in words.
+        self._uploads = Uploads(repositories)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope of type http."""
@@ -115,6 +120,83 @@ class GitServer:
                 await exchange.text(500, "git could not serve this request; nothing was changed.")
 
     async def _hook(self, exchange: Exchange, scope: Scope) -> None:
+    def _route(self, path: str) -> Callable[[Exchange, Scope], Awaitable[None]]:
+        if path.startswith(HOOKS):
+            return self._hook
+        if path.startswith(STARTS):
+            return self._start
+        return self._archive if path.startswith(ARCHIVES) else self._answer
+
+    async def _start(self, exchange: Exchange, scope: Scope) -> None:
+        """A run that a person starts, which the API passes on: 201 with its name and commit."""
+        try:
+            told = await self._started(exchange, scope)
+        except Refused as refused:
+            await exchange.text(refused.status, str(refused))
+        except (KubeError, OSError) as error:
+            log.warning("run not started", path=scope["path"], error=str(error))
+            await exchange.text(503, "Kubernetes does not answer; send the same request again.")
+        else:
+            await exchange.start(201, [(b"content-type", b"application/json"), *_NO_CACHE])
+            await exchange.write(json.dumps(told).encode(), more=False)
+
+    async def _started(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
+        name = _named(scope["path"].removeprefix(STARTS))
+        who = vouched(_headers(scope), name, self._secret)
+        start = starting.read(await _body(exchange, starting.MAX_BYTES))
+        project = await self._read_project(name)
+        await self._ensure(name, project)
+        ref, target = starting.find(start.ref, project, await self._repositories.refs(name))
+        commit = await self._repositories.commit(name, target)
+        if not commit:
+            raise Refused(409, f"ref: {short(ref)} names no commit.")
+        manifest = starting.run_of(project, name.tenant, start, (ref, commit), who, self._ledger.lines(name))
+        await self._cluster.create_run(name.tenant, manifest)
+        log.info("run started", repository=str(name), run=manifest["metadata"]["name"], person=who)
+        return {"run": manifest["metadata"]["name"], "ref": ref, "commit": commit}
+
+    async def _archive(self, exchange: Exchange, scope: Scope) -> None:
+        """An archive, which the API passes on: a commit of the project's branch, and its run."""
+        try:
+            told = await self._upload(exchange, scope)
+        except Refused as refused:
+            await exchange.text(refused.status, str(refused))
+        except OSError as error:
+            log.error("archive not taken", path=scope["path"], error=str(error))
+            await exchange.text(507, "The git server cannot write to its disk; nothing was changed.")
+        else:
+            await exchange.start(200, [(b"content-type", b"application/json"), *_NO_CACHE])
+            await exchange.write(json.dumps(told).encode(), more=False)
+
+    async def _upload(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
+        headers = _headers(scope)
+        name = _named(scope["path"].removeprefix(ARCHIVES))
+        person = vouched(headers, name, self._secret)
+        project = await self._read_project(name)
+        if project.spec.source.type != "archive":
+            raise Refused(409, "This project takes no archives: make one with `roost project create --archive`.")
+        await self._ensure(name, project)
+        if await self._repositories.is_full(name):
+            raise Refused(413, "The repository takes all that it may. Start a new project.")
+        push, strip = secrets.token_hex(8), scope["query_string"] != b"folder=keep"
+        upload = Upload(name, project.spec.branch, person, push, strip, headers.get("content-digest", ""))
+        self._ledger.touch(name)
+        try:
+            taken = await self._uploads.take(upload, exchange.part)
+        finally:
+            self._ledger.touch(name)  # Also where the client hung up: the ref may have moved before.
+        moves = await self._settled(name) if taken.moved else []
+        run = next((name_of(name.project, move) for move in moves if move.push == push), "")
+        return {"commit": taken.commit, "moved": taken.moved, "files": taken.files, "folder": taken.folder, "run": run}
+
+    async def _settled(self, name: Name) -> list[Move]:
+        """The repository's moves, their Runs made; none where Kubernetes does not answer: then they follow."""
+        try:
+            return await self._ledger.settle(name)
+        except (KubeError, OSError) as error:
+            log.warning("runs not made yet", repository=str(name), error=str(error))
+            return []
+
         """A webhook's delivery, which the API passes on: 202, and a look at the source follows."""
         try:
             await self._look(exchange, scope)
@@ -142,7 +224,7 @@ class GitServer:
         # One answer for no project, one that follows nothing and one that this sender cannot sign for.
         uid, number = (project.metadata.uid, project.spec.source.hook) if project else ("", 0)
         looks.check(headers, body, fetch_token.hook_secret(self._secret, (tenant, name), uid, number), now)
-        if project is None or not project.spec.source.url:
+        if project is None or not project.spec.source.follows:
             raise Refused(409, "This project follows no repository: people push to it.")
         space = project.metadata.namespace or ""
         if not looks.about_to_begin(await self._cluster.looks(space), name):
@@ -157,6 +239,16 @@ class GitServer:
         except Refused as refused:
             await exchange.text(refused.status, str(refused))
             return
+        project = await self._read_project(request.name)
+        source = project.spec.source
+        if request.service == PUSH and source.type != "hosted" and request.person != IMPORT:
+            if source.type == "archive":
+                raise Refused(403, "This project takes archives: `roost project upload`.")
+            raise Refused(403, f"This project follows {source.follows}: push there, or make a project of your own.")
+        await self._ensure(request.name, project)
+        return project
+
+    async def _read_project(self, name: Name) -> Project:
         await self._serve(exchange, request, project)
 
     async def _project(self, request: GitRequest) -> Project:
@@ -167,10 +259,10 @@ class GitServer:
         except KubeError as error:
             raise Refused(503, "Kubernetes does not answer; nothing was changed. Try again.") from error
         if project is None or project.metadata.deletion_timestamp is not None:
-            raise Refused(404, f"There is no project {request.name}: make it with `roost project create`.")
-        source = project.spec.source
-        if request.service == PUSH and source.url and request.person != IMPORT:
-            raise Refused(403, f"This project follows {source.url}: push there, or make a project of your own.")
+            raise Refused(404, f"There is no project {name}: make it with `roost project create`.")
+        return project
+
+    async def _ensure(self, name: Name, project: Project) -> None:
         try:
             await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
         except OSError as error:

@@ -75,17 +75,8 @@ def parse(method: str, path: str, query: str, headers: Mapping[str, str]) -> Git
 def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
     """Who asks: the person whom the API names, `run` with a token to fetch, IMPORT with one to push; else Refused."""
     headers = request.headers
-    shared = headers.get("x-roost-shared", "")
-    if shared:
-        if not hmac.compare_digest(shared.encode(), secret.encode()):
-            raise Refused(403, "This is not the API.")
-        named = headers.get("x-roost-tenant"), headers.get("x-roost-project")
-        if named != (request.name.tenant, request.name.project):
-            raise Refused(403, "The API vouches for another repository.")
-        person = headers.get("x-roost-person", "")
-        if not _PERSON.fullmatch(person):
-            raise Refused(403, "The API names no person.")
-        return person
+    if headers.get("x-roost-shared", ""):
+        return vouched(headers, request.name, secret)
     token = _token(headers.get("authorization", ""))
     name = request.name
     where = (name.tenant, name.project)
@@ -95,6 +86,18 @@ def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
     if token and fetch_token.opens(secret, token, where, now, fetch_token.PUSH):
         return IMPORT
     raise Refused(401, "Sign in at the API; run pods bring a token for one repository.")
+
+
+def vouched(headers: Mapping[str, str], name: Name, secret: str) -> str:
+    """The person for whom the API asks about this repository; else Refused."""
+    if not hmac.compare_digest(headers.get("x-roost-shared", "").encode(), secret.encode()):
+        raise Refused(403, "This is not the API.")
+    if (headers.get("x-roost-tenant"), headers.get("x-roost-project")) != (name.tenant, name.project):
+        raise Refused(403, "The API vouches for another repository.")
+    person = headers.get("x-roost-person", "")
+    if not _PERSON.fullmatch(person):
+        raise Refused(403, "The API names no person.")
+    return person
 
 
 def _token(authorization: str) -> str:

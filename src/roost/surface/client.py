@@ -9,13 +9,16 @@ Everything that goes wrong is raised as `roost.surface.problems.Problem`, whose 
 Names beneath `.localhost` are this machine, whatever the resolver says (RFC 6761).
 """
 
+import base64
+import hashlib
 import json
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import httpx2
 
@@ -23,6 +26,7 @@ from roost.surface.problems import Problem, unavailable
 
 TIMEOUT_S: Final = 30.0
 SILENCE_S: Final = 40.0  # Streams send a heart-beat every 10 s; one that is silent for longer is dead.
+UPLOAD_S: Final = 900.0  # What takes an upload answers when all is read and checked.
 RETRIES: Final = 8
 
 Params = Mapping[str, str | int | bool]
@@ -111,10 +115,25 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The JSON of the answer ({} where there is none). Problem for everything that is no success."""
+        return self._answer(method, path, params, json=body, headers=dict(headers or {}))
+
+    def upload(self, path: str, file: IO[bytes], params: Params | None = None) -> dict[str, Any]:
+        """PUT of a file's content, from its beginning, with its digest (RFC 9530)."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        digest = base64.b64encode(hashlib.file_digest(file, "sha256").digest()).decode()
+        file.seek(0)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+            "Content-Digest": f"sha-256=:{digest}:",
+        }
+        timeout = httpx2.Timeout(TIMEOUT_S, read=UPLOAD_S, write=UPLOAD_S)
+        return self._answer("PUT", path, params, content=file, headers=headers, timeout=timeout)
+
+    def _answer(self, method: str, path: str, params: Params | None, **more: Any) -> dict[str, Any]:
         try:
-            response = self._http.request(
-                method, path, json=body, params=_query(params), headers=dict(headers or {}), extensions=self._extensions
-            )
+            response = self._http.request(method, path, params=_query(params), extensions=self._extensions, **more)
         except httpx2.HTTPError as error:
             raise _unreachable(error) from error
         if response.status_code >= 400:

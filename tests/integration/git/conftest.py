@@ -42,6 +42,7 @@ class StandIn:
     slow_s: float = 0.0
     gone: tuple[str, ...] = ()
     source: str = ""  # Where the projects' code is followed.
+    source_type: str = "git"
     looked: list[dict[str, Any]] = field(default_factory=list)
 
     def _call(self) -> None:
@@ -75,8 +76,9 @@ class StandIn:
         return Run.parse({**manifest, "status": status})
 
     def _spec(self) -> dict[str, Any]:
-        source = {"source": {"type": "git", "url": self.source}} if self.source else {}
-        return {"branch": self.branch, **source}
+        source: dict[str, Any] = {"source": {"type": self.source_type, "url": self.source}}
+        source = source if self.source or self.source_type == "archive" else {}
+        return {"branch": self.branch, **source, **self.more}
 
     async def looks(self, space: str) -> list[dict[str, Any]]:
         self._call()

@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from roost.surface.terminal import output as out
+from roost.surface.terminal.failure import USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import confirm, dry_run, group, output, pass_session, target, waits
@@ -63,7 +64,7 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
             ("State", out.state(project)),
             ("Why", "" if found.get("status") == "True" else str(found.get("message", ""))),
             ("Repository", _repository(session, project)),
-            ("Follows", str(out.at(project, "spec.source.url", ""))),
+            ("Follows", str(out.at(project, "spec.source.url", "") or out.at(project, "spec.source.image", ""))),
             ("Branch", str(out.at(project, "spec.branch", ""))),
             ("Build", str(build.get("strategy", ""))),
             ("Sub-directory", str(build.get("context", ""))),
@@ -82,6 +83,8 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
         'roost project create wiki --start "gunicorn wiki:app" --port 8000',
         "roost project create wiki --from https://git.example.org/team/wiki.git",
         "roost project create wiki --from https://svn.example.org/wiki --svn trunk",
+        "roost project create wiki --archive           # then: roost project upload wiki .",
+        "roost project create wiki --image registry.example.org/team/wiki:stable",
     ),
 )
 @click.argument("name")
@@ -101,6 +104,9 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
 )
 @click.option("--from", "url", default="", metavar="URL", help="Follow this git or Subversion repository instead.")
 @click.option("--svn", default=None, metavar="FOLDER", help="It is Subversion; the folder, e.g. trunk.")
+@click.option("--only", multiple=True, metavar="PATH", help="Subversion: only this part of the folder; repeatable.")
+@click.option("--archive", is_flag=True, help="It takes uploaded archives instead of pushes.")
+@click.option("--image", default="", metavar="IMAGE", help="Follow this ready image, registry/name:tag, instead.")
 @click.option(
     "--poll", type=click.IntRange(0, 86400), default=None, help="Seconds between two looks; 0: webhooks only."
 )
@@ -114,8 +120,8 @@ def create(session: Session, name: str, dry_run: bool, detach: bool, timeout: in
     build = {key: given[key] for key in ("strategy", "context", "containerfile", "start", "port") if given[key]}
     spec = {"branch": given["branch"], "build": build}
     spec |= {key: value for key, value in (("environment", given["deploy_to"]), ("app", given["app"])) if value}
-    if given["url"]:
-        spec["source"] = _source(given["url"], given["svn"], given["poll"])
+    if source := _source(given):
+        spec["source"] = source
     body = {"metadata": {"name": name}, "spec": spec}
     made: Mapping[str, Any] = session.api.send("POST", session.of_tenant("projects"), body, params={"dryRun": dry_run})
     if dry_run:
@@ -128,12 +134,20 @@ def create(session: Session, name: str, dry_run: bool, detach: bool, timeout: in
         _tell_next(session, made, given["branch"])
 
 
-def _source(url: str, svn: str | None, poll: int | None) -> dict[str, Any]:
-    source: dict[str, Any] = {"type": "git" if svn is None else "svn", "url": url}
-    if svn:
-        source["path"] = svn.strip("/")
-    if poll is not None:
-        source["pollS"] = poll
+def _source(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say of the source; empty: people push."""
+    chosen = [name for name in ("url", "archive", "image") if given[name]]
+    if len(chosen) > 1:
+        raise Failure(tr("Give only one of --from, --archive and --image."), code=USAGE)
+    if not chosen or given["archive"]:
+        return {"type": "archive"} if given["archive"] else {}
+    source: dict[str, Any] = {"type": "image", "image": given["image"]}
+    if given["url"]:
+        source = {"type": "git" if given["svn"] is None else "svn", "url": given["url"]}
+        folder = (given["svn"] or "").strip("/")
+        source |= {key: value for key, value in (("path", folder), ("only", list(given["only"]))) if value}
+    if given["poll"] is not None:
+        source["pollS"] = given["poll"]
     return source
 
 
@@ -153,7 +167,10 @@ def _wait(session: Session, name: str, timeout: int) -> Mapping[str, Any]:
 
 
 def _tell_next(session: Session, project: Mapping[str, Any], branch: str) -> None:
-    followed = str(out.at(project, "spec.source.url", ""))
+    if out.at(project, "spec.source.type") == "archive":
+        out.say("\n" + tr("Bring it files: `roost project upload {name} .`", name=out.name_of(project)))
+        return
+    followed = str(out.at(project, "spec.source.url", "") or out.at(project, "spec.source.image", ""))
     if followed:
         name = out.name_of(project)
         out.say("\n" + tr("It follows {url}. Look now: `roost source fetch {name}`.", url=followed, name=name))

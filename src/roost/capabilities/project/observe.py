@@ -40,7 +40,7 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
         domain=settings.domain,
         environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
         projects=len(await reader.list(API_VERSION, Project.KIND, space)),
-        last_look=await _last_look(reader, project) if project.spec.source.url else None,
+        last_look=await _last_look(reader, project) if project.spec.source.follows else None,
         last_run=runs[0]["metadata"]["name"] if runs else "",
         ended_runs=tuple(
             SeenRun(name=run["metadata"]["name"], uid=run["metadata"]["uid"])

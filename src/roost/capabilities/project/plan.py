@@ -43,7 +43,7 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
 def _looks(project: Project, observed: Observed, now: datetime) -> tuple[tuple[Apply, ...], timedelta | None]:
     """(the Import that is due, how long until the next one is). Its name follows from the time: two make but one."""
     source = project.spec.source
-    if not source.url or not source.poll_s:
+    if not source.follows or not source.poll_s:
         return (), None
     pause = timedelta(seconds=source.poll_s)
     if observed.last_look is not None and observed.last_look + pause > now:
@@ -66,6 +66,17 @@ def _condition(project: Project, tenant: str, observed: Observed, repository: st
         return not_ready(
             "EnvironmentMissing", f"It deploys to {wanted}, which {tenant} does not have. Environments: {words}."
         )
-    if project.spec.source.url:
-        return ready("Ready", f"It follows {project.spec.source.url}, branch {project.spec.branch}.")
+    foreign = [image for image in project.spec.triggers.images if not may_follow(image, tenant)]
+    if foreign:
+        words = f"It may not look after {foreign[0]}: only images beneath base/ and {tenant}/ (triggers.images)."
+        return not_ready("ForeignImage", words)
+    source = project.spec.source
+    if project.spec.triggers.paused:
+        return ready("Paused", f"Only people start runs: {project.spec.triggers.paused}")
+    if source.image:
+        return ready("Ready", f"It follows the image {source.image}.")
+    if source.url:
+        return ready("Ready", f"It follows {source.url}, branch {project.spec.branch}.")
+    if source.type == "archive":
+        return ready("Ready", f"Upload to it: `roost project upload {project.metadata.name} ARCHIVE`.")
     return ready("Ready", f"Push to {repository}, branch {project.spec.branch}.")

@@ -1,10 +1,11 @@
 """Where a Project's code comes from when it is not pushed to Roost itself; and Import, one look at that place.
 
-An Import brings the branch of a foreign repository into the hosted one. From there on everything is as after a push:
-the ref moves, so exactly one Run exists for it, however often or by whichever way the move was reported.
+An Import brings the branch of a foreign repository, or which image a tag names, into the hosted one. From there on
+everything is as after a push: the ref moves, so exactly one Run exists for it, however often or by whichever way the
+move was reported.
 """
 
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -21,17 +22,38 @@ SECRET_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 PATH_PATTERN: Final = r"^([A-Za-z0-9_~+-][A-Za-z0-9._~+-]*(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)*)?$"
 
 
-class Source(Model):
-    """Where the code is. `hosted`: people push it to Roost."""
+# A registry always by its host: a bare `nginx` means another image to every tool. A tag, a digest, or both.
+IMAGE_PATTERN: Final = (
+    r"^([a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?)?$"
+)
 
-    type: Literal["hosted", "git", "svn"] = "hosted"
+
+class Source(Model):
+    """Where the code is. `hosted`: people push it to Roost; `archive`: they upload it."""
+
+    type: Literal["hosted", "git", "svn", "archive", "image"] = "hosted"
     url: str = Field(
         "",
         max_length=500,
         pattern=URL_PATTERN,
         description="https://, http:// or ssh:// of a git repository; https://, http:// or svn:// of a Subversion one.",
     )
-    path: str = Field("", max_length=200, pattern=PATH_PATTERN, description="Subversion: the folder, e.g. trunk.")
+    path: str = Field(
+        "",
+        max_length=200,
+        pattern=PATH_PATTERN,
+        description="Subversion: the folder, e.g. trunk, branches/next or tags/v1.",
+    )
+    only: tuple[Annotated[str, Field(pattern=PATH_PATTERN, min_length=1, max_length=200)], ...] = Field(
+        (), max_length=20, description="Subversion: only these folders and files beneath `path`; empty: all."
+    )
+    image: str = Field(
+        "",
+        max_length=400,
+        pattern=IMAGE_PATTERN,
+        description="A ready image, registry/name:tag or registry/name@sha256:...; what the tag names is followed.",
+    )
     credentials: str = Field(
         "",
         max_length=253,
@@ -42,6 +64,11 @@ class Source(Model):
         600, ge=0, le=86400, description="Seconds between two looks; 0: only when a webhook or a person asks."
     )
     hook: int = Field(1, ge=1, le=1_000_000, description="Which webhook secret counts; a higher one ends the others.")
+
+    @property
+    def follows(self) -> str:
+        """What is looked at elsewhere; empty: people bring it themselves."""
+        return self.url or self.image
 
 
 class ImportSpec(Model):
@@ -57,6 +84,7 @@ class ImportStatus(StatusModel):
 
     phase: Literal["Pending", "Fetching", "Done", "Failed"] | None = None
     commit: str | None = Field(None, max_length=64, description="Where the branch stands.")
+    digest: str | None = Field(None, max_length=71, description="A ready image: what was copied.")
     revision: str | None = Field(None, max_length=40, description="Subversion: the revision.")
     moved: bool | None = Field(None, description="Whether the branch moved, so that a run was made.")
     started_at: str | None = Field(None, max_length=40)

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from roost.surface.client import Api
@@ -104,6 +104,11 @@ class Client:
         """One request; the JSON of the answer. Parameters that are None, empty or False are left out."""
         with self._told():
             return self.api.request(method, path, body, _clean(params), headers)
+
+    def upload(self, path: str, file: IO[bytes], params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """PUT of a file's content; the JSON of the answer."""
+        with self._told():
+            return self.api.upload(path, file, _clean(params))
 
     def form(self, path: str, fields: Mapping[str, str]) -> dict[str, Any]:
         """A form, as OAuth has it: the JSON of the answer, also where its `error` says no."""
