@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
-from roost.gitserver import backend, looks, pktline
+from roost.gitserver import backend, looks, pktline, starting
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
-from roost.gitserver.cluster import Cluster, Misfit, name_of
+from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of
 from roost.gitserver.ledger import Ledger
-from roost.gitserver.moves import Move
+from roost.gitserver.moves import BUILT_AT_ONCE, Move
 from roost.gitserver.progress import Follower, Outcome
 from roost.gitserver.repositories import Name, NoRepository, Repositories
 from roost.gitserver.requests import IMPORT, PUSH, GitRequest, Refused, authenticate, parse, vouched
@@ -27,6 +27,7 @@ from roost.gitserver.uploads import Upload, Uploads
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
 from roost.model.kinds.delivery import Project
+from roost.model.refs import HEADS, short
 from roost.surface import fetch_token
 
 log = structlog.get_logger(__name__)
@@ -40,9 +41,9 @@ IDLE_S = 120.0  # A client that sends nothing for so long is given up.
 KEEP_ALIVE_S = 5.0
 MAX_FETCH_BODY = 16 << 20
 HOOKS = "/hooks/"
-MAX_DELIVERY = 4 << 20
 ARCHIVES = "/archives/"
 STARTS = "/starts/"
+MAX_DELIVERY = 4 << 20
 SPARE = 1 << 20  # Beside the pack: the list of refs.
 SETTLE_TRIES = 30
 _NO_CACHE = [(b"cache-control", b"no-cache, max-age=0, must-revalidate")]
@@ -101,8 +102,8 @@ class GitServer:
         self._secret = secret
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
-        self.closing = False  # Set when the process is told to stop: whoever follows a run is sent away in words.
         self._uploads = Uploads(repositories)
+        self.closing = False  # Set when the process is told to stop: whoever follows a run is sent away in words.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI scope of type http."""
@@ -111,7 +112,7 @@ class GitServer:
             await exchange.text(200, "ok")
             return
         try:
-            await (self._hook if scope["path"].startswith(HOOKS) else self._answer)(exchange, scope)
+            await self._route(scope["path"])(exchange, scope)
         except* (ClientGone, TimeoutError):
             log.info("client gone", path=scope["path"])
         except* GitFailed as failed:
@@ -119,7 +120,6 @@ class GitServer:
             if not exchange.started:
                 await exchange.text(500, "git could not serve this request; nothing was changed.")
 
-    async def _hook(self, exchange: Exchange, scope: Scope) -> None:
     def _route(self, path: str) -> Callable[[Exchange, Scope], Awaitable[None]]:
         if path.startswith(HOOKS):
             return self._hook
@@ -197,6 +197,7 @@ class GitServer:
             log.warning("runs not made yet", repository=str(name), error=str(error))
             return []
 
+    async def _hook(self, exchange: Exchange, scope: Scope) -> None:
         """A webhook's delivery, which the API passes on: 202, and a look at the source follows."""
         try:
             await self._look(exchange, scope)
@@ -212,11 +213,7 @@ class GitServer:
         if not hmac.compare_digest(headers.get("x-roost-shared", "").encode(), self._secret.encode()):
             raise Refused(403, "This is not the API.")
         tenant, _, name = scope["path"].removeprefix(HOOKS).partition("/")
-        body = b""
-        while (part := await asyncio.wait_for(exchange.part(), IDLE_S)) is not None:
-            body += part
-            if len(body) > MAX_DELIVERY:
-                raise Refused(413, f"A delivery has {MAX_DELIVERY >> 20} MiB at most.")
+        body = await _body(exchange, MAX_DELIVERY)
         try:
             project = await self._cluster.project(Name.parse(tenant, name))
         except NoRepository:
@@ -239,6 +236,9 @@ class GitServer:
         except Refused as refused:
             await exchange.text(refused.status, str(refused))
             return
+        await self._serve(exchange, request, project)
+
+    async def _project(self, request: GitRequest) -> Project:
         project = await self._read_project(request.name)
         source = project.spec.source
         if request.service == PUSH and source.type != "hosted" and request.person != IMPORT:
@@ -249,11 +249,8 @@ class GitServer:
         return project
 
     async def _read_project(self, name: Name) -> Project:
-        await self._serve(exchange, request, project)
-
-    async def _project(self, request: GitRequest) -> Project:
         try:
-            project = await self._cluster.project(request.name)
+            project = await self._cluster.project(name)
         except Misfit as error:
             raise Refused(409, f"{error}. Correct the project; nothing was changed.") from error
         except KubeError as error:
@@ -264,11 +261,10 @@ class GitServer:
 
     async def _ensure(self, name: Name, project: Project) -> None:
         try:
-            await self._repositories.ensure(request.name, project.metadata.uid, project.spec.branch)
+            await self._repositories.ensure(name, project.metadata.uid, project.spec.branch)
         except OSError as error:
-            log.error("repository not made", repository=str(request.name), error=str(error))
+            log.error("repository not made", repository=str(name), error=str(error))
             raise Refused(507, "The git server cannot write to its disk; nothing was changed.") from error
-        return project
 
     async def _serve(self, exchange: Exchange, request: GitRequest, project: Project) -> None:
         if request.service == PUSH and request.advertise and await self._repositories.is_full(request.name):
@@ -281,7 +277,12 @@ class GitServer:
         push = secrets.token_hex(8) if request.service == PUSH and not request.advertise else ""
         variables = request.cgi() | {"GIT_PROJECT_ROOT": str(self._repositories.root)}
         if push:
-            variables |= {"ROOST_PUSH": push, "ROOST_PERSON": request.person, "ROOST_BRANCH": project.spec.branch}
+            variables |= {
+                "ROOST_PUSH": push,
+                "ROOST_PERSON": request.person,
+                "ROOST_BRANCH": project.spec.branch,
+                "ROOST_REFS": "\n".join(project.spec.triggers.patterns()),
+            }
         try:
             async with self._places, backend.run(self._repositories.environment(variables)) as git:
                 answer = Push(exchange, git)
@@ -318,16 +319,13 @@ class GitServer:
     async def _tell_all(self, answer: "Push", request: GitRequest, project: Project, push: str) -> None:
         moves = await self._settle(answer, request)
         mine = [move for move in moves if move.push == push]
-        built = f"refs/heads/{project.spec.branch}"
+        built = built_of(project, mine)
         failures = {}
         for move in mine:
             if request.person == IMPORT:
                 continue  # Nobody sits at the other end: the run is told by its own log.
-            if move.ref != built:
-                await answer.say(
-                    f"-----> {move.ref.removeprefix('refs/heads/')} is kept. Only {project.spec.branch} is"
-                    " built and deployed."
-                )
+            if move not in built:
+                await answer.say(f"-----> {short(move.ref)} is kept. {_unbuilt(project, move)}")
                 continue
             outcome = await self._follow(answer, request, name_of(request.name.project, move))
             if outcome.message not in answer.last:  # The build may have said it already.
@@ -357,6 +355,37 @@ class GitServer:
             if self.closing:
                 return Outcome(False, f"the git server starts anew; the run goes on: `roost build logs -f {run}`")
         return Outcome(False, "nothing more is known of the run")
+
+
+def _unbuilt(project: Project, move: Move) -> str:
+    """Why a move is not built."""
+    triggers = project.spec.triggers
+    if triggers.paused:
+        return f"Nothing is built now: {triggers.paused}"
+    if move.ref == HEADS + project.spec.branch:
+        return "The project builds no pushes (triggers.push): `roost run start`."
+    if triggers.of(move.ref) is not None:
+        return f"A push that moves more than {BUILT_AT_ONCE} refs has none of them built: `roost run start`."
+    others = ", ".join(short(pattern) for pattern in triggers.patterns())
+    return f"Only {project.spec.branch} is built and deployed{f'; and {others}' if others else ''}."
+
+
+def _named(path: str) -> Name:
+    """The repository of `<tenant>/<project>`; Refused where it can be none."""
+    try:
+        return Name.parse(*path.split("/", 1))
+    except (NoRepository, TypeError) as error:
+        raise Refused(404, "There is no such project.") from error
+
+
+async def _body(exchange: Exchange, limit: int) -> bytes:
+    """The whole body; Refused where it has more than `limit` bytes."""
+    body = b""
+    while (part := await asyncio.wait_for(exchange.part(), IDLE_S)) is not None:
+        body += part
+        if len(body) > limit:
+            raise Refused(413, f"This takes {limit >> 10} KiB at most.")
+    return body
 
 
 def _headers(scope: Scope) -> dict[str, str]:
