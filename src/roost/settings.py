@@ -42,8 +42,14 @@ class Settings:
     max_build_s: int = 1800  # Seconds that a build may take.
     builder_idle_s: int = 1800  # Seconds without a run after which a tenant's builder goes.
     trust_bundle: str = "/etc/roost/trust/bundle.crt"  # CA bundle for calls to the outside.
+    drain_url: str = ""  # The server that knows where gateways lead; empty: there is none, and ends wait a fixed time.
     http_proxy: str = ""  # Proxy of the site, handed to builds.
     mirrors: str = ""  # Package mirrors of the site, handed to builds: `pip=URL npm=URL go=URL maven=URL`.
+
+    notice_networks: str = ""  # CIDRs inside the site that webhooks of tenants may reach, divided by spaces.
+    smtp: str = ""  # The site's mail server: `smtps://host:465`, `smtp+starttls://host:587`, `smtp://host`.
+    mail_from: str = "roost@roost.localhost"  # Who mails of the platform come from.
+    mail_domains: str = ""  # Domains that tenants may have mail sent to, divided by spaces; empty: any.
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":

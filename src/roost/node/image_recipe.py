@@ -51,6 +51,11 @@ class Recipe(BaseModel):
     )
     checkout: tuple[str, ...] = Field(default=(), description="Paths of the repository, in the context `checkout`.")
     kubeadm: str = Field(default="", description="What kubeadm calls it; its tag is then kubeadm's.")
+    tag: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,3}$",
+        description="A tag that stays when the content changes: what pods that outlive upgrades name.",
+    )
     offered: str = Field(default="", pattern=r"^(base/[a-z0-9-]+:[a-z0-9.]+)?$", description="Tenants' name for it.")
     smoke: tuple[str, ...] = Field(min_length=1, description="A command that shows that the image works.")
 

@@ -272,8 +272,8 @@ def locate(engine: Engine, item: str) -> Path:
 
 
 def _references(engine: Engine, recipes: Mapping[str, Recipe], keys: Mapping[str, str]) -> dict[str, str]:
-    """What each image is called: kubeadm's own names and tags for its images, else the key as the tag."""
-    references = {name: f"{REPOSITORY}/{name}:{key}" for name, key in keys.items()}
+    """What each image is called: kubeadm's own names and tags for its images, the tag that stays, else the key."""
+    references = {name: f"{REPOSITORY}/{name}:{recipes[name].tag or key}" for name, key in keys.items()}
     if any(recipe.kubeadm for recipe in recipes.values()):
         program = [str(engine.path("kubeadm"))]
         version = subprocess.run([*program, "version", "-o", "short"], capture_output=True, text=True, check=True)

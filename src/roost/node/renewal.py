@@ -15,7 +15,7 @@ from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import control_plane, machine, pki, runtime, trust
 from roost.node.kubectl import Kubectl, wait_until
 from roost.node.machine import Node
-from roost.node.manifests import platform, registry
+from roost.node.manifests import drain, gateway, platform, registry
 
 MANIFESTS = machine.KUBERNETES / "manifests"
 ANNOTATION = "roost.dev/certificates-of"
@@ -45,6 +45,11 @@ def in_cluster(kubectl: Kubectl, authority: pki.Pair, now: datetime, asked: bool
     done = []
     if trust.metrics_certificate(kubectl, authority, now, asked):
         done.append("metrics-server's")
+    if kubectl.get("secret", gateway.VIEW_SECRET, HERE) and trust.view_certificates(kubectl, authority, now, asked):
+        # Both read theirs when they start; a gateway that ends by intention fails no request.
+        for workload in (f"daemonset/{gateway.NAME}", f"deployment/{drain.NAME}"):
+            kubectl.call("rollout", "restart", workload, f"--namespace={HERE}")
+        done.append("the gateways' and roost-drain's")
     if trust.registry_certificate(kubectl, authority, [machine.REGISTRY_ADDRESS], now, asked):
         # It reads its certificate when it starts.
         kubectl.call("rollout", "restart", f"deployment/{registry.NAME}", f"--namespace={HERE}")

@@ -35,7 +35,7 @@ from roost.node import (
 from roost.node.engine import Engine
 from roost.node.images import Image, Images
 from roost.node.installer import deploy, record, rendering
-from roost.node.installer.options import IMAGES, Options
+from roost.node.installer.options import DRAIN, IMAGES, Options
 from roost.node.installer.record import Installation
 from roost.node.kubectl import Kubectl, describe_pods, wait_until, workload_ready
 from roost.node.machine import Node
@@ -102,7 +102,7 @@ class Run:
     def installation(self) -> Installation:
         """The platform as it is to be installed."""
         assert self.trust is not None
-        own = {name: self.image(name) for name in IMAGES}
+        own = {name: self.image(name) for name in (*IMAGES, DRAIN)}
         parts = rendering.Parts(own, self.kinds, self.trust.registry_files)
         disks = rendering.Disks(*(common.Disk(self.node.name, str(path)) for path in (REGISTRY_DATA, REPOSITORIES)))
         return Installation(record.own_version(), self.options, own, rendering.phases(self.options, parts, disks))
@@ -240,6 +240,7 @@ def establish_trust(run: Run) -> str:
     run.trust = trust.establish(run.kubectl, run.node.domain, [machine.REGISTRY_ADDRESS], outside, now)
     trust.node_certificate(run.node.name, run.trust.authority, run.trust.node_authority, now)
     trust.metrics_certificate(run.kubectl, run.trust.authority, now)
+    trust.view_certificates(run.kubectl, run.trust.authority, now)
     return ""
 
 

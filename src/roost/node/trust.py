@@ -7,9 +7,12 @@ cluster, renewed when they near their end. Called by `up` and `roost install` on
     Secret gateway-tls       kubernetes.io/tls   the gateway's first certificate; the controller adds tenants' names
     Secret registry-token    key.pem, http-secret
     Secret git-shared        token               shared by API and git server
+    Secret image-signing     key.pem, since      signs images; since when this installation has signed any (RFC 3339)
+    ConfigMap image-signing  cosign.pub          the public part
     Secret roost-node-ca     kubernetes.io/tls   the authority of nodes that pull images
 
-On the embedded cluster there is also the Secret metrics-server-tls, in kube-system.
+On the embedded cluster there are also the Secrets metrics-server-tls, in kube-system, gateway-view-tls (what gateways
+show where they tell what they lead to) and roost-drain-tls (by which they know who may ask).
 """
 
 import base64
@@ -21,12 +24,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from roost.model.conditions import timestamp
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node import machine, pki
 from roost.node.kubectl import Kubectl, NotReady
-from roost.node.manifests import common, gateway, metrics_server, platform, registry
+from roost.node.manifests import common, drain, gateway, metrics_server, platform, registry
 from roost.node.pki import Pair
 from roost.surface import registry as tokens
+from roost.surface import signatures
 
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 NODE_AUTHORITY = "roost-node-ca"
@@ -90,14 +95,20 @@ def authority_of(kubectl: Kubectl, name: str) -> Pair:
 
 
 def _serving(
-    kubectl: Kubectl, where: tuple[str, str], signer: Pair, names: Sequence[str], now: datetime, asked: bool
+    kubectl: Kubectl,
+    where: tuple[str, str],
+    signer: Pair,
+    names: Sequence[str],
+    now: datetime,
+    asked: bool,
+    client: bool = False,
 ) -> bool:
-    """A server's certificate in the Secret `where` (name, namespace); whether it was signed anew."""
+    """A server's (or client's) certificate in the Secret `where` (name, namespace); whether it was signed anew."""
     found = kubectl.get("secret", *where)
     held = texts(found) if found else {}
     if held and not asked and pki.still_good(Pair(held["tls.crt"], held["tls.key"]), signer, names, now):
         return False
-    pair = pki.leaf(signer, names[0], names, now)
+    pair = pki.leaf(signer, names[0], names, now, client)
     kubectl.apply([common.secret(*where, {"tls.crt": pair.certificate, "tls.key": pair.key}, TLS)])
     return True
 
@@ -113,6 +124,13 @@ def metrics_certificate(kubectl: Kubectl, signer: Pair, now: datetime, asked: bo
     """metrics-server's, by which kube-apiserver knows whom it asks; whether it is signed anew."""
     where = (metrics_server.TLS_SECRET, common.SYSTEM)
     return _serving(kubectl, where, signer, (metrics_server.HOST,), now, asked)
+
+
+def view_certificates(kubectl: Kubectl, signer: Pair, now: datetime, asked: bool = False) -> bool:
+    """What a gateway and whoever asks it for its view show each other; whether either is signed anew."""
+    told = _serving(kubectl, (gateway.VIEW_SECRET, HERE), signer, (gateway.VIEW_NAME,), now, asked)
+    asks = _serving(kubectl, (drain.TLS_SECRET, HERE), signer, (drain.NAME,), now, asked, client=True)
+    return told or asks
 
 
 def _gateway_certificate(kubectl: Kubectl, signer: Pair, domain: str, now: datetime) -> None:
@@ -154,6 +172,13 @@ def machines_bundle() -> str:
     return BUNDLE.read_text() if BUNDLE.exists() else ""
 
 
+def publish(kubectl: Kubectl, signing_key: str) -> str:
+    """The public part of the key that images are signed with, for everybody to read; PEM."""
+    public = signatures.public_key(signing_key.encode()).decode()
+    kubectl.apply([common.config_map(platform.SIGNING, HERE, {"cosign.pub": public})])
+    return public
+
+
 def establish(kubectl: Kubectl, domain: str, registry_names: Sequence[str], outside: str, now: datetime) -> Trust:
     """Everything in the cluster, idempotent.
 
@@ -170,6 +195,12 @@ def establish(kubectl: Kubectl, domain: str, registry_names: Sequence[str], outs
         lambda: {"key.pem": tokens.new_key().decode(), "http-secret": secrets.token_urlsafe(32)},
     )
     once(kubectl, platform.GIT_SECRET, lambda: {"token": secrets.token_urlsafe(32)})
+    signing = once(
+        kubectl,
+        platform.SIGNING,
+        lambda: {"key.pem": signatures.new_key().decode(), "since": timestamp(now)},
+    )
+    publish(kubectl, signing["key.pem"])
     trusted = {"ca.crt": authority.certificate, "bundle.crt": bundle(authority, outside)}
     kubectl.apply([common.config_map(platform.TRUST, HERE, trusted)])
     return Trust(authority, node_authority, key["key.pem"].encode())

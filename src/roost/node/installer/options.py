@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 # The images that the platform itself runs; builds and steps of runs use the first two.
 IMAGES = ("platform", "buildkit", "registry", "traefik")
+DRAIN = "drain"  # Beside those where our own gateway runs on nodes that hold the image already.
 
 
 class OptionsRefused(ValueError):

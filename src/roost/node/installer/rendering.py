@@ -13,9 +13,9 @@ from roost.capabilities.tenant import admission, roles, walls
 from roost.capabilities.tenant.model import SETTINGS
 from roost.model.names import GROUP, PRELOADED
 from roost.model.names import SYSTEM_NAMESPACE as HERE
-from roost.node.installer.options import Options
+from roost.node.installer.options import DRAIN, Options
 from roost.node.machine import Node
-from roost.node.manifests import collector, common, fairness, gateway, network, node_trust, platform, registry
+from roost.node.manifests import collector, common, drain, fairness, gateway, network, node_trust, platform, registry
 from roost.node.manifests.common import Disk, Manifest
 
 REPOSITORIES = "roost-git"  # Claims, where there are claims.
@@ -61,11 +61,13 @@ def settings(options: Options) -> Manifest:
     return common.config_map(SETTINGS, HERE, {key: value for key, value in networks.items() if value})
 
 
-def entrance(options: Options, image: str) -> list[Manifest]:
-    """The gateway: ours, or only the Gateway where a class of the cluster serves it."""
+def entrance(options: Options, images: Mapping[str, str]) -> list[Manifest]:
+    """The gateway: ours, and whoever asks it where instances end; or only the Gateway where a class serves it."""
     if options.gateway_class:
         return gateway.entrance(options.domain, options.gateway_class)
-    return gateway.everything(Node(options.node, options.address, "", options.domain), image)
+    asks = DRAIN in images
+    ours = gateway.everything(Node(options.node, options.address, "", options.domain), images["traefik"], asks)
+    return [*ours, *(drain.everything(images[DRAIN]) if asks else [])]
 
 
 def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
@@ -79,6 +81,7 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
         mirrors=options.mirrors,
         proxy=options.proxy,
         kubernetes_url=options.kubernetes_url,
+        drain=DRAIN in images,
     )
     return [
         settings(options),
@@ -86,7 +89,7 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
         *registry.everything(images["registry"], disks.registry, parts.registry_files, options.registry_address),
         *collector.everything(images["platform"], disks.registry),
         *([] if options.embedded else node_trust.everything(images["platform"], options.registry_address)),
-        *entrance(options, images["traefik"]),
+        *entrance(options, images),
         *platform.everything(ours),
     ]
 

@@ -200,6 +200,13 @@ def claim(name: str, namespace: str, size: str, storage_class: str) -> Manifest:
     }
 
 
+def certificates(name: str, secret: str, authority: str = "roost-trust") -> Manifest:
+    """A volume with `tls.crt` and `tls.key` of a Secret, and `ca.crt` of whom it believes."""
+    own = {"secret": {"name": secret}}
+    believed = {"configMap": {"name": authority, "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
+    return {"name": name, "projected": {"defaultMode": 0o440, "sources": [own, believed]}}
+
+
 def mount(name: str, path: str, **more: Any) -> Manifest:
     """Where a container sees a volume."""
     return {"name": name, "mountPath": path, **more}

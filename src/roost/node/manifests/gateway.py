@@ -16,6 +16,7 @@ from roost.node.manifests.common import (
     NODE_CRITICAL,
     Manifest,
     binding,
+    certificates,
     config_map,
     container,
     http_probe,
@@ -37,7 +38,15 @@ HEALTH_PORT: Final = 9180
 OFF: Final = "roost.dev/gateway-off"  # Label of a node whose gateway is to end: it is about to leave.
 SETTINGS: Final = "traefik-settings"
 RETRIES: Final = 15  # Each takes the next instance: with one of two dead, all of them fail once in 30,000 requests.
+BUCKETS: Final = "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10"  # Seconds; what latencies can be told apart by.
 LONG_S: Final = 3600  # Pushes and streams may last this long.
+VIEW_PORT: Final = 9181  # Where roost-drain, by its certificate, asks what a gateway leads to and what it counted.
+VIEW_NAME: Final = f"gateway.{HERE}.svc"
+VIEW_SECRET: Final = "gateway-view-tls"
+VIEW_FILES: Final = "/etc/traefik-view"
+# A connection to an instance that rests so long is closed: sooner than servers close theirs, which would race with the
+# next request; and roost-drain knows then that a connection that is still there carries something.
+REST_S: Final = 1
 
 
 def rights() -> list[Manifest]:
@@ -57,8 +66,8 @@ def rights() -> list[Manifest]:
     return [service_account(NAME, HERE), role(name, rules), binding(name, "ClusterRole", (HERE, NAME))]
 
 
-def arguments(node: Node) -> list[str]:
-    """Traefik's static configuration."""
+def arguments(node: Node, view: bool = False) -> list[str]:
+    """Traefik's static configuration. `view`: roost-drain may ask it."""
     values: dict[str, Any] = {
         "global.checknewversion": "false",
         "global.sendanonymoususage": "false",
@@ -84,8 +93,12 @@ def arguments(node: Node) -> list[str]:
         "accesslog.fields.headers.defaultmode": "drop",
         # An instance on a dead node takes no connection: after this long the request goes to another one.
         "serverstransport.forwardingtimeouts.dialtimeout": "500ms",
+        "serverstransport.forwardingtimeouts.idleconntimeout": f"{REST_S}s",
         "providers.file.filename": "/etc/traefik/settings.yaml",
     }
+    if view:
+        values |= {"api": "true", "api.dashboard": "false", "entrypoints.view.address": f":{VIEW_PORT}"}
+        values["metrics.prometheus.buckets"] = BUCKETS
     for entry in ("web", "websecure"):
         base = f"entrypoints.{entry}.transport"
         values |= {
@@ -98,27 +111,58 @@ def arguments(node: Node) -> list[str]:
     return [f"--{key}={value}" for key, value in values.items()]
 
 
-def settings() -> str:
+def _view() -> Manifest:
+    """The door of roost-drain: whoever has no certificate of ours for it gets no connection. It only reads."""
+    only = {"entryPoints": ["view"], "tls": {"options": "view"}}
+    rule = f"Host(`{VIEW_NAME}`) && Method(`GET`)"
+    return {
+        "routers": {
+            "services": {**only, "rule": f"{rule} && Path(`/api/http/services`)", "service": "api@internal"},
+            "metrics": {**only, "rule": f"{rule} && Path(`/metrics`)", "service": "prometheus@internal"},
+        },
+        "tls": {
+            "certificates": [{"certFile": f"{VIEW_FILES}/tls.crt", "keyFile": f"{VIEW_FILES}/tls.key"}],
+            "options": {
+                "view": {
+                    "minVersion": "VersionTLS13",
+                    "clientAuth": {
+                        "caFiles": [f"{VIEW_FILES}/ca.crt"],
+                        "clientAuthType": "RequireAndVerifyClientCert",
+                    },
+                }
+            },
+        },
+    }
+
+
+def settings(view: bool = False) -> str:
     """Traefik's own configuration beside what it reads from the cluster, for every route.
 
     A request whose connection to an instance fails is tried with the next one. That is safe whatever the method: once
     an instance has been sent anything, Traefik does not try again.
     """
-    return json.dumps({"http": {"middlewares": {"retry": {"retry": {"attempts": RETRIES, "initialInterval": "20ms"}}}}})
+    retry = {"retry": {"attempts": RETRIES, "initialInterval": "20ms"}}
+    found: Manifest = {"http": {"middlewares": {"retry": retry}}}
+    if view:
+        door = _view()
+        found["http"]["routers"], found["tls"] = door["routers"], door["tls"]
+    return json.dumps(found)
 
 
-def proxy(node: Node, image: str) -> Manifest:
+def proxy(node: Node, image: str, view: bool = False) -> Manifest:
     """The DaemonSet."""
+    shown = [mount("view", VIEW_FILES, readOnly=True)] if view else []
     body = container(
         NAME,
         image,
-        args=arguments(node),
+        args=arguments(node, view),
         securityContext={
             "allowPrivilegeEscalation": True,  # Else the file's capability would not count.
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]},
         },
         ports=[
+            *([{"name": "view", "containerPort": VIEW_PORT, "hostPort": VIEW_PORT}] if view else []),
             {"name": "web", "containerPort": 80, "hostPort": 80},
             {"name": "websecure", "containerPort": 443, "hostPort": 443},
             {"name": "health", "containerPort": HEALTH_PORT, "hostPort": HEALTH_PORT},
@@ -128,7 +172,7 @@ def proxy(node: Node, image: str) -> Manifest:
         readinessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=3, timeoutSeconds=3),
         resources=resources("50m", "96Mi", "512Mi"),
         env=LOST_SERVERS_ARE_NOTICED,
-        volumeMounts=[mount("scratch", "/tmp"), mount("settings", "/etc/traefik", readOnly=True)],
+        volumeMounts=[mount("scratch", "/tmp"), mount("settings", "/etc/traefik", readOnly=True), *shown],
     )
     stays = {"matchExpressions": [{"key": OFF, "operator": "DoesNotExist"}]}
     spec: Manifest = {
@@ -146,6 +190,7 @@ def proxy(node: Node, image: str) -> Manifest:
         "volumes": [
             {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}},
             {"name": "settings", "configMap": {"name": SETTINGS}},
+            *([certificates("view", VIEW_SECRET)] if view else []),
         ],
     }
     return {
@@ -202,7 +247,7 @@ def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
     ]
 
 
-def everything(node: Node, image: str) -> list[Manifest]:
-    """All of it; the Gateway API's kinds must be there."""
-    told = config_map(SETTINGS, HERE, {"settings.yaml": settings()})
-    return [*rights(), *entrance(node.domain), told, proxy(node, image)]
+def everything(node: Node, image: str, view: bool = False) -> list[Manifest]:
+    """All of it; the Gateway API's kinds must be there. `view`: roost-drain runs, and may ask."""
+    told = config_map(SETTINGS, HERE, {"settings.yaml": settings(view)})
+    return [*rights(), *entrance(node.domain), told, proxy(node, image, view)]

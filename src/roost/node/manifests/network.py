@@ -7,13 +7,23 @@ from typing import Final
 
 from roost.model.names import ENVIRONMENT, TENANT
 from roost.model.names import SYSTEM_NAMESPACE as HERE
-from roost.node.manifests import platform, registry
+from roost.node.manifests import drain, platform, registry
 from roost.node.manifests.common import Manifest, metadata, selector
 
 BUILDS: Final[Manifest] = {
     "namespaceSelector": {
         "matchExpressions": [{"key": TENANT, "operator": "Exists"}],
         "matchLabels": {ENVIRONMENT: "build"},
+    }
+}
+
+
+ENVIRONMENTS: Final[Manifest] = {
+    "namespaceSelector": {
+        "matchExpressions": [
+            {"key": TENANT, "operator": "Exists"},
+            {"key": ENVIRONMENT, "operator": "NotIn", "values": ["build"]},
+        ]
     }
 }
 
@@ -75,6 +85,14 @@ def policies(nodes: Sequence[str] | None = None) -> list[Manifest]:
             "git",
             {"matchLabels": selector(platform.GIT)},
             [{"from": [BUILDS, *own], "ports": _ports(8080)}],
+        ),
+        _policy(
+            "drain",
+            {"matchLabels": selector(drain.NAME)},
+            [
+                {"from": [ENVIRONMENTS], "ports": _ports(drain.INSTANCES_PORT)},
+                {"from": [_ours(platform.CONTROLLER)], "ports": _ports(drain.CONTROLLER_PORT)},
+            ],
         ),
         # Only the gateway: the API believes what it says of a caller's address. Builds bring their token along.
         _from_nodes("api-from-gateway", platform.API, 8080, nodes),

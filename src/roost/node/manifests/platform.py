@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from roost.model.names import PEOPLE_NAMESPACE
 from roost.model.names import SYSTEM_NAMESPACE as HERE
-from roost.node.manifests import gateway, registry
+from roost.node.manifests import drain, gateway, registry
 from roost.node.manifests.common import (
     CRITICAL,
     Disk,
@@ -32,6 +32,7 @@ GIT_SECRET: Final = "git-shared"
 OIDC_SECRET: Final = "roost-oidc"
 TRUST: Final = "roost-trust"
 AUTHORITY: Final = "roost-ca"
+SIGNING: Final = "image-signing"  # A Secret, which the controller alone mounts, and a ConfigMap with its public part.
 METRICS_PORT: Final = 9090
 HTTP_PORT: Final = 8080
 
@@ -47,6 +48,7 @@ class Platform:
     mirrors: str = ""  # The site's package mirrors for builds: `pip=URL npm=URL go=URL maven=URL`.
     proxy: str = ""  # The site's HTTP proxy for builds.
     kubernetes_url: str = ""  # Where people's kubectl reaches kube-apiserver.
+    drain: bool = False  # Instances end as roost-drain says.
 
 
 def namespaces() -> list[Manifest]:
@@ -67,6 +69,7 @@ def _environment(platform: Platform) -> list[Manifest]:
     values |= {"ROOST_MIRRORS": platform.mirrors} if platform.mirrors else {}
     values |= {"ROOST_HTTP_PROXY": platform.proxy} if platform.proxy else {}
     values |= {"ROOST_KUBERNETES_URL": platform.kubernetes_url} if platform.kubernetes_url else {}
+    values |= {"ROOST_DRAIN_URL": drain.URL} if platform.drain else {}
     identity: Manifest = {"name": "ROOST_IDENTITY", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     return [identity, *({"name": name, "value": value} for name, value in values.items())]
 
@@ -74,6 +77,7 @@ def _environment(platform: Platform) -> list[Manifest]:
 _VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
     "trust": ("/etc/roost/trust", {"configMap": {"name": TRUST}}),
     "registry-token": ("/etc/roost/registry", {"secret": {"secretName": registry.TOKEN_SECRET}}),
+    "image-signing": ("/etc/roost/signing", {"secret": {"secretName": SIGNING}}),
     "git-shared": ("/etc/roost/git", {"secret": {"secretName": GIT_SECRET}}),
     # What Roost is registered as at the site's OpenID provider; an operator makes it where there is one.
     "oidc": ("/etc/roost/oidc", {"secret": {"secretName": OIDC_SECRET, "optional": True}}),
@@ -117,7 +121,7 @@ def controller(platform: Platform) -> list[Manifest]:
     _, spec = _process(
         platform,
         CONTROLLER,
-        ("registry-token", "git-shared"),
+        ("registry-token", "git-shared", "image-signing"),
         ports=ports,
         resources=resources("50m", "128Mi", "512Mi"),
     )

@@ -65,6 +65,8 @@ def environment_policies(tenant: str, environment: str, platform: Platform) -> l
     return [
         *common(tenant, environment, platform),
         _policy(tenant, environment, "same-namespace", among),
+        # An instance that ends asks there whether the gateway still leads to it, and learns nothing else.
+        _policy(tenant, environment, "drain", _egress([_platform("roost-drain")], [("TCP", 8082)])),
         *_from_gateway(tenant, environment, platform),
     ]
 
