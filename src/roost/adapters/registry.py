@@ -11,9 +11,10 @@ import hashlib
 import http.client
 import json
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final, cast
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -72,13 +73,18 @@ class Registry:
             self._kept.close()
             self._kept = None
 
-    def _once(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    def _once(self, method: str, path: str, body: bytes | Path, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         self._kept = self._kept or self._connect()
         told = {"Authorization": f"Bearer {self._token}", **headers}
-        self._kept.request(method, path, body=body or None, headers=told)
+        if isinstance(body, Path):
+            with body.open("rb") as file:
+                told["Content-Length"] = str(body.stat().st_size)
+                self._kept.request(method, path, body=file, headers=told)
+        else:
+            self._kept.request(method, path, body=body or None, headers=told)
         return self._kept.getresponse()
 
-    def _try(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> http.client.HTTPResponse:
+    def _try(self, method: str, path: str, body: bytes | Path, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         """The answer, whatever it says, unless the registry is not there; RegistryFailed when it stays away."""
         problem = ""
         for _ in range(self._tries):
@@ -94,7 +100,7 @@ class Registry:
             self._pause(PAUSE_S)
         raise RegistryFailed(problem)
 
-    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+    def send(self, method: str, path: str, body: bytes | Path = b"", **headers: str) -> Answer:
         """One exchange; `path` begins with /v2/. Keywords are headers, `Content_Type` for example."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self._try(method, path, body, named)
@@ -152,6 +158,9 @@ class Registry:
         digest = digest_of(content)
         if self.send("HEAD", f"/v2/{repository}/blobs/{digest}").status == 200:
             return
+        self._upload(repository, digest, content)
+
+    def _upload(self, repository: str, digest: str, content: bytes | Path) -> None:
         place = self.send("POST", f"/v2/{repository}/blobs/uploads/").headers.get("location", "")
         if not place:
             raise RegistryFailed(f"The registry takes no upload to {repository}.")
@@ -160,6 +169,26 @@ class Registry:
         done = self.send("PUT", path, content, Content_Type="application/octet-stream")
         if done.status != 201:
             raise RegistryFailed(f"The registry answered {done.status} to an upload to {repository}.")
+
+    def put_file(self, repository: str, path: Path, media_type: str) -> dict[str, Any]:
+        """Upload a file as a blob, unless it is there; its descriptor. RegistryFailed."""
+        with path.open("rb") as file:
+            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if self.send("HEAD", f"/v2/{repository}/blobs/{digest}").status != 200:
+            self._upload(repository, digest, path)
+        return {"mediaType": media_type, "digest": digest, "size": path.stat().st_size}
+
+    def put_layers(self, repository: str, kind: str, layers: Sequence[Mapping[str, Any]], tag: str) -> dict[str, Any]:
+        """An artefact of the type `kind` made of blobs that are there, named `tag`; its descriptor. RegistryFailed."""
+        self.put_blob(repository, b"{}")
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": kind,
+            "config": descriptor(EMPTY, b"{}"),
+            "layers": [dict(layer) for layer in layers] or [descriptor(EMPTY, b"{}")],
+        }
+        return self.put_manifest(repository, tag, manifest)
 
     def put_manifest(self, repository: str, reference: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Upload a manifest or an index; its descriptor. RegistryFailed."""

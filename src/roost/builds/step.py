@@ -1,39 +1,36 @@
-"""The steps of a run in its pod: fetch, detect, build, push, report. `roost.mains.step` calls `carry_out`.
+"""The stages of a run in its pod, STAGES: fetch, scan, a person's steps, build, push, report. `roost.mains.step` calls
+`carry_out`.
 
 The pod has no Kubernetes token and nobody else's secrets. Every program is started by argv without a shell and with an
 environment of its own; what the repository brings is only read, or handed to the builder.
-
-    StepFailed      a step ended in a way that its owner must see; `reason` is CamelCase
-    Halted          the time is over, or the run was cancelled
-    BuilderLost     the builder went away: the pod ends without a report and is tried again
 """
 
 import json
 import os
 import shutil
-import signal
-import subprocess
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from roost.adapters.registry import Registry, RegistryFailed, over_tls
-from roost.builds import bill_store, scan
+from roost.adapters.registry import Registry, RegistryFailed
+from roost.builds import bill_store, conduct, scan
 from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
+from roost.builds.bench import Bench, BuilderLost, Halted, StepFailed
 from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
 from roost.builds.narrate import INDENT, Narrator
 from roost.builds.registry import config as config_of
 from roost.builds.registry import offered as offered_in
+from roost.builds.tree import clear
+from roost.builds.work import Stage, Work
 from roost.model import findings
 from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
-from roost.model.build_task import FETCH_TOKEN, REGISTRY_TOKEN, Task
+from roost.model.build_task import FETCH_TOKEN, Task
 from roost.model.findings import Findings
 from roost.model.kinds.app import Process
 
@@ -43,95 +40,100 @@ DEATHS = 3  # So often a builder that dies in the middle of one build is an acci
 _DIED = (
     f"The builder died {DEATHS} times in the middle of this build: it takes more memory or disk than a build may have."
 )
-Say = Callable[[str], None]
-
-
-class StepFailed(Exception):
-    """The text is for the pusher."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-class Halted(Exception):
-    """The bench was told to stop."""
-
-
-class BuilderLost(Exception):
-    """The builder cannot be reached."""
-
-
-@dataclass
-class Bench:
-    """Where a step works: folders, how it speaks, and when it must stop.
-
-    credentials, trust, work: folders. stop: set when the time is over or the run was cancelled; `why` says which.
-    """
-
-    credentials: Path
-    trust: Path
-    work: Path
-    say: Say
-    stop: threading.Event = field(default_factory=threading.Event)
-    why: str = ""
-
-    def secret(self, name: str) -> str:
-        """One of the run's own secrets."""
-        return (self.credentials / name).read_text().strip()
-
-    def pause(self, seconds: float) -> None:
-        """Wait, but not longer than the step may go on."""
-        if self.stop.wait(seconds):
-            raise Halted
-
-    def halt(self, why: str) -> None:
-        """Stop what runs."""
-        self.why = self.why or why
-        self.stop.set()
 
 
 def carry_out(task: Task, bench: Bench) -> BuildReport:
-    """The whole run; a report in every case but BuilderLost."""
-    detected, found_bad = "", None
+    """The whole run; a report in every case but BuilderLost. The log is kept in every case."""
+    work = Work(task, bench)
     try:
-        root = fetch(task, bench)
-        context = enter(root, task.build.context)
-        connect = over_tls(task.registry, str(bench.trust / "ca.crt"))
-        registry = Registry(connect, bench.secret(REGISTRY_TOKEN), bench.pause)
-        scanned = look(task, bench, root, registry)
-        found_bad = len(scanned.items) + scanned.more if task.scan.secrets else None
-        judge(task, scanned)
-        offered = offered_in(registry, BASES)
-        found = detect(Checkout(context), task.build, offered)
-        detected = "\n".join(found.lines)
-        for line in found.lines:
-            bench.say(f"-----> {line}")
-        digest = build(task, bench, context, found, offered)
-        own = f"{task.tenant}/{task.project}"
-        manifest = registry.manifest(own, digest) or {}
-        config = config_of(registry, own, manifest)
-        processes = found.said.applied(settle_processes(found.processes, config, task.build.port))
-        bill(registry, bill_store.Image(own, digest, manifest, likely(found, offered)), bench)
-        bench.say(f"-----> Built {own}@{digest[:19]}")
-        return BuildReport(
-            ok=True,
-            image=task.repository,
-            digest=digest,
-            runs_as_root=registries.runs_as_root(config),
-            processes=processes,
-            release_command=found.release_command,
-            detected=detected[:1500],
-            findings=found_bad,
-        )
-    except Halted:
-        error = _halted(bench, task)
-        return BuildReport(ok=False, reason=error.reason, message=str(error), detected=detected[:1500])
-    except (StepFailed, Unbuildable) as error:
-        words = str(error)[:1500]
-        return BuildReport(ok=False, reason=error.reason, message=words, detected=detected[:1500], findings=found_bad)
+        report = _carry_out(work)
+        if not report.ok:
+            bench.say(f"-----> {report.message}")
+        return report
     except RegistryFailed as error:
         raise BuilderLost(str(error)) from error
+    finally:
+        work.keep_log()
+
+
+def _carry_out(work: Work) -> BuildReport:
+    try:
+        for stage in STAGES:
+            stage.carry_out(work)
+        return _report(work)
+    except Halted:
+        return _report(work, _halted(work.bench, work.task))
+    except (StepFailed, Unbuildable) as error:
+        return _report(work, error)
+    finally:
+        work.bench.speaker("")
+
+
+def _report(work: Work, error: StepFailed | Unbuildable | None = None) -> BuildReport:
+    report = BuildReport(
+        ok=False,
+        detected="\n".join(work.found.lines)[:1500] if work.found else "",
+        findings=work.findings,
+        steps=tuple(work.steps),
+        tests=work.tests,
+    )
+    if error is not None:
+        return report.model_copy(update={"reason": error.reason, "message": str(error)[:1500]})
+    built = {
+        "ok": True,
+        "image": work.task.repository,
+        "digest": work.digest,
+        "runs_as_root": registries.runs_as_root(work.config),
+        "processes": work.processes,
+        "release_command": work.found.release_command if work.found else (),
+    }
+    return report.model_copy(update=built)
+
+
+def _fetch_stage(work: Work) -> None:
+    for remark in work.task.remarks:
+        work.bench.say(f"-----> {remark}")
+    if work.task.problem:
+        raise StepFailed("DefinitionWrong", work.task.problem)
+    work.root = fetch(work.task, work.bench)
+    work.context = enter(work.root, work.task.build.context)
+
+
+def _scan_stage(work: Work) -> None:
+    scanned = look(work.task, work.bench, work.root, work.store)
+    work.findings = len(scanned.items) + scanned.more if work.task.scan.secrets else None
+    judge(work.task, scanned)
+
+
+def _build_stage(work: Work) -> None:
+    task, bench = work.task, work.bench
+    work.context = enter(work.root, task.build.context)  # Steps may have made something else of it.
+    work.offered = offered_in(work.store, BASES)
+    work.found = found = detect(Checkout(work.context), task.build, work.offered)
+    for line in found.lines:
+        bench.say(f"-----> {line}")
+    work.digest = build(task, bench, work.context, found, work.offered)
+    work.manifest = work.store.manifest(work.own, work.digest) or {}
+    work.config = config_of(work.store, work.own, work.manifest)
+    work.processes = found.said.applied(settle_processes(found.processes, work.config, task.build.port))
+
+
+def _bill_stage(work: Work) -> None:
+    if work.found is not None:
+        image = bill_store.Image(work.own, work.digest, work.manifest, likely(work.found, work.offered))
+        bill(work.store, image, work.bench)
+    work.bench.say(f"-----> Built {work.own}@{work.digest[:19]}")
+
+
+# A run in its order. What comes new is one more entry here; a person's own steps are those of the pipeline.
+STAGES: Final = (
+    Stage("fetch", _fetch_stage),
+    Stage("scan", _scan_stage),
+    Stage("steps", conduct.steps, told=False),
+    Stage("build", _build_stage),
+    Stage("bill", _bill_stage),
+    Stage("results", conduct.results, told=False),
+)
 
 
 def look(task: Task, bench: Bench, root: Path, registry: Registry) -> Findings:
@@ -192,55 +194,20 @@ def enter(root: Path, context: str) -> Path:
     return path
 
 
-def _run(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> subprocess.Popen[str]:
-    """A program in a process group of its own, which ends when the bench stops."""
-    process = subprocess.Popen(
-        command,
-        env={
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "HOME": str(bench.work),
-            "LC_ALL": "C.UTF-8",
-            **environment,
-        },
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-
-    def watch() -> None:
-        bench.stop.wait()
-        try:
-            os.killpg(process.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return
-
-    threading.Thread(target=watch, daemon=True).start()
-    return process
-
-
-def _check_time(bench: Bench) -> None:
-    if bench.stop.is_set():
-        raise Halted
-
-
 def _halted(bench: Bench, task: Task) -> StepFailed:
     if bench.why == "Cancelled":
         return StepFailed("Cancelled", "The run was cancelled.")
     return StepFailed(
-        "TimedOut", f"The build took longer than {task.timeout_s} s, which is the project's limit (timeoutS)."
+        "TimedOut", f"The run took longer than {task.timeout_s} s, which is the project's limit (timeoutS)."
     )
 
 
 def _git(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: Path) -> None:
     """A git command; while the git server starts anew it is tried again. BuilderLost where it fails."""
     for attempt in range(TRIES):
-        with _run(bench, command, environment, cwd) as process:
+        with bench.run(command, environment, cwd) as process:
             error = process.stderr.read()[-1000:] if process.stderr else ""
-        _check_time(bench)
+        bench.check_time()
         if not process.returncode:
             return
         if "unable to access" not in error or "error: 4" in error:
@@ -253,10 +220,9 @@ def _git(bench: Bench, command: list[str], environment: Mapping[str, str], cwd: 
 
 def fetch(task: Task, bench: Bench) -> Path:
     """The commit's files in a new folder. No hook, filter or configuration of the repository is run."""
-    root = bench.work / "source"
-    if root.exists():
-        shutil.rmtree(root)
-    root.mkdir(parents=True)
+    root = bench.source
+    root.mkdir(parents=True, exist_ok=True)
+    clear(root)
     config = {
         "http.extraHeader": f"Authorization: Bearer {bench.secret(FETCH_TOKEN)}",
         "core.hooksPath": os.devnull,
@@ -290,7 +256,7 @@ def fetch(task: Task, bench: Bench) -> Path:
 
 def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tuple[str, ...]) -> str:
     """The digest of the image, built and pushed. StepFailed, Unbuildable, BuilderLost."""
-    contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered)
+    contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered, task.parameters)
     command = _command(task, bench, context, found, contexts)
     deaths = 0
     for attempt in range(TRIES):
@@ -298,13 +264,13 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
         metadata = bench.work / "metadata.json"
         metadata.unlink(missing_ok=True)
         environment = {"DOCKER_CONFIG": str(bench.credentials), "BUILDKIT_HOST": task.builder}
-        with _run(bench, [*command.argv, f"--metadata-file={metadata}"], environment, bench.work) as process:
+        with bench.run([*command.argv, f"--metadata-file={metadata}"], environment, bench.work) as process:
             for line in process.stderr or ():
                 for told in narrator.feed(line):
                     bench.say(told)
         if process.returncode == 0:
             return str(json.loads(metadata.read_text())["containerimage.digest"])
-        _check_time(bench)
+        bench.check_time()
         if not narrator.lost:
             raise StepFailed("BuildFailed", narrator.failure(own=bool(found.path)))
         deaths += narrator.died
@@ -330,7 +296,8 @@ def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts:
     site = sites.site(str(bundle) if bundle.exists() else "", task.mirrors, task.proxy, secrets)
     recipe = bench.work / "recipe"
     recipe.mkdir(exist_ok=True)
-    (recipe / "Containerfile").write_text(text_of.with_site(found.containerfile, site.flags))
+    text = found.containerfile if found.path else text_of.with_arguments(found.containerfile, task.parameters)
+    (recipe / "Containerfile").write_text(text_of.with_site(text, site.flags))
     argv = [
         "buildctl",
         "build",
@@ -342,6 +309,7 @@ def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts:
         f"--output=type=image,name={task.repository}:{task.tag},push=true,oci-mediatypes=true",
     ]
     argv += [f"--opt=context:{name}=docker-image://{image}" for name, image in contexts.items()]
+    argv += [f"--opt=build-arg:{name}={value}" for name, value in task.parameters.items()]
     for name, text in site.texts.items():
         path = bench.work / "secrets" / name
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The process of a run's pod: `python -m roost.mains.step`.
+"""The process of a run's pod: `python -m roost.mains.step`. It conducts the steps, which have containers of their own.
 
 Prints what it does for the person who pushed, and leaves a report as the pod's termination message. Exit status 0: the
 report says how it ended. 1: no report, the pod is worth another try.
@@ -11,18 +11,32 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from roost.builds.step import Bench, BuilderLost, carry_out
+from roost.builds.bench import Bench, BuilderLost, Shared
+from roost.builds.gates import Gates
+from roost.builds.run_log import RunLog
+from roost.builds.step import carry_out
+from roost.model import step_task
 from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
 
 
-def _say(line: str) -> None:
+def _show(line: str) -> None:
     print(line, flush=True)
+
+
+def _bench(task: Task, log: RunLog) -> Bench:
+    bench = Bench(Path(CREDENTIALS), Path(TRUST), Path(WORK), log, log=log)
+    if task.pipeline.steps:
+        folders = (step_task.WORKSPACE, step_task.HOME, step_task.TURNS, step_task.OWN)
+        bench.shared = Shared(*(Path(folder) for folder in folders))
+        bench.gates = Gates(bench.shared, len(task.pipeline.steps))
+    return bench
 
 
 def main() -> int:
     """Carry out the task in the environment."""
     task = Task.model_validate_json(os.environ[VARIABLE])
-    bench = Bench(Path(CREDENTIALS), Path(TRUST), Path(WORK), _say)
+    log = RunLog(Path(WORK) / "log.ndjson", _show)
+    bench = _bench(task, log)
 
     def cancelled(_number: int, _frame: FrameType | None) -> None:
         bench.halt("Cancelled")
@@ -34,10 +48,11 @@ def main() -> int:
     try:
         report = carry_out(task, bench)
     except BuilderLost as error:
-        _say(f"-----> {error}")
+        log(f"-----> {error}")
         return 1
-    if not report.ok:
-        _say(f"-----> {report.message}")
+    finally:
+        if bench.gates is not None:
+            bench.gates.close()
     Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log")).write_text(report.text())
     return 0
 

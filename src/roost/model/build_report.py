@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import Field, ValidationError
 
 from roost.model.kinds.app import Process
+from roost.model.pipeline import StepReport, TestReport
 from roost.model.resource import Model
 
 LIMIT: Final = 4096  # Bytes that Kubernetes keeps of a termination message.
@@ -26,6 +27,8 @@ class BuildReport(Model):
     release_command: tuple[str, ...] = Field((), max_length=50)
     detected: str = Field("", max_length=1500)
     findings: int | None = Field(None, ge=0, description="What the scan found; None: there was none.")
+    steps: tuple[StepReport, ...] = Field((), max_length=30, description="In their order.")
+    tests: TestReport | None = Field(None, description="What JUnit files said; None: there were none.")
 
     def text(self) -> str:
         """The termination message. What is longer than Kubernetes keeps is shortened: words first, never commands."""
@@ -34,6 +37,9 @@ class BuildReport(Model):
             report = report.model_copy(
                 update={"message": report.message[: length + 200], "detected": report.detected[:length]}
             )
+            if report.tests is not None and length < 1500:
+                tests = report.tests.model_copy(update={"failed": report.tests.failed[:3] if length else ()})
+                report = report.model_copy(update={"tests": tests})
             text = report.model_dump_json(by_alias=True, exclude_defaults=True)
             if len(text.encode()) <= LIMIT:
                 return text

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Mapping
 from email.message import Message
-from typing import cast
+from typing import IO, cast
 
 from roost.adapters.registry import ACCEPTED, Connect, Registry
 
@@ -39,8 +39,9 @@ class MemoryRegistry:
         kept: list[float] = [] if pauses is None else pauses
         return Registry(cast(Connect, lambda: self), "token", kept.append, tries=5)
 
-    def request(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+    def request(self, method: str, path: str, body: bytes | IO[bytes] | None, headers: Mapping[str, str]) -> None:
         """Take a request."""
+        body = body if body is None or isinstance(body, bytes) else body.read(int(headers["Content-Length"]))
         self.asked.append((method, path, headers))
         if self.wrong:
             wrong = self.wrong.pop(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from roost.builds import registry, site, step
-from roost.builds.step import Bench, StepFailed
+from roost.builds.bench import Bench, BuilderLost, StepFailed
 from roost.model import build_report
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
@@ -45,7 +45,7 @@ def test_a_context_is_a_folder_of_the_commit_and_no_link(tmp_path: Path) -> None
 
 def test_a_git_server_that_does_not_answer_is_another_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "TRIES", 2)
-    with pytest.raises(step.BuilderLost, match="git fetch failed"):
+    with pytest.raises(BuilderLost, match="git fetch failed"):
         step.carry_out(TASK, bench)
 
 
@@ -95,7 +95,7 @@ def test_a_report_fits_into_a_termination_message() -> None:
 
 
 def test_halting_stops_a_program(bench: Bench) -> None:
-    process = step._run(bench, ["sleep", "60"], {}, bench.work)
+    process = bench.run(["sleep", "60"], {}, bench.work)
     begun = datetime.now(UTC)
     threading.Timer(0.1, bench.halt, ["TimedOut"]).start()
     assert process.wait(10) != 0
