@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from roost.builds.foreign import Place, carry_out
+from roost.builds.foreign import carry_out
+from roost.builds.sources.bench import Place
 from roost.model.build_task import CREDENTIALS, TRUST, WORK
 from roost.model.fetch_task import SOURCE, VARIABLE, FetchTask
 

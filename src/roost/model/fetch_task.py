@@ -7,11 +7,13 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
+from roost.model.kinds.source import IMAGE_PATTERN
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 from roost.model.resource import Model
 
 VARIABLE: Final = "ROOST_FETCH"
 PUSH_TOKEN: Final = "push"  # Key of the import's own Secret: what opens the hosted repository.
+REGISTRY_TOKEN: Final = "registry"  # Key of the same: what opens the project's images; only where an image is followed.
 SOURCE: Final = "/run/roost/source"  # The Secret that the project names; only this pod ever has it.
 
 
@@ -20,10 +22,14 @@ class FetchTask(Model):
 
     tenant: str = Field(pattern=TENANT_PATTERN, max_length=20)
     project: str = Field(pattern=APP_PATTERN, max_length=30)
-    type: Literal["git", "svn"]
-    url: str = Field(max_length=500)
+    type: Literal["git", "svn", "image"]
+    url: str = Field("", max_length=500)
     path: str = Field("", max_length=200)
+    only: tuple[str, ...] = Field((), max_length=20, description="Subversion: only these parts beneath `path`.")
     branch: str = Field(max_length=200)
+    refs: tuple[str, ...] = Field((), max_length=40, description="git: full patterns of other refs that come along.")
+    image: str = Field("", max_length=400, pattern=IMAGE_PATTERN, description="The ready image that is followed.")
+    registry: str = Field("", max_length=200, description="Host and port of the registry that images are copied to.")
     git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
     timeout_s: int = Field(ge=1, le=7200)
     proxy: str = Field("", max_length=300)
@@ -35,6 +41,7 @@ class FetchReport(Model):
     ok: bool
     commit: str = Field("", max_length=64)
     revision: str = Field("", max_length=40)
+    digest: str = Field("", max_length=71)
     moved: bool = False
     reason: str = Field("", max_length=60)
     message: str = Field("", max_length=1500)

@@ -41,7 +41,7 @@ def spec_of(project: Project, ref: str, commit: str, given: Mapping[str, str] | 
         "project": project.metadata.name,
         "ref": ref,
         "commit": commit,
-        "build": spec.build,
+        "build": spec.built,
         "scan": spec.scan,
         "parameters": resolve(spec.parameters, given or {}),
         "promote": promote,

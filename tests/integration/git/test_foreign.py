@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from roost.builds.foreign import Place, carry_out
+from roost.builds.foreign import carry_out
+from roost.builds.sources.bench import Place
 from roost.model.fetch_task import FetchReport, FetchTask
 from roost.surface import fetch_token
 from tests.integration.git import sources

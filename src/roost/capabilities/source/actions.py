@@ -7,14 +7,16 @@ from typing import Final
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
 from roost.model.errors import Stalled
-from roost.model.fetch_task import PUSH_TOKEN
+from roost.model.fetch_task import PUSH_TOKEN, REGISTRY_TOKEN
 from roost.model.kinds.source import Import
 from roost.model.names import API_VERSION, BUILD, IMPORT, MANAGED_BY, TENANT, namespace
 from roost.model.plan import Action
 from roost.surface import fetch_token
 from roost.surface.build_trust import copy_trust
+from roost.surface.registry import Access, mint
 
 GIT_SECRET: Final = Path("/etc/roost/git/token")
+REGISTRY_KEY: Final = Path("/etc/roost/registry/key.pem")
 SPARE: Final = timedelta(minutes=15)
 
 
@@ -44,12 +46,22 @@ async def prepare(action: Action, context: ActionContext) -> None:
         },
         "type": "Opaque",
         "immutable": True,
-        "stringData": {PUSH_TOKEN: token},
+        "stringData": {PUSH_TOKEN: token} | _registry(action, meta["name"], ttl),
     }
     try:
         await context.client.create(manifest, "roost-source")
     except AlreadyExists:
         return
+
+
+def _registry(action: Action, name: str, ttl: timedelta) -> dict[str, str]:
+    """What opens the registry, where an image is followed: the project's repository, and the tenant's others to read."""
+    if "pull" not in action.arguments:
+        return {}
+    tenant, project = str(action.arguments["tenant"]), str(action.arguments["project"])
+    access = [Access(f"{tenant}/{other}", ("pull",)) for other in action.arguments["pull"]]
+    access.append(Access(f"{tenant}/{project}", ("pull", "push")))
+    return {REGISTRY_TOKEN: mint(REGISTRY_KEY.read_bytes(), f"import:{tenant}/{name}", access, datetime.now(UTC), ttl)}
 
 
 async def forget(action: Action, context: ActionContext) -> None:

@@ -21,6 +21,9 @@ class Observed(Model):
 
     platform_image: str = ""
     git_url: str = ""
+    registry: str = ""
+    registries: tuple[str, ...] = Field((), description="Foreign registries that the tenant may take images from.")
+    projects: tuple[str, ...] = Field((), description="The tenant's, where an image is followed.")
     proxy: str = ""
     project: ProjectSpec | None = Field(None, description="None: there is none, or it is on its way out.")
     credentials_missing: bool = Field(False, description="The Secret that the project names is not there.")

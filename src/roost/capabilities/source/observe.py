@@ -6,7 +6,8 @@ from roost.kube.reader import Object, Reader
 from roost.model import single_pod
 from roost.model.kinds.delivery import Project
 from roost.model.kinds.source import Import
-from roost.model.names import API_VERSION, IMPORT
+from roost.model.kinds.tenant import Tenant
+from roost.model.names import API_VERSION, IMPORT, split_namespace
 from roost.settings import Settings
 
 WATCHES = (
@@ -30,6 +31,10 @@ def _others(items: list[Object], mine: Import) -> tuple[SeenImport, ...]:
     return tuple(sorted(found, key=lambda seen: (seen.created, seen.name)))
 
 
+async def _projects(reader: Reader, space: str) -> tuple[str, ...]:
+    return tuple(sorted(item["metadata"]["name"] for item in await reader.list(API_VERSION, Project.KIND, space)))
+
+
 async def observe(reader: Reader, item: Import, settings: Settings) -> Observed:
     """The project, its credentials, the import's Job and pod, other imports."""
     space, name = item.metadata.namespace or "", item.metadata.name
@@ -38,12 +43,18 @@ async def observe(reader: Reader, item: Import, settings: Settings) -> Observed:
     project = None if gone or raw is None else Project.parse(raw).spec
     wanted = project.source.credentials if project else ""
     secret = await reader.get("v1", "Secret", wanted, space) if wanted else None
+    names = split_namespace(space)
     job = await reader.get("batch/v1", "Job", name, space)
+    image = bool(project and project.source.image)
+    tenant = await reader.get(API_VERSION, Tenant.KIND, names[0]) if image and names else None
     true = [one for one in ((job or {}).get("status") or {}).get("conditions") or () if one["status"] == "True"]
     return Observed(
         platform_image=settings.platform_image,
         git_url=settings.git_url,
         proxy=settings.http_proxy,
+        registry=settings.registry,
+        registries=Tenant.parse(tenant).spec.registries if tenant else (),
+        projects=await _projects(reader, space) if image else (),
         project=project,
         credentials_missing=bool(wanted) and secret is None,
         job_uid=job["metadata"]["uid"] if job else "",

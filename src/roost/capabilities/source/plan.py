@@ -6,10 +6,11 @@ An import ends once. The imports of a project take turns, so a pod never pushes 
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from roost.capabilities.source.manifests import job
 from roost.capabilities.source.model import Observed, SeenImport
-from roost.model import fetch_task
+from roost.model import fetch_task, ready_image
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.fetch_task import FetchReport, FetchTask
 from roost.model.kinds.source import Import
@@ -44,10 +45,22 @@ def plan(item: Import, observed: Observed, now: datetime) -> Plan:
         name = observed.project.source.credentials
         words = f"The project names the credentials {name}, which do not exist: `roost source credentials`."
         return _end(item, now, "CredentialsMissing", words)
+    image = observed.project.source.image
+    if image and not _may_take(image, place[0], observed):
+        words = (
+            f"{place[0]} may not take images from {image.partition('/')[0]}. An administrator allows it:"
+            " spec.registries of the tenant."
+        )
+        return _end(item, now, "RegistryNotAllowed", words)
     if _before(item, observed) and not observed.job_uid:
         waits = not_ready("Queued", "An earlier look at the same source has not ended.")
         return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=LOOK_AGAIN)
     return _fetch(item, place[0], observed, now)
+
+
+def _may_take(image: str, tenant: str, observed: Observed) -> bool:
+    """The tenant's own images, and those of registries that it is given. The registry of ours shows nothing else."""
+    return ready_image.allowed(image, (f"{observed.registry}/{tenant}", *observed.registries))
 
 
 def _before(item: Import, observed: Observed) -> list[SeenImport]:
@@ -61,16 +74,22 @@ def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan
     task = FetchTask(
         tenant=tenant,
         project=item.spec.project,
-        type="svn" if source.type == "svn" else "git",
+        type=source.type if source.type in ("svn", "image") else "git",
         url=source.url,
         path=source.path,
+        only=source.only,
         branch=observed.project.branch,
+        refs=tuple(observed.project.triggers.patterns()) if source.type == "git" else (),
+        image=source.image,
+        registry=observed.registry if source.image else "",
         git_url=observed.git_url,
         timeout_s=TIMEOUT_S,
         proxy=observed.proxy,
     )
     started = observed.pod is not None and observed.pod.started
-    arguments = {"tenant": tenant, "project": item.spec.project, "timeoutS": TIMEOUT_S}
+    arguments: dict[str, Any] = {"tenant": tenant, "project": item.spec.project, "timeoutS": TIMEOUT_S}
+    if source.image:
+        arguments["pull"] = sorted(set(observed.projects) - {item.spec.project})
     return Plan(
         apply=(Apply(job.job(item, tenant, observed.platform_image, source.credentials, task), create=True),),
         actions=() if started else (Action("prepare", item.metadata.uid, arguments),),
@@ -86,14 +105,15 @@ def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan
 def _reported(item: Import, report: FetchReport, now: datetime) -> Plan:
     if not report.ok:
         return _end(item, now, report.reason or "Failed", report.message)
-    what = f"revision {report.revision}" if report.revision else report.commit[:12]
-    words = f"The branch moved to {what}: a run follows." if report.moved else f"Nothing is new: it stands at {what}."
+    what = f"revision {report.revision}" if report.revision else report.digest[:19] or report.commit[:12]
+    words = f"It moved to {what}: a run follows." if report.moved else f"Nothing is new: it stands at {what}."
     return Plan(
         conditions=(ready("Done", words),),
         status={
             "phase": "Done",
             "commit": report.commit or None,
             "revision": report.revision or None,
+            "digest": report.digest or None,
             "moved": report.moved,
             "finishedAt": timestamp(now),
         },

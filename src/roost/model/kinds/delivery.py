@@ -20,8 +20,10 @@ SECRET_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 class Build(Model):
     """How the image is made. Empty fields: what the repository says."""
 
-    strategy: Literal["auto", "containerfile", "python", "node", "go", "java", "static"] = Field(
-        "auto", description="auto: a Containerfile where there is one, else the language that the files show."
+    strategy: Literal["auto", "containerfile", "python", "node", "go", "java", "static", "image"] = Field(
+        "auto",
+        description="auto: a Containerfile where there is one, else the language that the files show."
+        " image: nothing is built, the commit names a ready image; so it is where the source is one.",
     )
     context: str = Field(
         "",
@@ -67,6 +69,11 @@ class ProjectSpec(Model):
     triggers: Triggers = Field(Triggers(), description="What starts a run.")
     parameters: tuple[Parameter, ...] = Field((), max_length=20, description="What a run may be given.")
     concurrency: Concurrency = Field(Concurrency(), description="How its runs meet.")
+
+    @property
+    def built(self) -> Build:
+        """How a run builds; of a ready image, nothing."""
+        return self.build.model_copy(update={"strategy": "image"}) if self.source.type == "image" else self.build
 
     @model_validator(mode="after")
     def _parameters_fit(self) -> Self:
@@ -120,7 +127,8 @@ class Project(Resource):
         ),
         (
             "!has(self.spec.source) || !has(self.spec.source.type)"
-            " || (self.spec.source.type in ['git', 'svn']) == (has(self.spec.source.url) && self.spec.source.url != '')",
+            " || (self.spec.source.type in ['git', 'svn'])"
+            " == (has(self.spec.source.url) && self.spec.source.url != '')",
             "A source of type git or svn has a url; the others have none.",
         ),
         (

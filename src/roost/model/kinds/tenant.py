@@ -1,6 +1,6 @@
 """Tenant: a team's environments, members and quota."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from roost.model.resource import Model, Resource, StatusModel
 
 _RESERVED = ", ".join(f"'{name}'" for name in sorted(RESERVED))
 
+REGISTRY_PATTERN = r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
 Role = Literal["owner", "developer", "viewer", "approver"]
 
 
@@ -39,6 +40,7 @@ class Environment(Model):
     )
     quota: Quota = Quota()
     gates: Gates = Field(Gates(), description="What a version must pass before it comes in.")
+    previews: bool = Field(False, description="Merge requests of projects may get applications of their own here.")
 
 
 class Member(Model):
@@ -65,6 +67,16 @@ class Known(Model):
 
     person: str = Field(max_length=40)
     uid: str = Field(max_length=60, description="The uid of the person's User.")
+    groups: tuple[GroupRole, ...] = Field(
+        (),
+        max_length=50,
+        description="Who is a member by a group at the site's provider, as of their last sign-in there.",
+    )
+    registries: tuple[Annotated[str, Field(pattern=REGISTRY_PATTERN, max_length=200)], ...] = Field(
+        (),
+        max_length=20,
+        description="Foreign registries that ready images are taken from: `host`, or `host/path` for a part of it.",
+    )
 
 
 class TenantStatus(StatusModel):

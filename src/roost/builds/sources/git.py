@@ -1,0 +1,70 @@
+"""git over https, http and ssh: the project's branch as it stands there, and other refs that the project has built."""
+
+from pathlib import Path
+from typing import Final
+
+from roost.builds.sources.bench import FetchFailed, Place, hosted, hosted_head, proxy, push, run, settings
+from roost.model.fetch_task import FetchReport, FetchTask
+
+# git tells a helper's caller `username=` and `password=`; both are read from the mounted Secret.
+HELPER: Final = (
+    '!f() { test "$1" = get && echo "username=$(cat {0}/username)" && echo "password=$(cat {0}/password)"; }; f'
+)
+
+
+def look(task: FetchTask, place: Place) -> FetchReport:
+    """Fetch the branch; push it to the hosted repository where that stands elsewhere."""
+    folder = place.work / "mirror.git"
+    config = [("http.sslCAInfo", place.bundle()), ("http.followRedirects", "initial")]
+    if place.secret("username") or place.secret("password"):
+        config.append(("credential.helper", HELPER.replace("{0}", str(place.source))))
+    environment = settings(config) | proxy(task) | _ssh(place)
+    run(place, ["git", "init", "--quiet", "--bare", "--template=", str(folder)], environment, "Making a repository")
+    wanted = [f"+{ref}:{ref}" for ref in (f"refs/heads/{task.branch}", *task.refs)]
+    fetch = ["git", "-C", str(folder), "fetch", "--quiet", "--no-tags", "--end-of-options", task.url, *wanted]
+    run(place, fetch, environment, "Fetching")
+    parse = ["git", "-C", str(folder), "rev-parse", f"refs/heads/{task.branch}"]
+    commit = run(place, parse, environment, "Reading the branch").strip()
+    moved = hosted_head(task, place, folder) != commit
+    others = _others(task, place, folder)
+    if moved or others:
+        push(task, place, folder, commit, others)
+    return FetchReport(ok=True, commit=commit, moved=moved or bool(others))
+
+
+def _others(task: FetchTask, place: Place, folder: Path) -> list[str]:
+    """The refs beside the branch that the hosted repository has not, or has elsewhere."""
+    if not task.refs:
+        return []
+    address, environment = hosted(task, place)
+    there = run(place, ["git", "ls-remote", "--end-of-options", address], environment, "Reading the hosted repository")
+    known = {tuple(line.split("\t")) for line in there.splitlines()}
+    listing = ["git", "-C", str(folder), "for-each-ref", "--format=%(objectname)%09%(refname)"]
+    here = [line.split("\t") for line in run(place, listing, settings([]), "Reading the refs").splitlines()]
+    own = f"refs/heads/{task.branch}"
+    return [ref for target, ref in here if ref != own and (target, ref) not in known]
+
+
+def _ssh(place: Place) -> dict[str, str]:
+    """The command by which git reaches ssh: this key, these hosts, nothing else of the machine."""
+    key, hosts = place.source / "ssh-privatekey", place.source / "known_hosts"
+    if not key.exists():
+        return {"GIT_SSH_COMMAND": "false"}
+    if not hosts.exists():
+        raise FetchFailed("HostUnknown", "The credentials hold a key but no `known_hosts`: add the host's public key.")
+    own = place.work / "key"  # ssh takes no key that others may read.
+    own.write_text(key.read_text().rstrip("\n") + "\n")
+    own.chmod(0o600)
+    options = ["BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=20"]
+    words = [
+        "ssh",
+        "-F",
+        "none",
+        "-i",
+        str(own),
+        "-o",
+        f"UserKnownHostsFile={hosts}",
+        "-o",
+        "GlobalKnownHostsFile=none",
+    ]
+    return {"GIT_SSH_COMMAND": " ".join([*words, *(word for option in options for word in ("-o", option))])}
