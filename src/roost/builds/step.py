@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from roost.adapters.registry import Registry, RegistryFailed
-from roost.builds import bill_store, conduct, scan
+from roost.builds import bill_store, conduct, ready, scan_stage
 from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
@@ -100,12 +100,28 @@ def _fetch_stage(work: Work) -> None:
 
 
 def _scan_stage(work: Work) -> None:
-    scanned = look(work.task, work.bench, work.root, work.store)
-    work.findings = len(scanned.items) + scanned.more if work.task.scan.secrets else None
-    judge(work.task, scanned)
+    scanned = scan_stage.look(work.task, work.bench, work.root, work.store, scan_stage.beside(work.task, work.bench))
+    _scanned(work, scanned)
+
+
+def _scan_image_stage(work: Work) -> None:
+    if work.found is None:
+        return  # A ready image: nothing of it was made here.
+    built = scan_stage.Built(work.task, work.bench, work.store, work.digest)
+    _scanned(work, scan_stage.look_at_image(built, work.scanned, scan_stage.beside(work.task, work.bench)))
+
+
+def _scanned(work: Work, scanned: scan_stage.Scanned) -> None:
+    work.scanned = scanned
+    work.findings = len(scanned.found.items) + scanned.found.more
+    scan_stage.judge(work.task, scanned)
 
 
 def _build_stage(work: Work) -> None:
+    if task.build.strategy == ready.STRATEGY:
+        ready.take(work)
+        work.processes = settle_processes((), work.config, task.build.port)
+        return
     task, bench = work.task, work.bench
     work.context = enter(work.root, task.build.context)  # Steps may have made something else of it.
     work.offered = offered_in(work.store, BASES)
