@@ -6,7 +6,7 @@ Only as much is understood as Roost needs; BuildKit is the judge of everything e
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roost.builds.errors import Unbuildable
@@ -98,10 +98,10 @@ class Base:
     line: int
 
 
-def bases(text: str) -> list[Base]:
-    """The images that FROM lines name, in order, with ARG defaults filled in; stages and scratch are left out.
+def bases(text: str, given: Mapping[str, str] = {}) -> list[Base]:
+    """The images that FROM lines name, in order, with ARG filled in; stages and scratch are left out.
 
-    Unbuildable where there is no FROM.
+    given: build arguments, which win over the defaults, as in the build. Unbuildable where there is no FROM.
     """
     found: list[Base] = []
     stages: set[str] = set()
@@ -111,7 +111,9 @@ def bases(text: str) -> list[Base]:
         if item.word == "ARG" and not froms:
             for part in item.rest.split():
                 name, equals, value = part.partition("=")
-                if equals:
+                if name in given:
+                    values[name] = given[name]
+                elif equals:
                     values[name] = _expand(value.strip("\"'"), values)
         if item.word != "FROM" and item.word != "ARG" and not froms:
             raise Unbuildable(
@@ -137,13 +139,16 @@ def bases(text: str) -> list[Base]:
     return found
 
 
-def check_bases(text: str, registry: str, tenant: str, offered: Sequence[str]) -> dict[str, str]:
+def check_bases(
+    text: str, registry: str, tenant: str, offered: Sequence[str], given: Mapping[str, str] = {}
+) -> dict[str, str]:
     """{image as the text names it: where it is}, for BuildKit's named contexts. Unbuildable for images of elsewhere.
 
-    `offered`: `base/python:3.13`, ... Images of the tenant's own in the registry may be built on as well.
+    `offered`: `base/python:3.13`, ... Images of the tenant's own in the registry may be built on as well. `given`:
+    build arguments, which may decide about a FROM.
     """
     contexts: dict[str, str] = {}
-    for base in bases(text):
+    for base in bases(text, given):
         name, _, tag = base.image.partition("@")[0].rpartition(":")
         plain = base.image if not name or "/" in tag else name
         if base.image in offered:
@@ -189,6 +194,16 @@ def with_site(text: str, flags: str) -> str:
             line = lines[item.line - 1]
             end = line.upper().index("RUN") + 3
             lines[item.line - 1] = f"{line[:end]} {flags}{line[end:]}"
+    return "\n".join(lines)
+
+
+def with_arguments(text: str, names: Iterable[str]) -> str:
+    """The text with an ARG for each name in every stage: what RUN starts there has them as variables."""
+    declared = "".join(f"ARG {name}\n" for name in sorted(names))
+    lines = text.split("\n")
+    for item in instructions(text):
+        if item.word == "FROM" and declared:
+            lines[item.line - 1] += "\n" + declared.rstrip("\n")
     return "\n".join(lines)
 
 

@@ -80,3 +80,22 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         text_of.bases(text)
     except Unbuildable as error:
         assert str(error)
+
+
+def test_a_build_argument_decides_about_a_base_and_cannot_bring_one_from_elsewhere() -> None:
+    text = "ARG BASE=base/python:3.13\nFROM ${BASE}\n"
+    assert [item.image for item in text_of.bases(text, {"BASE": "base/debian:trixie"})] == ["base/debian:trixie"]
+    text_of.check_bases(text, REGISTRY, "acme", OFFERED, {"BASE": "base/python:3.9"})
+    with pytest.raises(Unbuildable, match=r"builds FROM evil.example/x"):
+        text_of.check_bases(text, REGISTRY, "acme", OFFERED, {"BASE": "evil.example/x"})
+    unset = "ARG BASE\nFROM $BASE\n"
+    with pytest.raises(Unbuildable, match=r"builds FROM evil.example/x"):
+        text_of.check_bases(unset, REGISTRY, "acme", OFFERED, {"BASE": "evil.example/x"})
+
+
+def test_every_stage_of_our_own_recipes_declares_the_arguments() -> None:
+    text = "FROM base/python:3.13 AS build\nRUN a\nFROM base/debian\nRUN b\n"
+    assert text_of.with_arguments(text, ["LEVEL", "COLOUR"]) == (
+        "FROM base/python:3.13 AS build\nARG COLOUR\nARG LEVEL\nRUN a\nFROM base/debian\nARG COLOUR\nARG LEVEL\nRUN b\n"
+    )
+    assert text_of.with_arguments(text, []) == text
