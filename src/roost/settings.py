@@ -29,6 +29,7 @@ class Settings:
     api_url: str = "http://roost-api.roost-system.svc"  # Where the API is reached inside the cluster.
     builder_image: str = "roost.internal/buildkit:dev"  # The one image that a builder may run.
     platform_image: str = "roost.internal/platform:dev"  # Steps of a run use it.
+    scanner_image: str = "roost.internal/scanner:dev"  # Runs beside them and scans what they ask for.
     identity: str = ""  # The name of this process in the Lease; the pod's name in a cluster.
     workers: int = 8  # Objects of one kind that are reconciled at the same time.
     resync_s: int = 600  # Seconds after which every object is looked at again, whatever happened.

@@ -15,10 +15,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 KIND = "application/vnd.cyclonedx+json"
 DPKG = re.compile(r"^var/lib/dpkg/status(\.d/[a-z0-9.+-]+)?$")  # An image without dpkg keeps one file per package.
+RELEASE = re.compile(r"^(usr/lib|etc)/os-release$")
 METADATA = re.compile(r"(^|/)(?:dist|site)-packages/[^/]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$")
 NPM = re.compile(r"(^|/)node_modules/(?:@[^/]+/)?[^/@]+/package\.json$")
 MAVEN = "roost-maven-parts"  # A file of lines `group:artifact:version`, which a build of ours writes.
@@ -27,24 +28,32 @@ _GO_READ = 4 << 20
 _NAMESPACE = uuid.UUID("7f0f3f0e-0a0c-5b7e-9d5e-3a4a3c1f0b11")
 _JAR = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9_.+-]*)\.jar")
 _COORDINATE = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+MATCHED = ("pypi", "npm", "golang", "maven")  # Besides Debian's.
 MOST_IN_JAR, LARGEST_JAR = 20_000, 96 << 20
 
 
 @dataclass(frozen=True, order=True)
 class Part:
-    """One package: its kind is the one in a package URL (`deb`, `pypi`, `npm`, `golang`, `maven`)."""
+    """One package: its kind is the one in a package URL (`deb`, `pypi`, `npm`, `golang`, `maven`).
+
+    source: what a Debian package was made from, `name` or `name@version`, where that is called otherwise. The release
+    of Debian itself is a part of the kind `generic`.
+    """
 
     kind: str
     name: str
     version: str
     architecture: str = ""
+    source: str = ""
 
     @property
     def purl(self) -> str:
         """The package URL (https://github.com/package-url/purl-spec)."""
         namespace = "debian/" if self.kind == "deb" else ""
         name = re.sub(r"[-_.]+", "-", self.name).lower() if self.kind == "pypi" else self.name
-        end = f"?arch={self.architecture}" if self.architecture else ""
+        said = {"arch": self.architecture, "upstream": quote(self.source, safe=".")}
+        end = "&".join(f"{key}={value}" for key, value in said.items() if value)
+        end = f"?{end}" if end else ""
         return f"pkg:{self.kind}/{namespace}{quote(name, safe='/.')}@{quote(self.version, safe='.')}{end}"
 
 
@@ -53,7 +62,15 @@ def of_dpkg(text: str) -> Iterator[Part]:
     for paragraph in re.split(r"\n\s*\n", text.strip()):
         fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
         if fields.get("Status", "").endswith(" installed") and {"Package", "Version"} <= fields.keys():
-            yield Part("deb", fields["Package"], fields["Version"], fields.get("Architecture", ""))
+            source = re.sub(r"^(\S+) \((\S+)\)$", r"\1@\2", fields.get("Source", ""))
+            yield Part("deb", fields["Package"], fields["Version"], fields.get("Architecture", ""), source)
+
+
+def of_release(text: str) -> Iterator[Part]:
+    """The release of Debian out of os-release; nothing where it is another system."""
+    fields = dict(re.findall(r"^([A-Z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
+    if fields.get("ID") == "debian" and re.fullmatch(r"\d{1,3}", fields.get("VERSION_ID", "")):
+        yield Part("generic", "debian", fields["VERSION_ID"])
 
 
 def of_metadata(text: str) -> Iterator[Part]:
@@ -179,9 +196,9 @@ def of_component(component: Mapping[str, Any]) -> Part | None:
     found = re.match(r"pkg:([a-z]+)/", str(component.get("purl", "")))
     if not found:
         return None
-    architecture = re.search(r"\?arch=([a-z0-9-]+)$", str(component["purl"]))
+    said = dict(re.findall(r"[?&](arch|upstream)=([^&]{1,200})", str(component["purl"])))
     name, version = str(component.get("name", "")), str(component.get("version", ""))
-    return Part(found[1], name, version, architecture[1] if architecture else "")
+    return Part(found[1], name, version, said.get("arch", ""), unquote(said.get("upstream", "")))
 
 
 def of_document(text: str | bytes) -> list[Part]:
@@ -212,3 +229,25 @@ def document(name: str, version: str, digest: str, parts: Iterable[Part]) -> str
         "components": components,
     }
     return json.dumps(body, indent=1) + "\n"
+
+
+def for_matching(text: bytes) -> bytes:
+    """The document as osv-scanner matches it: Debian's advisories are about source packages of one release.
+
+    Left out are packages of Debian where no release is known, and what no advisory is about.
+    """
+    parts = of_document(text)
+    release = next((part.version for part in parts if part.kind == "generic" and part.name == "debian"), "")
+    components = []
+    for part in parts:
+        if part.kind == "deb" and release:
+            name, _, version = (part.source or part.name).partition("@")
+            source = Part("deb", name, version or part.version)
+            components.append(
+                {"name": name, "version": source.version, "purl": f"{source.purl}?distro=debian-{release}"}
+            )
+        elif part.kind in MATCHED:
+            components.append({"name": part.name, "version": part.version, "purl": part.purl})
+    unique = {str(item["purl"]): {"type": "library", **item} for item in components}
+    body = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": list(unique.values())}
+    return json.dumps(body).encode()

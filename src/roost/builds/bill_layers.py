@@ -7,7 +7,7 @@ with that line is read anew. Files that a later layer hides (`.wh.`) take their 
 import json
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import IO
 
 from roost.builds import bill
@@ -57,6 +57,8 @@ def _parts(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> tupl
         if bill.NPM.search(path)
         else bill.of_metadata
         if bill.METADATA.search("/" + path)
+        else bill.of_release
+        if bill.RELEASE.match(path)
         else bill.of_maven
         if name == bill.MAVEN
         else None
@@ -97,10 +99,7 @@ def dump(layers: Mapping[str, Layer]) -> bytes:
     """The layers by digest, to be kept for the next build."""
     wire = {
         digest: {
-            "parts": {
-                path: [[part.kind, part.name, part.version, part.architecture] for part in parts]
-                for path, parts in layer.parts.items()
-            },
+            "parts": {path: [list(astuple(part)) for part in parts] for path, parts in layer.parts.items()},
             "gone": list(layer.gone),
         }
         for digest, layer in layers.items()

@@ -5,15 +5,18 @@ would decide. The Project and its Waivers do. SARIF 2.1.0: https://docs.oasis-op
 """
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from roost.model.findings import LEVELS, MOST, Finding, Findings, Severity
+from roost.builds import sarif
+from roost.builds.sarif import Result
+from roost.builds.scanner import ScanFailed
+from roost.model import findings as found
+from roost.model.findings import Finding, Findings, Severity
 
 TIMEOUT_S: Final = 120
 MAX_FILE_MB: Final = 5
@@ -25,10 +28,6 @@ FIX: Final = (
     "history: have whoever issued it revoke it."
 )
 IGNORED: Final = ".gitleaksignore"
-
-
-class ScanFailed(Exception):
-    """The scanner did not do its work; the text says why."""
 
 
 def secrets(root: Path, work: Path, waived: Collection[str]) -> Findings:
@@ -64,33 +63,31 @@ def secrets(root: Path, work: Path, waived: Collection[str]) -> Findings:
             shutil.move(hidden, own)
     if done.returncode:
         raise ScanFailed(f"The scan for secrets did not end well: {done.stderr.strip()[-300:]}")
-    return findings(json.loads(report.read_text()), root, waived)
+    try:
+        with report.open("rb") as file:
+            return findings(file.read(sarif.LARGEST + 1), root, waived)
+    except (OSError, sarif.SarifInvalid) as error:
+        raise ScanFailed(f"The scan for secrets did not end well: {error}") from error
 
 
-def findings(sarif: Mapping[str, Any], root: Path, waived: Collection[str]) -> Findings:
-    """What a SARIF log tells, the gravest first. Places are told from `root` on; what was found is left out."""
-    found = [
-        _finding(run, result, root, waived) for run in sarif.get("runs") or () for result in run.get("results") or ()
-    ]
-    unique = {item.fingerprint: item for item in reversed(found)}.values()
-    ordered = sorted(unique, key=lambda item: (-LEVELS.index(item.severity), item.path, item.line, item.rule))
-    return Findings(items=tuple(ordered[:MOST]), more=max(0, len(ordered) - MOST))
+def findings(report: bytes, root: Path, waived: Collection[str]) -> Findings:
+    """What a SARIF log tells, the gravest first. Places are told from `root` on; what was found is left out.
+
+    sarif.SarifInvalid.
+    """
+    return found.ordered(_finding(result, root, waived) for result in sarif.read(report))
 
 
-def _finding(run: Mapping[str, Any], result: Mapping[str, Any], root: Path, waived: Collection[str]) -> Finding:
-    tool = str(run["tool"]["driver"]["name"])[:40]
-    rule = str(result.get("ruleId", ""))[:120]
-    place = (result.get("locations") or [{}])[0].get("physicalLocation") or {}
-    region = place.get("region") or {}
-    path = _relative(str((place.get("artifactLocation") or {}).get("uri", "")), root)
-    said = str((region.get("snippet") or {}).get("text", ""))
-    fingerprint = hashlib.sha256("\0".join((rule, path, said)).encode()).hexdigest()[:16]
+def _finding(result: Result, root: Path, waived: Collection[str]) -> Finding:
+    rule, path = result.rule[:120], _relative(result.uri, root)
+    fingerprint = hashlib.sha256("\0".join((rule, path, result.text)).encode()).hexdigest()[:16]
     return Finding(
-        tool=tool,
+        kind="secret",
+        tool=result.tool,
         rule=rule,
         severity=_severity(rule),
         path=path[:300],
-        line=max(0, int(region.get("startLine") or 0)),
+        line=result.line,
         message=f"{rule}: looks like a secret."[:500],
         fix=FIX,
         fingerprint=fingerprint,
@@ -105,14 +102,3 @@ def _relative(uri: str, root: Path) -> str:
 
 def _severity(rule: str) -> Severity:
     return "medium" if rule in GUESSES else "high"
-
-
-def verdict(stopping: Sequence[Finding], project: str) -> str:
-    """What a person reads whose run is stopped: which findings, where, and how to fix or waive them."""
-    lines = [f"{len(stopping)} findings stop this run." if len(stopping) > 1 else "1 finding stops this run."]
-    lines += [f"{item.place}  {item.rule}  ({item.severity}, {item.fingerprint})" for item in stopping[:5]]
-    if len(stopping) > 5:
-        lines.append(f"... and {len(stopping) - 5} more: `roost findings -p {project}`.")
-    lines.append(stopping[0].fix)
-    lines.append(f"An owner lets one stay: `roost waive {stopping[0].fingerprint} -p {project} --reason ...`.")
-    return "\n".join(lines)

@@ -27,11 +27,9 @@ from roost.builds.registry import config as config_of
 from roost.builds.registry import offered as offered_in
 from roost.builds.tree import clear
 from roost.builds.work import Stage, Work
-from roost.model import findings
 from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
 from roost.model.build_task import FETCH_TOKEN, Task
-from roost.model.findings import Findings
 from roost.model.kinds.app import Process
 
 TRIES = 120  # A builder or a git server that died is there again within seconds.
@@ -148,33 +146,9 @@ STAGES: Final = (
     Stage("steps", conduct.steps, told=False),
     Stage("build", _build_stage),
     Stage("bill", _bill_stage),
+    Stage("scan-image", _scan_image_stage),
     Stage("results", conduct.results, told=False),
 )
-
-
-def look(task: Task, bench: Bench, root: Path, registry: Registry) -> Findings:
-    """What the scan finds, kept in the registry. StepFailed: without it nothing is built."""
-    if not task.scan.secrets:
-        return Findings()
-    try:
-        scanned = scan.secrets(root, bench.work, task.waived)
-    except scan.ScanFailed as error:
-        raise StepFailed("ScanFailed", str(error)) from error
-    bench.say(f"-----> Scanned for secrets: {len(scanned.items) + scanned.more or 'no'} findings")
-    for item in scanned.items[:5]:
-        bench.say(f"{INDENT}{item.place}  {item.rule}  {item.severity}{', waived' if item.waived else ''}")
-    if scanned.items:
-        content = scanned.model_dump_json(by_alias=True).encode()
-        kept = f"{task.tenant}/{task.project}"
-        registry.put_artefact(kept, findings.KIND, content, tag=findings.tag(task.attempt, task.commit))
-    return scanned
-
-
-def judge(task: Task, scanned: Findings) -> None:
-    """StepFailed where something of it stops the run."""
-    stopping = findings.blocking(scanned, task.scan.block)
-    if stopping:
-        raise StepFailed("FindingsBlock", scan.verdict(stopping, task.project))
 
 
 def settle_processes(found: tuple[Process, ...], config: Mapping[str, Any], port: int) -> tuple[Process, ...]:

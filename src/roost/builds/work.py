@@ -12,6 +12,7 @@ from roost.builds.bench import Bench, Halted, StepFailed
 from roost.builds.detect import Detected
 from roost.builds.errors import Unbuildable
 from roost.builds.junit import Tests
+from roost.builds.scan_stage import Scanned
 from roost.model.build_task import REGISTRY_TOKEN, Task
 from roost.model.kinds.app import Process
 from roost.model.pipeline import Phase, StepReport, TestReport
@@ -23,7 +24,8 @@ LAST_TRIES = 6  # For the log of a run that ends: the pod has only seconds left.
 class Work:
     """One run. Later stages read what earlier ones set.
 
-    fetch: root, context. scan: findings. build: found, offered, digest, manifest, config, processes.
+    fetch: root, context. scan, scan-image: scanned, findings (how many).
+    build: found, offered, digest, manifest, config, processes.
     steps: in the order in which they ran or would have; results, tests: what JUnit files told.
     """
 
@@ -31,6 +33,7 @@ class Work:
     bench: Bench
     root: Path = Path()
     context: Path = Path()
+    scanned: Scanned = field(default_factory=Scanned)
     findings: int | None = None
     found: Detected | None = None
     offered: tuple[str, ...] = ()

@@ -22,6 +22,8 @@ REGISTRY_TOKEN: Final = "registry"  # Key: the access token for the registry.
 DOCKER_CONFIG: Final = "config.json"  # Key: the same, as buildctl reads it.
 TRUST: Final = "/etc/roost/trust"  # ConfigMap: ca.crt (the platform's own authority), bundle.crt (the site's as well).
 WORK: Final = "/work"
+ASKED: Final = "/scan/asked"  # What the step asks the scanner beside it; only the step writes there.
+TOLD: Final = "/scan/told"  # What the scanner answers; only the scanner writes there.
 
 
 class Task(Model):
@@ -42,6 +44,11 @@ class Task(Model):
     origin: str = Field("", max_length=63, description="The run whose workspace is taken over.")
     start_at: str = Field("", max_length=30, pattern=rf"^$|{STEP_PATTERN}")
     waived: tuple[str, ...] = Field((), max_length=1000, description="Fingerprints of findings that may stay.")
+    scanner: bool = Field(False, description="Whether there is a scanner beside the step.")
+    advisories: str = Field("", max_length=100, description="Its vulnerability database; empty: there is none.")
+    base_findings: str = Field(
+        "", max_length=128, description="Tag of the findings of the last successful run; empty: there was none."
+    )
     git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
     registry: str = Field(max_length=200, description="Host and port.")
     builder: str = Field(max_length=200, description="The builder's address, tcp://host:port.")

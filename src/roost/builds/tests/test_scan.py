@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from roost.builds import scan
+from roost.model import findings
 from roost.model.findings import Finding, Findings, blocking
 
 ROOT = Path("/work/source")
@@ -17,8 +18,8 @@ def result(rule: str, uri: str, text: str, line: int = 3) -> dict[str, object]:
     return {"ruleId": rule, "message": {"text": f"{text} leaks"}, "locations": [{"physicalLocation": place}]}
 
 
-def log(*results: object) -> dict[str, object]:
-    return {"runs": [{"tool": {"driver": {"name": "gitleaks"}}, "results": list(results)}]}
+def log(*results: object) -> bytes:
+    return json.dumps({"runs": [{"tool": {"driver": {"name": "gitleaks"}}, "results": list(results)}]}).encode()
 
 
 def test_what_was_found_is_told_without_the_secret() -> None:
@@ -43,9 +44,9 @@ def test_a_finding_stays_the_same_where_its_line_moves_and_no_other_is_it() -> N
     assert len({mark(), mark(rule="s"), mark(uri="b.py"), mark(text="y")}) == 4
 
 
-def finding(severity: str, waived: bool = False) -> Finding:
+def finding(severity: str, waived: bool = False, **more: object) -> Finding:
     made = {"tool": "t", "rule": "r", "severity": severity, "path": "p", "fingerprint": "0" * 16, "waived": waived}
-    return Finding.model_validate(made)
+    return Finding.model_validate({**made, **more})
 
 
 @pytest.mark.parametrize(
@@ -57,14 +58,17 @@ def test_only_what_is_grave_enough_and_not_waived_stops(limit: str, stopping: li
     assert [item.severity for item in blocking(found, limit)] == stopping  # type: ignore[arg-type]
 
 
-def test_a_verdict_says_which_where_and_what_to_do() -> None:
-    told = scan.verdict([finding("high")] * 7, "shop")
-    assert "7 findings stop" in told and "and 2 more" in told and "roost waive 0000000000000000 -p shop" in told
-    assert len(told) < 1500
+def test_where_only_new_ones_count_what_the_base_had_stops_nothing() -> None:
+    had, came = finding("high", fingerprint="1" * 16), finding("high", fingerprint="2" * 16)
+    base = findings.since(Findings(items=(had,)), None, "2026-01-01T00:00:00Z")
+    told = findings.since(Findings(items=(had, came)), base, "2026-02-01T00:00:00Z")
+    assert [item.first_seen[:7] for item in told.items] == ["2026-01", "2026-02"]
+    assert [item.fingerprint for item in blocking(told, "high", only_new=True)] == ["2" * 16]
+    assert len(blocking(told, "high")) == 2
 
 
 def test_more_than_anyone_reads_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "MOST", 2)
+    monkeypatch.setattr(findings, "MOST", 2)
     found = scan.findings(log(*(result("r", f"{number}.py", "x") for number in range(5))), ROOT, ())
     assert len(found.items) == 2 and found.more == 3
     assert json.loads(found.model_dump_json(by_alias=True))["more"] == 3

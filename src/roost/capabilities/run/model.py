@@ -15,6 +15,8 @@ class Platform(Model):
     git_url: str = "http://roost-git.roost-system.svc:8080"
     builder_image: str = "roost.internal/buildkit:dev"
     platform_image: str = "roost.internal/platform:dev"
+    scanner_image: str = "roost.internal/scanner:dev"
+    advisories: str = Field("", description="The image that holds the vulnerability database; empty: there is none.")
     mirrors: str = ""
     proxy: str = ""
     max_build_s: int = 1800
@@ -67,4 +69,5 @@ class Observed(Model):
     job: SeenJob | None = None
     pod: SeenPod | None = None
     waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
+    base_findings: str = Field("", description="Tag of the findings of the last run of this ref that succeeded.")
     missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")

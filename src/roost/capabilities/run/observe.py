@@ -6,11 +6,12 @@ from roost.capabilities.run.manifests.builder import NAME as BUILDER
 from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenWaiver
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
-from roost.model import single_pod
+from roost.model import findings, single_pod
+from roost.model.advisories import CONFIG_MAP as ADVISORIES_MAP
 from roost.model.kinds.delivery import Project, Run
 from roost.model.kinds.scan import Waiver
 from roost.model.kinds.tenant import Tenant
-from roost.model.names import API_VERSION, RUN, split_namespace
+from roost.model.names import API_VERSION, RUN, SYSTEM_NAMESPACE, split_namespace
 from roost.settings import Settings
 
 WATCHES = (
@@ -20,12 +21,15 @@ WATCHES = (
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
-def _platform(settings: Settings) -> Platform:
+async def _platform(reader: Reader, settings: Settings) -> Platform:
+    told = await reader.get("v1", "ConfigMap", ADVISORIES_MAP, SYSTEM_NAMESPACE) or {}
     return Platform(
         registry=settings.registry,
         git_url=settings.git_url,
         builder_image=settings.builder_image,
         platform_image=settings.platform_image,
+        scanner_image=settings.scanner_image,
+        advisories=str((told.get("data") or {}).get("image", "")),
         mirrors=settings.mirrors,
         proxy=settings.http_proxy,
         max_build_s=settings.max_build_s,
@@ -76,6 +80,21 @@ async def _waivers(reader: Reader, space: str, project: str) -> tuple[SeenWaiver
     return tuple(sorted(mine, key=lambda item: (item.fingerprint, item.until)))
 
 
+def _base_findings(run: Run, runs: list[Object]) -> str:
+    """The tag of what the last successful run of the same project and ref found; empty where there was none."""
+    same = (run.spec.project, run.spec.ref)
+    ended = [
+        (int(item["spec"].get("sequence") or item["spec"].get("attempt") or 1), item["spec"])
+        for item in runs
+        if (item["spec"].get("project"), item["spec"].get("ref")) == same
+        and (item.get("status") or {}).get("phase") == "Succeeded"
+    ]
+    if not ended:
+        return ""
+    last = max(ended, key=lambda item: item[0])[1]
+    return findings.tag(int(last.get("attempt") or 1), str(last["commit"]))
+
+
 async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
     """The run's Job and pod, the tenant's builder and other runs, the project."""
     space = run.metadata.namespace or ""
@@ -84,7 +103,7 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
     opened = [item for item in runs if (item.get("status") or {}).get("phase") not in ENDED]
     ends = [str((item.get("status") or {}).get("finishedAt") or "") for item in runs]
     common = {
-        "platform": _platform(settings),
+        "platform": await _platform(reader, settings),
         "open_runs": tuple(
             SeenRun(name=item["metadata"]["name"], created=item["metadata"].get("creationTimestamp") or "")
             for item in opened
@@ -109,5 +128,6 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         job=read_job(await reader.get("batch/v1", "Job", run.metadata.name, space)),
         pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
         waivers=await _waivers(reader, space, run.spec.project),
+        base_findings=_base_findings(run, runs),
         missing_secrets=tuple(missing),
     )

@@ -9,9 +9,10 @@ whose name is the run's and whose sequence is the number of the move: doing it t
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.capabilities.run.manifests import builder, job
+from roost.capabilities.run.manifests import builder, job, scanner
 from roost.capabilities.run.model import Observed
 from roost.model import build_report
+from roost.model.advisories import version as database
 from roost.model.build_pod import TRUST_MAP
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
@@ -76,6 +77,8 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     if done is not None and done.complete and not done.deleting and observed.pod is None:
         actions.append(_remove("Job", run.metadata.name, done.uid, run))  # Its words are lost: build again.
     work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed, now))
+    if scanner.wanted(run.spec.scan, platform.advisories):
+        work = scanner.beside(work, platform.scanner_image, platform.advisories)
     return Plan(
         apply=(
             Apply(builder.service(tenant), owned=False),
@@ -117,6 +120,9 @@ def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
         scan=run.spec.scan,
         parameters=run.spec.parameters,
         waived=tuple(sorted({item.fingerprint for item in observed.waivers if item.until > now})[:WAIVED]),
+        scanner=scanner.wanted(run.spec.scan, platform.advisories),
+        advisories=database(platform.advisories),
+        base_findings=observed.base_findings,
         git_url=platform.git_url,
         registry=platform.registry,
         builder=f"tcp://{builder.NAME}:{builder.PORT}",

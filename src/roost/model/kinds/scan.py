@@ -1,4 +1,7 @@
-"""What of a scan stops a run, and Waiver: a person's word that one finding may stay for a while."""
+"""What of a scan stops a run, and Waiver: a person's word that one finding may stay for a while.
+
+A waiver is about one finding of whichever scan, known by its fingerprint; its owner is who made it (roost.dev/author).
+"""
 
 from typing import ClassVar, Literal
 
@@ -9,11 +12,24 @@ from roost.model.resource import Model, Resource, StatusModel
 
 
 class Scan(Model):
-    """What is looked for before anything is built, and what stops the run. The Project says so, not the code."""
+    """What is looked for in a run, and what stops it. The Project says so, not the code."""
 
     secrets: bool = Field(True, description="Look for passwords, keys and tokens in the commit's files.")
-    block: Literal["high", "medium", "low", "never"] = Field(
+    source: bool = Field(True, description="Look for injection in Python, JavaScript, Java, Go and Containerfiles.")
+    dependencies: bool = Field(
+        True, description="Look for known vulnerabilities in what lock files name, where the platform has a database."
+    )
+    image: bool = Field(
+        True, description="Look for known vulnerabilities in the packages of the image, where there is a database."
+    )
+    block: Literal["critical", "high", "medium", "low", "never"] = Field(
         "high", description="Findings of this severity or graver stop the run, unless they are waived."
+    )
+    block_image: Literal["critical", "high", "medium", "low", "never"] = Field(
+        "never", description="The same for the packages of the image, most of which come with its base."
+    )
+    only_new: bool = Field(
+        False, description="Findings that the last successful run of the project had as well do not stop a run."
     )
 
 

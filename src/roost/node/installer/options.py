@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-# The images that the platform itself runs; builds and steps of runs use the first two.
-IMAGES = ("platform", "buildkit", "registry", "traefik")
+# The images that the platform itself runs; builds and steps of runs use the first three.
+IMAGES = ("platform", "buildkit", "scanner", "registry", "traefik")
 DRAIN = "drain"  # Beside those where our own gateway runs on nodes that hold the image already.
 
 

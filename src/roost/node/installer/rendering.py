@@ -77,6 +77,7 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
         domain=options.domain,
         image=images["platform"],
         builder_image=images["buildkit"],
+        scanner_image=images["scanner"],
         repositories=disks.repositories,
         mirrors=options.mirrors,
         proxy=options.proxy,

@@ -44,6 +44,7 @@ class Platform:
     domain: str
     image: str
     builder_image: str
+    scanner_image: str
     repositories: Disk
     mirrors: str = ""  # The site's package mirrors for builds: `pip=URL npm=URL go=URL maven=URL`.
     proxy: str = ""  # The site's HTTP proxy for builds.
@@ -61,6 +62,7 @@ def _environment(platform: Platform) -> list[Manifest]:
         "ROOST_DOMAIN": platform.domain,
         "ROOST_REGISTRY": registry.SERVICE,
         "ROOST_BUILDER_IMAGE": platform.builder_image,
+        "ROOST_SCANNER_IMAGE": platform.scanner_image,
         "ROOST_PLATFORM_IMAGE": platform.image,
         "SSL_CERT_FILE": "/etc/roost/trust/bundle.crt",
         "HOME": "/tmp",

@@ -29,7 +29,9 @@ NODE = Node("node-a", "192.0.2.7", "eth0")
 DISK = common.Disk("node-a", "/r")
 FILES = {"jwks.json": "{}", "node-ca.crt": ""}
 PLATFORM = platform.Platform(
-    "roost.localhost", "roost.internal/platform:1", "roost.internal/buildkit:1", common.Disk("node-a", "/g")
+    "roost.localhost",
+    *(f"roost.internal/{name}:1" for name in ("platform", "buildkit", "scanner")),
+    repositories=common.Disk("node-a", "/g"),
 )
 
 AS_ROOT = {"cilium-agent": "loads programs into the kernel"}
