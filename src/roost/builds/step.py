@@ -116,12 +116,12 @@ def _scanned(work: Work, scanned: scan_stage.Scanned) -> None:
 
 
 def _build_stage(work: Work) -> None:
+    task, bench = work.task, work.bench
+    work.context = enter(work.root, task.build.context)  # Steps may have made something else of it.
     if task.build.strategy == ready.STRATEGY:
         ready.take(work)
         work.processes = settle_processes((), work.config, task.build.port)
         return
-    task, bench = work.task, work.bench
-    work.context = enter(work.root, task.build.context)  # Steps may have made something else of it.
     work.offered = offered_in(work.store, BASES)
     work.found = found = detect(Checkout(work.context), task.build, work.offered)
     for line in found.lines:
