@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench import place
 from bench.measure import last_line, machine, say, table
+from bench.spring import CODE, POM, SPRING
 
 FLASK = 'import flask\n\napp = flask.Flask(__name__)\n\n\n@app.get("/")\ndef page() -> str:\n    return "VERSION"\n'
 EXPRESS = """\
@@ -47,56 +48,6 @@ GO_SUM = """\
 github.com/go-chi/chi/v5 v5.2.1 h1:KOIHODQj58PmL80G2Eak4WdvUzjSJSm0vG72crDCqb8=
 github.com/go-chi/chi/v5 v5.2.1/go.mod h1:L2yAIGWB3H+phAw1NxKwWM+7eUH/lU8pOMm5hHcoops=
 """
-SPRING = """\
-package org.example;
-
-import org.springframework.boot.SpringApplication;
-import org.springframework.boot.autoconfigure.SpringBootApplication;
-import org.springframework.web.bind.annotation.GetMapping;
-import org.springframework.web.bind.annotation.RestController;
-
-@SpringBootApplication
-@RestController
-public class Hello {
-    public static void main(String[] arguments) {
-        SpringApplication.run(Hello.class, arguments);
-    }
-
-    @GetMapping("/")
-    public String page() {
-        return "VERSION";
-    }
-}
-"""
-POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <parent>
-    <groupId>org.springframework.boot</groupId>
-    <artifactId>spring-boot-starter-parent</artifactId>
-    <version>3.5.7</version>
-    <relativePath/>
-  </parent>
-  <groupId>org.example</groupId>
-  <artifactId>hello</artifactId>
-  <version>1.0</version>
-  <properties><java.version>21</java.version></properties>
-  <dependencies>
-    <dependency>
-      <groupId>org.springframework.boot</groupId>
-      <artifactId>spring-boot-starter-web</artifactId>
-    </dependency>
-  </dependencies>
-  <build>
-    <plugins>
-      <plugin>
-        <groupId>org.springframework.boot</groupId>
-        <artifactId>spring-boot-maven-plugin</artifactId>
-      </plugin>
-    </plugins>
-  </build>
-</project>
-"""
 PACKAGE = json.dumps({"name": "hello", "scripts": {"start": "node server.js"}, "dependencies": {"express": "4.21.2"}})
 
 
@@ -113,9 +64,7 @@ SAMPLES: Mapping[str, Sample] = {
     "python": Sample({"app.py": FLASK, "requirements.txt": "flask==3.1.2\n"}, "app.py"),
     "node": Sample({"server.js": EXPRESS, "package.json": PACKAGE}, "server.js"),
     "go": Sample({"main.go": GO, "go.mod": GO_MOD, "go.sum": GO_SUM}, "main.go"),
-    "java": Sample(
-        {"pom.xml": POM, "src/main/java/org/example/Hello.java": SPRING}, "src/main/java/org/example/Hello.java"
-    ),
+    "java": Sample({"pom.xml": POM, CODE: SPRING}, CODE),
 }
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bench.spring import CODE, POM, SPRING
 from tests.e2e.conftest import ROOT, Person, commit, get, kubectl_json, until
 
 from roost.node import engine_toolchain, packages
@@ -19,56 +20,7 @@ from roost.node import engine_toolchain, packages
 pytestmark = pytest.mark.e2e
 
 GO_MODULE = "github.com/mccutchen/go-httpbin/v2@v2.26.0"
-POM = """\
-<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <parent>
-    <groupId>org.springframework.boot</groupId>
-    <artifactId>spring-boot-starter-parent</artifactId>
-    <version>3.5.7</version>
-    <relativePath/>
-  </parent>
-  <groupId>org.example</groupId>
-  <artifactId>hello</artifactId>
-  <version>1.0</version>
-  <properties><java.version>21</java.version></properties>
-  <dependencies>
-    <dependency>
-      <groupId>org.springframework.boot</groupId>
-      <artifactId>spring-boot-starter-web</artifactId>
-    </dependency>
-  </dependencies>
-  <build>
-    <plugins>
-      <plugin>
-        <groupId>org.springframework.boot</groupId>
-        <artifactId>spring-boot-maven-plugin</artifactId>
-      </plugin>
-    </plugins>
-  </build>
-</project>
-"""
-HELLO = """\
-package org.example;
-
-import org.springframework.boot.SpringApplication;
-import org.springframework.boot.autoconfigure.SpringBootApplication;
-import org.springframework.web.bind.annotation.GetMapping;
-import org.springframework.web.bind.annotation.RestController;
-
-@SpringBootApplication
-@RestController
-public class Hello {
-    public static void main(String[] arguments) {
-        SpringApplication.run(Hello.class, arguments);
-    }
-
-    @GetMapping("/")
-    public String page() {
-        return "one from " + Runtime.version().feature();
-    }
-}
-"""
+HELLO = SPRING.replace('"VERSION"', '"one from " + Runtime.version().feature()')
 
 
 def npm_package(name: str, to: Path) -> Path:
@@ -180,15 +132,15 @@ def test_a_static_site_answers(member: Person, tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_spring_boot_by_maven_answers(member: Person, tmp_path: Path) -> None:
-    path, code = tmp_path / "java", "src/main/java/org/example/Hello.java"
-    (path / code).parent.mkdir(parents=True)
+    path = tmp_path / "java"
+    (path / CODE).parent.mkdir(parents=True)
     (path / "pom.xml").write_text(POM)
-    (path / code).write_text(HELLO)
+    (path / CODE).write_text(HELLO)
     url, shown, first = pushed(member, "spring", path)
     assert "Detected Java 21: pom.xml asks for 21" in shown
     answers(url, "one from 21")
     runs_as_app(member, "spring")
-    second = again(member, "spring", path, {code: HELLO.replace("one from", "two from")})
+    second = again(member, "spring", path, {CODE: HELLO.replace("one from", "two from")})
     until(lambda: get(url).body == "two from 21", "the changed line is served", 20)
     print(f"first push {first:.1f} s, second {second:.1f} s")
 
