@@ -8,10 +8,8 @@ controller writes nothing.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -19,11 +17,8 @@ import msgspec
 from roost.kernel.store import OWNER_UID
 from roost.kube.reader import Object
 from roost.model.names import GROUP, REQUEST_ID
+from roost.model.quantity import amount
 
-_QUANTITY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")
-_FACTORS: dict[str | None, Decimal] = {None: Decimal(1), "m": Decimal("0.001")}
-_FACTORS |= {letter: Decimal(1000) ** (index + 1) for index, letter in enumerate("kMGTP")}
-_FACTORS |= {letter + "i": Decimal(1024) ** (index + 1) for index, letter in enumerate("KMGTP")}
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _IDENTITY_FIELDS = ("apiVersion", "kind", "status")
 
@@ -136,7 +131,7 @@ def _covers(live: Any, wanted: Any) -> bool:
         return _covers_list(live, wanted)
     if live is None:
         return wanted in ("", 0, False)
-    return _quantity(live) is not None and _quantity(live) == _quantity(wanted)
+    return amount(live) is not None and amount(live) == amount(wanted)
 
 
 def _covers_list(live: Any, wanted: list[Any]) -> bool:
@@ -151,8 +146,3 @@ def _covers_list(live: Any, wanted: list[Any]) -> bool:
             rest.remove(found)
         return True
     return live == wanted
-
-
-def _quantity(value: Any) -> Decimal | None:
-    found = _QUANTITY.match(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-    return Decimal(found[1]) * _FACTORS[found[2]] if found else None

@@ -1,30 +1,30 @@
 """What differs between two contents of an application, field by field. Pure.
 
-The controller notes it on each Release, the API answers with it, the command line paints it. Secrets have a
-fingerprint (the first digits of their version), never a value: neither an App nor a Release holds one.
+The controller notes it on each Release, the API answers with it, the command line paints it (and so nothing heavy is
+imported here). Secrets have a fingerprint (the first digits of their version), never a value: neither an App nor a
+Release holds one.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
-
-from pydantic import Field
-
-from roost.model.resource import Model
 
 # Told in other words, or nothing that runs.
 UNTOLD: Final = frozenset(["artefact.run"])
 SECRETS: Final = "secrets"
 THERE: Final = "is there"  # The value of a list item that has a name and nothing else.
 FINGERPRINT: Final = 8
+MAX_PATH: Final = 300  # Characters.
 MAX_VALUE: Final = 200
 
 
-class Change(Model):
-    """One field that differs."""
+@dataclass(frozen=True)
+class Change:
+    """One field that differs. `field` is a path, e.g. `processes[web].replicas`; None: it is not there."""
 
-    field: str = Field(max_length=300, description="A path, e.g. `processes[web].replicas`; list items by their name.")
-    before: str | None = Field(None, max_length=MAX_VALUE, description="Absent: it was not there.")
-    after: str | None = Field(None, max_length=MAX_VALUE, description="Absent: it is gone.")
+    field: str
+    before: str | None
+    after: str | None
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -57,7 +57,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Change, 
     """The fields that differ from `old` to `new` (both as on the wire), by path. Long values are cut."""
     before, after = fields(old), fields(new)
     return tuple(
-        Change(field=path[:300], before=_short(before.get(path)), after=_short(after.get(path)))
+        Change(path[:MAX_PATH], _short(before.get(path)), _short(after.get(path)))
         for path in sorted(before.keys() | after.keys())
         if before.get(path) != after.get(path)
     )

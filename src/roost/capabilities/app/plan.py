@@ -16,11 +16,12 @@ from roost.capabilities.app.manifests import network, secret
 from roost.capabilities.app.manifests.deployment import Identity, deployment
 from roost.capabilities.app.manifests.job import job
 from roost.capabilities.app.manifests.pod import runtime
-from roost.capabilities.app.manifests.release import content_digest, gate_digest, release
+from roost.capabilities.app.manifests.release import release
 from roost.capabilities.app.model import Observed, SeenRelease
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.configuration import secret_version
+from roost.model.content import content_digest, gate_digest
 from roost.model.kinds.app import App, AppSpec
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 

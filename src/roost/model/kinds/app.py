@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from roost.model.difference import Change
+from roost.model.difference import MAX_PATH, MAX_VALUE, Change
 from roost.model.names import APP_PATTERN, PROCESS_PATTERN, QUANTITY_PATTERN, VARIABLE_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -141,6 +141,21 @@ class App(Resource):
     status: AppStatus = AppStatus()
 
 
+class ContentChange(Model):
+    """One field of a version's content that differs. Long values are cut; secrets are told by fingerprint."""
+
+    field: str = Field(
+        max_length=MAX_PATH, description="A path, e.g. `processes[web].replicas`; list items by their name."
+    )
+    before: str | None = Field(None, max_length=MAX_VALUE, description="Absent: it was not there.")
+    after: str | None = Field(None, max_length=MAX_VALUE, description="Absent: it is gone.")
+
+    @classmethod
+    def of(cls, change: Change) -> "ContentChange":
+        """As it stands in an object."""
+        return cls(field=change.field, before=change.before, after=change.after)
+
+
 class DataPoint(Model):
     """Where a bound data service stood when a version was made: from there its data could be brought back."""
 
@@ -164,7 +179,7 @@ class ReleaseSpec(Model):
     restores: int | None = Field(
         None, ge=1, le=1_000_000, description="It brings back the content of the version with this number."
     )
-    changes: tuple[Change, ...] = Field(
+    changes: tuple[ContentChange, ...] = Field(
         (), max_length=40, description="What differs from the version before; secrets as fingerprints."
     )
     omitted: int = Field(0, ge=0, le=100_000, description="Fields that differ beyond those.")

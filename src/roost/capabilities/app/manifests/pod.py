@@ -1,7 +1,7 @@
 """What is of applications alone in the pods of instances: labels, and when two are the same."""
 
-from roost.capabilities.app.manifests.release import digest
 from roost.model import names
+from roost.model.content import digest
 from roost.model.kinds.app import AppSpec, Process
 
 # The gateway learns that an instance goes at the same moment as the instance itself: it serves on for a moment, so that

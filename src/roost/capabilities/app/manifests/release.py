@@ -1,44 +1,17 @@
 """The Release of an App: its content, the digest of that, and in words what was changed."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from roost.capabilities.app.model import SeenRelease
 from roost.model import names
+from roost.model.content import content, content_digest
 from roost.model.difference import difference
-from roost.model.kinds.app import HANDLED, App, AppSpec, Process, Release, ReleaseSpec
+from roost.model.kinds.app import HANDLED, App, AppSpec, ContentChange, Process, Release, ReleaseSpec
 from roost.model.resource import Model
 
 MAX_CHANGES = 40
 TOLD = (*HANDLED, "artefact", "processes", "config", "secret_version", "domains")  # In words of their own.
-
-
-def content(spec: AppSpec) -> AppSpec:
-    """What a version is: the intent without what only says how it is handled at the moment."""
-    usual = AppSpec()
-    return spec.model_copy(update={name: getattr(usual, name) for name in HANDLED})
-
-
-def digest(data: Any) -> str:
-    """SHA-256, 64 hex digits, over the canonical JSON of plain data."""
-    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def content_digest(spec: AppSpec) -> str:
-    """The digest of a version's content. Where an image came from is told in the Release, but is not what runs."""
-    kept = content(spec)
-    if kept.artefact is not None:
-        kept = kept.model_copy(update={"artefact": kept.artefact.model_copy(update={"commit": "", "run": ""})})
-    return digest(kept.essence())
-
-
-def gate_digest(spec: AppSpec) -> str:
-    """The digest of what the release command works on. It does not run again for a change of scale or routes."""
-    image = spec.artefact.image if spec.artefact else ""
-    variables = [variable.essence() for variable in spec.config]
-    return digest([image, list(spec.release_command), variables, spec.secret_version])
 
 
 def owner(app: App) -> dict[str, Any]:
@@ -134,7 +107,7 @@ def release(app: App, releases: Sequence[SeenRelease]) -> dict[str, Any]:
         run=brought.run if brought is not None and new_image else "",
         previous=releases[-1].name if releases else None,
         restores=restored.number if restored is not None else None,
-        changes=changes[:MAX_CHANGES],
+        changes=tuple(map(ContentChange.of, changes[:MAX_CHANGES])),
         omitted=len(changes[MAX_CHANGES:]),
     )
     return Release.manifest(

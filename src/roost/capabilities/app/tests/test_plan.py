@@ -7,10 +7,11 @@ import yaml
 
 from roost.capabilities.app import capability
 from roost.capabilities.app.manifests.pod import runtime
-from roost.capabilities.app.manifests.release import cause, content_digest
+from roost.capabilities.app.manifests.release import cause
 from roost.capabilities.app.model import Observed, SeenRelease
 from roost.capabilities.app.plan import plan
 from roost.kernel import golden
+from roost.model.content import content_digest
 from roost.model.instance import literal
 from roost.model.kinds.app import App, AppSpec, Artefact, Process, Variable
 from roost.model.resource import Metadata

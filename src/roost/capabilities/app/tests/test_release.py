@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from roost.capabilities.app.manifests.release import MAX_CHANGES, content, content_digest, release
+from roost.capabilities.app.manifests.release import MAX_CHANGES, release
 from roost.capabilities.app.model import SeenRelease
+from roost.model.content import content, content_digest
 from roost.model.difference import MAX_VALUE
 from roost.model.kinds.app import (
     HANDLED,

@@ -7,11 +7,11 @@ import pytest
 from roost.capabilities.app.manifests import deployment as builder
 from roost.capabilities.app.manifests.deployment import SHAPES, Identity, deployment
 from roost.capabilities.app.manifests.pod import runtime
-from roost.capabilities.app.manifests.release import content_digest, digest
 from roost.capabilities.app.model import Observed, SeenDeployment, SeenRelease
 from roost.capabilities.app.observe import deployment as read
 from roost.capabilities.app.plan import plan
 from roost.kernel import golden
+from roost.model.content import content_digest, digest
 from roost.model.kinds.app import App, AppSpec, Artefact, Health, Process, Resources, Variable
 from roost.model.resource import Metadata
 
@@ -24,7 +24,10 @@ SHOP = App(metadata=Metadata(name="shop", namespace="acme-dev", uid="a-1"), spec
 
 # Digests of what each shape gives. Whoever finds one of them wrong has changed a shape in which applications run, and
 # the next upgrade would restart all of them: leave the shape as it was, and add the next number to SHAPES and here.
-GIVEN = {1: "594e28569f5bea48eaed3a8a4b91d9a8d9bcf648698530cd2b860cdd20556592"}
+GIVEN = {
+    1: "594e28569f5bea48eaed3a8a4b91d9a8d9bcf648698530cd2b860cdd20556592",
+    2: "ba8ae8e322b315b82d36f09419ee12467219c78df79f0d998de71a806ac1c2f6",
+}
 
 
 def rendered(shape: int) -> list[Any]:
@@ -44,7 +47,7 @@ def running(shape: int) -> Observed:
         SeenDeployment(process=item.name, release="shop-v1", runtime=runtime(CONTENT, item), shape=shape)
         for item in CONTENT.processes
     ]
-    return Observed(tenant="acme", environment="dev", releases=(release,), deployments=tuple(deployments))
+    return Observed(tenant="acme", environment="dev", releases=(release,), deployments=tuple(deployments), helped=True)
 
 
 def templates(app: App, observed: Observed) -> list[dict[str, Any]]:
@@ -90,6 +93,21 @@ def test_a_shape_of_a_later_version_becomes_the_newest_that_is_known() -> None:
 
 @pytest.mark.parametrize(("told", "shape"), [({}, 1), ({"roost.dev/shape": "3"}, 3), ({"roost.dev/shape": "x"}, 0)])
 def test_what_a_deployment_says_of_its_shape_is_read(told: dict[str, str], shape: int) -> None:
-    made = deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1"))
+    made = deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", 1))
     made["spec"]["template"]["metadata"]["annotations"] |= told
     assert read(made).shape == shape
+
+
+def test_an_instance_ends_by_the_helper_and_keeps_its_grace() -> None:
+    spec = SHAPES[2](SHOP, "dev", CONTENT, WEB)
+    (body,) = spec["containers"]
+    command = body["lifecycle"]["preStop"]["exec"]["command"]
+    assert command[:2] == ["/.roost/drain", "wait"]
+    assert "--limit=30s" in command
+    assert spec["terminationGracePeriodSeconds"] > WEB.grace_s + WEB.drain_s
+    assert SHAPES[2](SHOP, "dev", CONTENT, WORKER) == SHAPES[1](SHOP, "dev", CONTENT, WORKER)
+
+
+def test_without_the_helper_on_the_nodes_a_new_version_ends_as_before() -> None:
+    made = deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", helped=False))
+    assert made == deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", 1))
