@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from roost.gitserver import backend, looks, pktline, starting
+from roost.gitserver import backend, definition, looks, pktline, starting
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
 from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of
 from roost.gitserver.ledger import Ledger
@@ -151,6 +151,7 @@ class GitServer:
         if not commit:
             raise Refused(409, f"ref: {short(ref)} names no commit.")
         manifest = starting.run_of(project, name.tenant, start, (ref, commit), who, self._ledger.lines(name))
+        manifest = await definition.into(self._repositories, name, project, manifest)
         await self._cluster.create_run(name.tenant, manifest)
         log.info("run started", repository=str(name), run=manifest["metadata"]["name"], person=who)
         return {"run": manifest["metadata"]["name"], "ref": ref, "commit": commit}

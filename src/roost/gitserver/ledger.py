@@ -7,15 +7,17 @@ open because kube-apiserver did not answer. Both may do the same work, since a R
 import asyncio
 from collections import defaultdict
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from roost.gitserver import moves
+from roost.gitserver import definition, moves
 from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of, run_for
 from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name, Repositories
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
+from roost.model.kinds.delivery import Project
 
 log = structlog.get_logger(__name__)
 
@@ -95,8 +97,12 @@ class Ledger:
         for move in missing:
             commit = await self._repositories.commit(name, move.commit) if move in built else ""
             if commit:
-                await self._cluster.create_run(name.tenant, run_for(project, name.tenant, move, commit))
+                await self._create(name, project, run_for(project, name.tenant, move, commit))
                 log.info("run made", repository=str(name), run=name_of(name.project, move), push=move.push)
+
+    async def _create(self, name: Name, project: Project, manifest: dict[str, Any]) -> None:
+        made = await definition.into(self._repositories, name, project, manifest)
+        await self._cluster.create_run(name.tenant, made)
 
     async def keep(self) -> None:
         """Catch up, for ever. Every repository is open at start, since nobody knows what was left."""

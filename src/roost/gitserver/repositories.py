@@ -223,6 +223,17 @@ class Repositories:
             return ""  # A tag of a file or a folder.
         return found.strip()
 
+    async def file(self, name: Name, commit: str, path: str, limit: int) -> bytes | None:
+        """A file at the root of a commit, as far as one byte beyond `limit`; None where there is no regular one."""
+        where = f"--git-dir={self.path(name)}"
+        listed = await self.git(where, "ls-tree", "-l", "--end-of-options", commit, "--", path)
+        mode, _, digest, size, *_ = (*listed.split(), "", "", "", "")
+        if not mode.startswith("100"):
+            return None  # A folder, a link, or nothing.
+        if int(size) > limit:
+            return b" " * (limit + 1)
+        return (await self.git(where, "cat-file", "blob", digest)).encode()
+
     def is_untidy(self, name: Name) -> bool:
         """Whether pushes have left so many packs or loose objects that fetches become slow (git's own measure)."""
         objects = self.path(name) / "objects"

@@ -24,8 +24,8 @@ class SeenPod(Model):
         return f"{self.reason}: {self.message}"[:500] if self.message and not self.ended else self.reason
 
 
-def newest(pods: Iterable[Mapping[str, Any]]) -> SeenPod | None:
-    """The newest of a Job's pods, by the state of its first container."""
+def newest(pods: Iterable[Mapping[str, Any]], container: str = "") -> SeenPod | None:
+    """The newest of a Job's pods, by the state of the container of that name, or of its only one."""
     pod = max(
         pods,
         default=None,
@@ -34,7 +34,8 @@ def newest(pods: Iterable[Mapping[str, Any]]) -> SeenPod | None:
     if pod is None:
         return None
     status: Mapping[str, Any] = pod.get("status") or {}
-    state: Mapping[str, Any] = next((item.get("state") or {} for item in status.get("containerStatuses") or ()), {})
+    states = (item for item in status.get("containerStatuses") or () if container in ("", item.get("name")))
+    state: Mapping[str, Any] = next((item.get("state") or {} for item in states), {})
     ended, waiting = state.get("terminated"), state.get("waiting") or {}
     conditions = status.get("conditions") or ()
     scheduled: Mapping[str, Any] = next((item for item in conditions if item["type"] == "PodScheduled"), {})

@@ -71,3 +71,8 @@ class Observed(Model):
     waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
     base_findings: str = Field("", description="Tag of the findings of the last run of this ref that succeeded.")
     missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")
+    images: dict[str, str] = Field({}, description="Of the steps: as they are named -> by digest; missing: no such one.")
+    offered: tuple[str, ...] = Field((), description="Bases that steps may name, where one of the images is missing.")
+    step_secrets: dict[str, str] = Field(
+        {}, description="Of the steps: why each cannot be given; empty: it can be."
+    )

@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+from roost.capabilities.run import images
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
+from roost.capabilities.run.manifests.job import CONDUCTOR
 from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenWaiver
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
@@ -115,6 +117,14 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         return Observed(**common)
     raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)
     project = Project.parse(raw) if raw else None
+    job = await reader.get("batch/v1", "Job", run.metadata.name, space)
+    pipeline = run.spec.pipeline
+    step_images: dict[str, str] = {}
+    bases: tuple[str, ...] = ()
+    if pipeline.steps and job is not None:
+        step_images = images.of_job(pipeline, job)
+    elif pipeline.steps and not run.spec.problem:
+        step_images, bases = await images.of_registry(pipeline, names[0], settings)
     missing = []
     for name in run.spec.build.secrets:
         if await reader.get("v1", "Secret", name, space) is None:
@@ -125,9 +135,12 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         project_exists=project is not None,
         environment=project.spec.environment if project else "",
         app=project.spec.app if project else "",
-        job=read_job(await reader.get("batch/v1", "Job", run.metadata.name, space)),
-        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}")),
+        job=read_job(job),
+        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}"), CONDUCTOR),
         waivers=await _waivers(reader, space, run.spec.project),
         base_findings=_base_findings(run, runs),
         missing_secrets=tuple(missing),
+        images=step_images,
+        offered=bases,
+        step_secrets=await images.secrets(reader, space, run.spec, project),
     )

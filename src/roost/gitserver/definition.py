@@ -1,0 +1,53 @@
+"""What a commit says of its own run: read from the repository when a ref moves, written into the Run, never changed.
+
+The Project's own steps come first, then the commit's `roost.yaml`, then its `.gitlab-ci.yml`. Who can push to another
+branch than the project's can say there what a run of that branch does, and such a run has reduced rights: no secrets.
+Where a run goes, the definition of no branch says; that is the Project's word.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from roost.builds import gitlab_ci, roost_file
+from roost.builds.roost_file import FileWrong
+from roost.gitserver.repositories import Name, Repositories
+from roost.model import roost_file as roost_yaml
+from roost.model.kinds.delivery import Project, RunSpec
+from roost.model.pipeline import Pipeline
+from roost.model.refs import HEADS
+
+MOST_TOLD: Final = 2000
+
+
+async def into(repositories: Repositories, name: Name, project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest of a Run of `project` with what its commit says in it. A problem that it has stays."""
+    spec = RunSpec.model_validate(manifest["spec"])
+    said = await of(repositories, name, project, spec.ref, spec.commit)
+    if spec.problem:
+        said["problem"] = spec.problem
+    return {**manifest, "spec": spec.model_copy(update=said).wire()}
+
+
+async def of(repositories: Repositories, name: Name, project: Project, ref: str, commit: str) -> dict[str, Any]:
+    """The fields of a RunSpec that are the commit's: pipeline, remarks, problem, and what its ref gives it: rights."""
+    spec = project.spec
+    full = ref == HEADS + spec.branch
+    said: dict[str, Any] = {
+        "rights": "full" if full else "reduced",
+        "step_secrets": spec.step_secrets if full else (),
+    }
+    if spec.pipeline.steps:
+        return said | {"pipeline": spec.pipeline}
+    text = await repositories.file(name, commit, roost_yaml.NAME, roost_yaml.LARGEST)
+    if text is not None:
+        try:
+            pipeline = roost_file.read(text).pipeline
+        except FileWrong as error:
+            return said | {"problem": str(error)[:MOST_TOLD]}
+        if pipeline is not None:
+            return said | {"pipeline": pipeline}
+    text = await repositories.file(name, commit, gitlab_ci.NAME, gitlab_ci.LARGEST)
+    if text is None:
+        return said | {"pipeline": Pipeline()}
+    reading = gitlab_ci.read(text, name.tenant, commit, ref)
+    return said | {"pipeline": reading.pipeline, "remarks": tuple(reading.remarks)}
