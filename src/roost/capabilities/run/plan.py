@@ -9,7 +9,7 @@ whose name is the run's and whose sequence is the number of the move: doing it t
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.capabilities.run.manifests import builder, job, scanner
+from roost.capabilities.run.manifests import builder, definition, job, scanner
 from roost.capabilities.run.model import Observed
 from roost.model import build_report
 from roost.model.advisories import version as database
@@ -46,6 +46,9 @@ def plan(run: Run, observed: Observed, now: datetime) -> Plan:
     if observed.missing_secrets:
         words = f"The project names build secrets that do not exist: {', '.join(observed.missing_secrets)}."
         return _end(run, now, ("Failed", "SecretMissing", words), _stop(observed))
+    fits = definition.is_usable(run, observed)
+    if observed.job is None and not fits.ok:
+        return _end(run, now, ("Failed", fits.reason, fits.message), _stop(observed))
     before = _before(run, observed)
     if observed.job is None and before >= AT_ONCE:
         return Plan(
@@ -76,7 +79,7 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     done = observed.job
     if done is not None and done.complete and not done.deleting and observed.pod is None:
         actions.append(_remove("Job", run.metadata.name, done.uid, run))  # Its words are lost: build again.
-    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed, now))
+    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed, now), observed.images)
     if scanner.wanted(run.spec.scan, platform.advisories):
         work = scanner.beside(work, platform.scanner_image, platform.advisories)
     return Plan(
@@ -106,7 +109,9 @@ def _words(observed: Observed) -> str:
 
 
 def _timeout_s(run: Run, observed: Observed) -> int:
-    return min(run.spec.build.timeout_s, observed.platform.max_build_s)
+    """Of the build, and of the steps where there are any."""
+    steps = run.spec.pipeline.timeout_s if run.spec.pipeline.steps else 0
+    return min(run.spec.build.timeout_s, observed.platform.max_build_s) + steps
 
 
 def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
@@ -119,6 +124,12 @@ def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
         build=run.spec.build,
         scan=run.spec.scan,
         parameters=run.spec.parameters,
+        run=run.metadata.name,
+        pipeline=definition.without_commands(run.spec.pipeline),
+        rights=run.spec.rights,
+        remarks=run.spec.remarks,
+        origin=run.spec.origin,
+        start_at=run.spec.start_at,
         waived=tuple(sorted({item.fingerprint for item in observed.waivers if item.until > now})[:WAIVED]),
         scanner=scanner.wanted(run.spec.scan, platform.advisories),
         advisories=database(platform.advisories),
@@ -143,8 +154,11 @@ def _died(observed: Observed) -> str:
 def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, now: datetime) -> Plan:
     if not report.ok:
         status: dict[str, Any] = {"detected": report.detected or None, "findings": report.findings}
+        status |= definition.told(report)
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
-        return _end(run, now, (phase, report.reason or "Failed", report.message), status=status)
+        # A step that does not end keeps the pod: what it said is in the registry.
+        stop = _stop(observed) if run.spec.pipeline.steps else ()
+        return _end(run, now, (phase, report.reason or "Failed", report.message), stop, status=status)
     environment = run.spec.environment or observed.environment or next(iter(observed.environments), "")
     if run.spec.promote and environment not in observed.environments:
         words = f"The project goes to the environment {environment!r}, which {tenant} does not have."
@@ -161,6 +175,7 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         "releaseCommand": list(report.release_command),
         "detected": report.detected or None,
         "findings": report.findings,
+        **definition.told(report),
     }
     built = f"Built {artefact.image.rpartition('@')[2][:19]}"
     if not run.spec.promote:
