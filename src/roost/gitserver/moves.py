@@ -100,9 +100,9 @@ def building(moved: Iterable[Move], branch: str, starts: Callable[[str], bool]) 
     Where one push moves many other refs, as `git push --tags` does and a first look at a foreign repository, none of
     these is built, as forges do it: nobody meant a run of each.
     """
-    found = list(moved)
+    found = [move for move in moved if starts(move.ref)]
     many = Counter(move.push for move in found if move.ref != branch)
-    return [move for move in found if starts(move.ref) and (move.ref == branch or many[move.push] <= BUILT_AT_ONCE)]
+    return [move for move in found if move.ref == branch or many[move.push] <= BUILT_AT_ONCE]
 
 
 def read_done(repository: Path) -> dict[str, int]:

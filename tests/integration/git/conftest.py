@@ -44,6 +44,7 @@ class StandIn:
     source: str = ""  # Where the projects' code is followed.
     source_type: str = "git"
     looked: list[dict[str, Any]] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)  # Of the projects' spec.
 
     def _call(self) -> None:
         if self.down:

@@ -4,7 +4,13 @@ from datetime import datetime
 
 from pydantic import Field
 
+from roost.model.kinds.delivery import RunSpec
 from roost.model.resource import Model
+
+
+def may_follow(image: str, tenant: str) -> bool:
+    """Whether a project of that tenant may look after an image: one that the platform offers, or the tenant's own."""
+    return image.startswith(("base/", f"{tenant}/"))
 
 
 class SeenRun(Model):
@@ -23,3 +29,7 @@ class Observed(Model):
     last_run: str = Field("", description="The newest Run; empty: there is none.")
     last_look: datetime | None = Field(None, description="When the newest Import of its source was made.")
     ended_runs: tuple[SeenRun, ...] = Field((), description="Runs that have ended, the newest first.")
+    head: RunSpec | None = Field(None, description="The newest Run of the project's branch: where the branch stands.")
+    head_run: str = Field("", description="Its name.")
+    open_schedules: tuple[str, ...] = Field((), description="Schedules whose last run has not ended.")
+    digests: dict[str, str] = Field({}, description="Of the images that are looked after, as the registry has them.")

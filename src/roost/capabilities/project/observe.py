@@ -2,15 +2,18 @@
 
 from datetime import datetime
 
-from roost.capabilities.project.model import Observed, SeenRun
+from roost.capabilities.project.images import Images
+from roost.capabilities.project.model import Observed, SeenRun, may_follow
 from roost.kernel.capability import Watch
-from roost.kube.reader import Reader
-from roost.model.kinds.delivery import Project, Run
+from roost.kube.reader import Object, Reader
+from roost.model.kinds.delivery import Project, Run, RunSpec
 from roost.model.kinds.source import Import
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION, PROJECT, split_namespace
+from roost.model.refs import HEADS
 from roost.settings import Settings
 
+IMAGES = Images()
 WATCHES = (
     Watch(API_VERSION, Run.KIND, owner=f"label:{PROJECT}"),
     Watch(API_VERSION, Import.KIND, owner="field:spec.project"),
@@ -27,6 +30,33 @@ async def _last_look(reader: Reader, project: Project) -> datetime | None:
     return datetime.fromisoformat(newest.replace("Z", "+00:00")) if newest else None
 
 
+def _head(runs: list[Object], branch: str) -> Object | None:
+    """The newest Run of the branch: every move of it has one, so its commit is where the branch stands."""
+    mine = [run for run in runs if run["spec"].get("ref") == HEADS + branch]
+    return max(
+        mine,
+        default=None,
+        key=lambda run: (
+            run["spec"].get("sequence") or run["spec"].get("attempt") or 1,
+            run["metadata"].get("creationTimestamp") or "",
+        ),
+    )
+
+
+def _open_schedules(runs: list[Object]) -> tuple[str, ...]:
+    found = {
+        run["spec"].get("trigger") or ""
+        for run in runs
+        if run["spec"].get("cause") == "schedule" and not (run.get("status") or {}).get("finishedAt")
+    }
+    return tuple(sorted(found))
+
+
+def _own(images: tuple[str, ...], tenant: str) -> list[str]:
+    """Those that the project may know of."""
+    return [image for image in images if may_follow(image, tenant)]
+
+
 async def observe(reader: Reader, project: Project, settings: Settings) -> Observed:
     """The tenant's environments and the project's newest run."""
     space = project.metadata.namespace or ""
@@ -36,6 +66,8 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
     runs = sorted(
         runs, reverse=True, key=lambda run: (run["metadata"].get("creationTimestamp") or "", run["spec"]["attempt"])
     )
+    head = _head(runs, project.spec.branch)
+    images = _own(project.spec.triggers.images, names[0]) if names else []
     return Observed(
         domain=settings.domain,
         environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
@@ -47,4 +79,8 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
             for run in runs
             if (run.get("status") or {}).get("finishedAt")
         ),
+        head=RunSpec.model_validate(head["spec"]) if head else None,
+        head_run=head["metadata"]["name"] if head else "",
+        open_schedules=_open_schedules(runs),
+        digests=await IMAGES.digests(images, settings),
     )

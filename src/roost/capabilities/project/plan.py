@@ -5,7 +5,8 @@ The repository itself is made by the git server at the first request for it, and
 
 from datetime import datetime, timedelta
 
-from roost.capabilities.project.model import Observed
+from roost.capabilities.project.manifests import run as started
+from roost.capabilities.project.model import Observed, may_follow
 from roost.model.conditions import Condition, not_ready, ready
 from roost.model.kinds.delivery import Project
 from roost.model.kinds.source import Import, ImportSpec
@@ -28,15 +29,18 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
     namespace = project.metadata.namespace or ""
     kept = min(KEPT_RUNS, RUNS // max(1, observed.projects))
     looks, again = _looks(project, observed, now)
+    times = started.of_schedules(project, names[0], observed, now)
+    images = started.of_images(project, names[0], observed)
+    checks = [*([] if again is None else [again]), *times.again, *images.again]
     return Plan(
-        apply=looks,
-        next_check=again,
+        apply=(*looks, *times.apply, *images.apply),
+        next_check=min(checks, default=None),
         actions=tuple(
             Action("forget", run.uid, {"name": run.name, "namespace": namespace})
-            for run in observed.ended_runs[kept:][:FORGOTTEN_AT_ONCE]
+            for run in [run for run in observed.ended_runs[kept:] if run.name != observed.head_run][:FORGOTTEN_AT_ONCE]
         ),
         conditions=(_condition(project, names[0], observed, repository),),
-        status={"repository": repository, "lastRun": observed.last_run or None},
+        status={"repository": repository, "lastRun": observed.last_run or None, **times.status, **images.status},
     )
 
 
