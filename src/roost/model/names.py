@@ -21,6 +21,9 @@ RELEASE: Final = "roost.dev/release"
 PROJECT: Final = "roost.dev/project"
 RUN: Final = "roost.dev/run"
 IMPORT: Final = "roost.dev/import"
+PREVIEW: Final = "roost.dev/preview"  # On an App: the Preview that it goes with.
+REPORT: Final = "roost.dev/report"  # On the pod that tells a forge: the CommitStatus.
+NOTICE: Final = "roost.dev/notice"
 TASK: Final = "roost.dev/task"
 GATED: Final = "roost.dev/gated"  # On a namespace: versions come in by promotion only.
 SIGNED: Final = "roost.dev/signed"  # On a namespace: only images of its ImageAllowlist run there.
@@ -28,6 +31,7 @@ PLATFORM: Final = "roost.dev/platform"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 AUTHOR: Final = "roost.dev/author"
 REQUEST_ID: Final = "roost.dev/request-id"
+DOMAINS: Final = "roost.dev/domains"  # An annotation of a namespace: host names that it was granted, with spaces.
 OPERATIONS: Final = "roost.dev/operations"  # An annotation: the last changes of an object, as JSON.
 
 SYSTEM_NAMESPACE: Final = "roost-system"
@@ -70,6 +74,8 @@ PROCESS_PATTERN: Final = r"^[a-z][a-z0-9]{0,14}$"
 PERSON_PATTERN: Final = r"^[a-z][a-z0-9._-]{0,38}[a-z0-9]$"
 # A Kubernetes quantity as people write it: 500m, 1.5, 256Mi; no sign, no exponent.
 QUANTITY_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+# Labels of a host name, at least two; the last is no number, so that no address is one.
+HOST_PATTERN: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?[.])+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
 
 
@@ -98,6 +104,13 @@ def environment_name(name: str) -> str:
 def app_name(name: str) -> str:
     """`name`, when an application or a project may have it."""
     return _match(APP_PATTERN, name, "an application", "1 to 30 lower-case letters, digits and hyphens, a letter first")
+
+
+def host_name(name: str) -> str:
+    """`name`, when it is a full host name in lower case."""
+    if len(name) > 253:
+        raise NameRefused(f"{name[:80]!r}... is too long for a host name: at most 253 characters.")
+    return _match(HOST_PATTERN, name, "a host", "lower-case labels with dots between them, e.g. shop.example.com")
 
 
 def namespace(tenant: str, environment: str) -> str:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from roost.model.kinds.app import AppSpec, Artefact, Health
 from roost.model.kinds.gates import Gates
+from roost.model.notices import Telling
 from roost.model.resource import Model
 
 
@@ -50,3 +51,7 @@ class Observed(Model):
     gates: Gates = Field(Gates(), description="What the environment asks for.")
     approvals: tuple[SeenApproval, ...] = Field((), description="By age.")
     makers: tuple[str, ...] = Field((), description="Who made the change, or brings it here; sorted.")
+    preview_open: bool = Field(True, description="The Preview that it is for stands there and is not expired.")
+    previews: bool = Field(False, description="The environment takes previews.")
+    app_preview: str = Field("", description="The Preview that the App is for; empty: for none.")
+    told: Telling = Field(Telling(), description="Who is told what becomes of it.")

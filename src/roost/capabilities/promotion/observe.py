@@ -5,9 +5,12 @@ from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.kinds.app import App, Health, Release
+from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Promotion
-from roost.model.kinds.gates import Approval, Gates
-from roost.model.kinds.tenant import Tenant
+from roost.model.kinds.forge import Preview
+from roost.model.kinds.gates import Approval
+from roost.model.kinds.tenant import Environment, Tenant
+from roost.model.notices import Telling, telling
 from roost.settings import Settings
 
 WATCHES = (Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),)
@@ -55,10 +58,19 @@ def _age(item: Approval) -> tuple[str, str]:
     return item.metadata.creation_timestamp or "", item.metadata.name
 
 
-async def _gates(reader: Reader, tenant: str, environment: str) -> Gates:
+async def _environment(reader: Reader, tenant: str, environment: str) -> Environment:
     raw = await reader.get(names.API_VERSION, Tenant.KIND, tenant)
-    spec = Tenant.parse(raw).spec if raw else None
-    return next((item.gates for item in spec.environments if item.name == environment), Gates()) if spec else Gates()
+    there = Tenant.parse(raw).spec.environments if raw else ()
+    return next((item for item in there if item.name == environment), Environment(name=environment))
+
+
+async def _preview_open(reader: Reader, tenant: str, promotion: Promotion) -> bool:
+    """Whether the Preview that it is for, if any, still stands there."""
+    if not promotion.spec.preview:
+        return True
+    space = names.namespace(tenant, names.BUILD)
+    raw = await reader.get(names.API_VERSION, Preview.KIND, promotion.spec.preview, space)
+    return raw is not None and not raw["metadata"].get("deletionTimestamp")
 
 
 async def _makers(reader: Reader, tenant: str, promotion: Promotion) -> tuple[str, ...]:
@@ -71,6 +83,12 @@ async def _makers(reader: Reader, tenant: str, promotion: Promotion) -> tuple[st
     return tuple(sorted(found - {""}))
 
 
+async def _telling(reader: Reader, tenant: str) -> Telling:
+    space = names.namespace(tenant, names.BUILD)
+    channels = await reader.list(names.API_VERSION, Channel.KIND, space)
+    return telling(channels, await reader.list(names.API_VERSION, Notice.KIND, space) if channels else [])
+
+
 async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> Observed:
     """The namespace's tenant, the App and its Releases, and other Promotions of the same App."""
     space, name = promotion.metadata.namespace, promotion.spec.app
@@ -79,7 +97,8 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
     if names.TENANT not in labels or labels.get(names.ENVIRONMENT) in (None, names.BUILD):
         return Observed()
     tenant, environment = labels[names.TENANT], labels[names.ENVIRONMENT]
-    gates = await _gates(reader, tenant, environment)
+    given_to = await _environment(reader, tenant, environment)
+    gates = given_to.gates
     given = await reader.list(names.API_VERSION, Approval.KIND, space) if gates.closed else []
     raw = await reader.get(names.API_VERSION, "App", name, space)
     releases = await reader.list(names.API_VERSION, "Release", space, f"{names.APP}={name}")
@@ -90,6 +109,10 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         approvals=_approvals(given, promotion),
         makers=await _makers(reader, tenant, promotion) if gates.closed else (),
         registry=settings.registry,
+        preview_open=await _preview_open(reader, tenant, promotion),
+        previews=given_to.previews,
+        app_preview=((raw or {}).get("metadata", {}).get("labels") or {}).get(names.PREVIEW, ""),
+        told=await _telling(reader, tenant),
         app=App.parse(raw).spec if raw else None,
         deleting=bool(raw and raw["metadata"].get("deletionTimestamp")),
         others=_others(await reader.list(names.API_VERSION, "Promotion", space), promotion),

@@ -11,9 +11,10 @@ from typing import Any
 
 from roost.capabilities.promotion import checks
 from roost.capabilities.promotion.model import Observed, SeenPromotion
-from roost.model import names
-from roost.model.conditions import Condition, not_ready, ready
+from roost.model import names, notices
+from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.kinds.app import App, AppSpec, Health, Process
+from roost.model.kinds.channel import Event
 from roost.model.kinds.delivery import Promotion
 from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
 
@@ -64,6 +65,7 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
     # A build says for whom it speaks; what a person made, the API signed. Else the App would name who changed it last.
     author = promotion.spec.author or promotion.metadata.annotations.get(names.AUTHOR, "")
     annotations = {names.AUTHOR: author} if author else {}
+    labels = {"labels": {names.PREVIEW: promotion.spec.preview}} if promotion.spec.preview else {}
     return {
         "apiVersion": names.API_VERSION,
         "kind": App.KIND,
@@ -71,9 +73,25 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
             "name": promotion.spec.app,
             "namespace": promotion.metadata.namespace,
             "annotations": annotations,
+            **labels,
         },
         "spec": spec,
     }
+
+
+def _as_preview(promotion: Promotion, observed: Observed) -> Verdict:
+    """What is for a preview comes into an App of that preview, where previews are allowed, and while it is open."""
+    name, app = promotion.spec.preview, promotion.spec.app
+    if not name:
+        return Verdict(True)
+    if not observed.preview_open:
+        return Verdict(False, "PreviewClosed", f"The preview {name} was closed.")
+    if not observed.previews:
+        words = f"{observed.environment} takes no previews: set `previews` of the environment in the tenant."
+        return Verdict(False, "NoPreviews", words)
+    if observed.app is not None and observed.app_preview != name:
+        return Verdict(False, "NameTaken", f"There is an application {app} already that is not of this preview.")
+    return Verdict(True)
 
 
 def admissible(promotion: Promotion, observed: Observed) -> Verdict:
@@ -89,16 +107,20 @@ def admissible(promotion: Promotion, observed: Observed) -> Verdict:
         )
     if observed.deleting:
         return Verdict(False, "AppDeleting", f"The application {promotion.spec.app} is being deleted.")
-    return Verdict(True)
+    return _as_preview(promotion, observed)
 
 
 def _newest(promotion: Promotion, observed: Observed) -> Verdict:
-    """No later move of the branch is there or on its way. Sequence 0 is a person's own choice and always counts."""
+    """No later move of the project is there or on its way. Sequence 0 is a person's own choice and always counts.
+
+    Of two runs of the same move, as a schedule or a new base makes them, the one that was promoted later counts.
+    """
     sequence = promotion.spec.sequence
-    newer = [other for other in observed.others if other.sequence > sequence]
+    mine = (sequence, promotion.metadata.creation_timestamp or "", promotion.metadata.name)
+    newer = [other for other in observed.others if (other.sequence, other.created, other.name) > mine]
     if sequence == 0 or not newer:
         return Verdict(True)
-    latest = max(newer, key=lambda other: (other.sequence, other.name))
+    latest = max(newer, key=lambda other: (other.sequence, other.created, other.name))
     return Verdict(False, "Superseded", f"{latest.name} brings something newer.")
 
 
@@ -150,8 +172,33 @@ def _forget(promotion: Promotion, observed: Observed) -> tuple[Action, ...]:
 
 
 def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Promotion, and of older ones of its App. Time matters only to freeze windows."""
-    return replace(_own(promotion, observed, now), actions=_forget(promotion, observed))
+    """What should be of this Promotion, and of older ones of its App; what is told. Time matters to freeze windows."""
+    made = _own(promotion, observed, now)
+    told = _told(promotion, observed, made, now)
+    return replace(made, apply=(*made.apply, *told), actions=_forget(promotion, observed))
+
+
+def _event(promotion: Promotion, made: Plan) -> Event | None:
+    """What happens to it in this pass that people want to hear of."""
+    before = promotion.status
+    reason = made.conditions[0].reason if made.conditions else ""
+    if made.status.get("phase") == "Refused" and before.phase != "Refused":
+        return "promotion.refused"
+    if made.status.get("release") and not before.release:
+        return "promotion.applied"
+    waited = any(item.type == "Ready" and item.reason == "AwaitingApproval" for item in before.conditions)
+    return "promotion.waiting" if reason == "AwaitingApproval" and not waited else None
+
+
+def _told(promotion: Promotion, observed: Observed, made: Plan, now: datetime) -> tuple[Apply, ...]:
+    event = _event(promotion, made)
+    if event is None or not observed.tenant:
+        return ()
+    spec, said = promotion.spec, made.conditions[0]
+    facts = {"app": spec.app, "environment": observed.environment, "promotion": promotion.metadata.name}
+    facts |= {"release": made.status.get("release") or "", "image": spec.artefact.image, "run": spec.run}
+    facts |= {"author": spec.author, "reason": said.reason, "message": said.message}
+    return notices.of(observed.told, observed.tenant, event, promotion.metadata.uid, facts, timestamp(now))
 
 
 def _gated(promotion: Promotion, observed: Observed, now: datetime) -> Plan | None:

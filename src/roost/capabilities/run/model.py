@@ -1,9 +1,11 @@
 """What the run capability sees of the cluster. Its kind is `roost.model.kinds.delivery.Run`."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
+from roost.model.notices import Telling
 from roost.model.resource import Model
 from roost.model.single_pod import SeenPod
 
@@ -28,6 +30,10 @@ class SeenRun(Model):
 
     name: str
     created: str
+    project: str = ""
+    order: int = 0
+    started: bool = False
+    places: int = Field(2, description="How many runs of its project may go on at once.")
 
 
 class SeenBuilder(Model):
@@ -64,15 +70,18 @@ class Observed(Model):
     environment: str = Field("", description="Where the project goes; empty: the first.")
     app: str = Field("", description="What it becomes; empty: named as the project.")
     open_runs: tuple[SeenRun, ...] = Field((), description="Runs of the tenant that have not ended.")
+    policy: Literal["parallel", "queue", "cancelOlder"] = Field("parallel", description="Of the project.")
+    newer: str = Field("", description="A later Run of the same ref and trigger; empty: there is none.")
     last_ended: str = Field("", description="When the last run of the tenant ended, RFC 3339; empty: none did.")
     builder: SeenBuilder | None = None
     job: SeenJob | None = None
     pod: SeenPod | None = None
     waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
     base_findings: str = Field("", description="Tag of the findings of the last run of this ref that succeeded.")
+    told: Telling = Field(Telling(), description="Who is told how it ends.")
     missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")
-    images: dict[str, str] = Field({}, description="Of the steps: as they are named -> by digest; missing: no such one.")
-    offered: tuple[str, ...] = Field((), description="Bases that steps may name, where one of the images is missing.")
-    step_secrets: dict[str, str] = Field(
-        {}, description="Of the steps: why each cannot be given; empty: it can be."
+    images: dict[str, str] = Field(
+        {}, description="Of the steps: as they are named -> by digest; missing: no such one."
     )
+    offered: tuple[str, ...] = Field((), description="Bases that steps may name, where one of the images is missing.")
+    step_secrets: dict[str, str] = Field({}, description="Of the steps: why each cannot be given; empty: it can be.")

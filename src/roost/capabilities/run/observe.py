@@ -1,5 +1,6 @@
 """What stands of a Run. Reads only, no decisions."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from roost.capabilities.run import images
@@ -10,10 +11,13 @@ from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import findings, single_pod
 from roost.model.advisories import CONFIG_MAP as ADVISORIES_MAP
+from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Project, Run
 from roost.model.kinds.scan import Waiver
 from roost.model.kinds.tenant import Tenant
+from roost.model.kinds.triggers import Concurrency
 from roost.model.names import API_VERSION, RUN, SYSTEM_NAMESPACE, split_namespace
+from roost.model.notices import Telling, telling
 from roost.settings import Settings
 
 WATCHES = (
@@ -82,6 +86,45 @@ async def _waivers(reader: Reader, space: str, project: str) -> tuple[SeenWaiver
     return tuple(sorted(mine, key=lambda item: (item.fingerprint, item.until)))
 
 
+async def _telling(reader: Reader, space: str) -> Telling:
+    channels = await reader.list(API_VERSION, Channel.KIND, space)
+    return telling(channels, await reader.list(API_VERSION, Notice.KIND, space) if channels else [])
+
+
+def _order(item: Object) -> int:
+    return int(item["spec"].get("sequence") or item["spec"].get("attempt") or 1)
+
+
+def _seen(item: Object, places: Mapping[str, int]) -> SeenRun:
+    meta, project = item["metadata"], item["spec"].get("project") or ""
+    return SeenRun(
+        name=meta["name"],
+        created=meta.get("creationTimestamp") or "",
+        project=project,
+        order=_order(item),
+        started=bool((item.get("status") or {}).get("startedAt")),
+        places=places.get(project, Concurrency().places),
+    )
+
+
+def _newer(run: Run, runs: Iterable[Object]) -> str:
+    """The newest Run of the same project, ref and trigger that came later; empty where there is none."""
+    mine = (run.spec.order, run.metadata.creation_timestamp or "", run.metadata.name)
+    which = (run.spec.project, run.spec.ref, run.spec.cause, run.spec.trigger)
+    found = [
+        (_order(item), item["metadata"].get("creationTimestamp") or "", item["metadata"]["name"])
+        for item in runs
+        if _which(item) == which
+    ]
+    newest = max(found, default=mine)
+    return newest[2] if newest > mine else ""
+
+
+def _which(item: Object) -> tuple[str, str, str, str]:
+    spec = item["spec"]
+    return spec.get("project", ""), spec.get("ref", ""), spec.get("cause", "push"), spec.get("trigger", "")
+
+
 def _base_findings(run: Run, runs: list[Object]) -> str:
     """The tag of what the last successful run of the same project and ref found; empty where there was none."""
     same = (run.spec.project, run.spec.ref)
@@ -103,13 +146,14 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
     names = split_namespace(space)
     runs = await reader.list(API_VERSION, Run.KIND, space)
     opened = [item for item in runs if (item.get("status") or {}).get("phase") not in ENDED]
+    places = {
+        item["metadata"]["name"]: Concurrency.model_validate(item["spec"].get("concurrency") or {}).places
+        for item in await reader.list(API_VERSION, Project.KIND, space)
+    }
     ends = [str((item.get("status") or {}).get("finishedAt") or "") for item in runs]
     common = {
         "platform": await _platform(reader, settings),
-        "open_runs": tuple(
-            SeenRun(name=item["metadata"]["name"], created=item["metadata"].get("creationTimestamp") or "")
-            for item in opened
-        ),
+        "open_runs": tuple(_seen(item, places) for item in opened),
         "last_ended": max(ends, default=""),
         "builder": read_builder(await reader.get("v1", "Pod", BUILDER, space)),
     }
@@ -135,6 +179,9 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         project_exists=project is not None,
         environment=project.spec.environment if project else "",
         app=project.spec.app if project else "",
+        policy=project.spec.concurrency.policy if project else "parallel",
+        newer=_newer(run, runs),
+        told=await _telling(reader, space),
         job=read_job(job),
         pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}"), CONDUCTOR),
         waivers=await _waivers(reader, space, run.spec.project),

@@ -6,30 +6,55 @@ A run ends once. What it leaves are its Job and pods for an hour, its status, an
 whose name is the run's and whose sequence is the number of the move: doing it twice is doing it once.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from roost.capabilities.run import checks
 from roost.capabilities.run.manifests import builder, definition, job, scanner
 from roost.capabilities.run.model import Observed
-from roost.model import build_report
+from roost.model import build_report, notices
 from roost.model.advisories import version as database
 from roost.model.build_pod import TRUST_MAP
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
 from roost.model.conditions import READY, Condition, not_ready, ready, timestamp
 from roost.model.kinds.app import Artefact
+from roost.model.kinds.channel import Event
 from roost.model.kinds.delivery import Promotion, PromotionSpec, Run
 from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespace, split_namespace
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
-AT_ONCE = 2  # Builds of one tenant at the same time.
 LOOK_AGAIN = timedelta(seconds=5)
 WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
 def plan(run: Run, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Run."""
+    """What should be of this Run, and what is told in the pass that ends it."""
+    made = _own(run, observed, now)
+    phase, place = made.status.get("phase"), split_namespace(run.metadata.namespace or "")
+    if phase not in ENDED or run.status.phase in ENDED or place is None:
+        return made
+    return replace(made, apply=(*made.apply, *_told(run, place[0], observed, made, now)))
+
+
+def _told(run: Run, tenant: str, observed: Observed, made: Plan, now: datetime) -> tuple[Apply, ...]:
+    events: dict[str, Event] = {
+        "Succeeded": "run.succeeded",
+        "Failed": "run.failed",
+        "Cancelled": "run.cancelled",
+    }
+    said, spec = made.conditions[0], run.spec
+    facts = {"project": spec.project, "run": run.metadata.name, "ref": spec.ref, "commit": spec.commit}
+    facts |= {"author": spec.author, "cause": spec.cause, "trigger": spec.trigger}
+    facts |= {"reason": said.reason, "message": said.message}
+    facts["image"] = (made.status.get("artefact") or {}).get("image", "")
+    event = events[made.status["phase"]]
+    return notices.of(observed.told, tenant, event, run.metadata.uid, facts, timestamp(now))
+
+
+def _own(run: Run, observed: Observed, now: datetime) -> Plan:
     names = split_namespace(run.metadata.namespace or "")
     if run.status.phase in ENDED:
         return _ended(run, observed, now)
@@ -41,6 +66,9 @@ def plan(run: Run, observed: Observed, now: datetime) -> Plan:
     report = build_report.read(observed.pod.message) if observed.pod and observed.pod.ended else None
     if report is not None:
         return _reported(run, names[0], report, observed, now)
+    newest = checks.is_newest(run, observed)
+    if not newest.ok:
+        return _end(run, now, ("Cancelled", newest.reason, newest.message), _stop(observed))
     if observed.job is not None and observed.job.failed:
         return _end(run, now, ("Failed", "PodDied", _died(observed)))
     if observed.missing_secrets:
@@ -49,22 +77,11 @@ def plan(run: Run, observed: Observed, now: datetime) -> Plan:
     fits = definition.is_usable(run, observed)
     if observed.job is None and not fits.ok:
         return _end(run, now, ("Failed", fits.reason, fits.message), _stop(observed))
-    before = _before(run, observed)
-    if observed.job is None and before >= AT_ONCE:
-        return Plan(
-            conditions=(
-                not_ready("Queued", f"Waiting for {before - AT_ONCE + 1} earlier runs of this tenant to end."),
-            ),
-            status={"phase": "Pending"},
-            next_check=LOOK_AGAIN,
-        )
+    place = checks.has_place(run, observed)
+    if observed.job is None and not place.ok:
+        waits = not_ready(place.reason, place.message)
+        return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=LOOK_AGAIN)
     return _build(run, names[0], observed, now)
-
-
-def _before(run: Run, observed: Observed) -> int:
-    """How many open runs of the tenant came earlier."""
-    mine = (run.metadata.creation_timestamp or "", run.metadata.name)
-    return sum((other.created, other.name) < mine for other in observed.open_runs)
 
 
 def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
@@ -180,7 +197,7 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
     built = f"Built {artefact.image.rpartition('@')[2][:19]}"
     if not run.spec.promote:
         return _end(run, now, ("Succeeded", "Built", f"{built}; it goes nowhere by itself."), status=status)
-    promotion = _promotion(run, tenant, environment, report, artefact, observed.app or run.spec.project)
+    promotion = _promotion(run, tenant, environment, report, artefact, run.spec.app or observed.app or run.spec.project)
     status["promotion"] = f"{namespace(tenant, environment)}/{run.metadata.name}"
     words = f"{built} and promoted to {environment}."
     return _end(run, now, ("Succeeded", "Built", words), status=status, apply=(promotion,))
@@ -195,6 +212,7 @@ def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, art
         run=run.metadata.name,
         sequence=run.spec.order,
         author=run.spec.author,
+        preview=run.spec.preview,
     )
     manifest = Promotion.manifest(
         run.metadata.name,

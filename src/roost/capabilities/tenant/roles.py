@@ -45,7 +45,7 @@ def _role(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
 
 # Reading never includes Secrets.
 _SEE = (
-    _rule(names.GROUP, ["apps", "releases", "promotions", "approvals", "tasks"], READ),
+    _rule(names.GROUP, ["apps", "releases", "promotions", "approvals", "tasks", "imageallowlists"], READ),
     _rule(
         "",
         ["pods", "services", "configmaps", "events", "resourcequotas", "limitranges", "persistentvolumeclaims"],
@@ -82,7 +82,7 @@ _APPROVE = (
 )
 
 _BUILD_SEE = (
-    _rule(names.GROUP, ["projects", "runs", "imports", "waivers"], READ),
+    _rule(names.GROUP, ["projects", "runs", "imports", "waivers", "channels", "notices"], READ),
     _rule("", ["pods", "events", "resourcequotas", "limitranges"], READ),
     _rule("", ["pods/log"], ["get"]),
     _rule("batch", ["jobs"], READ),
@@ -92,14 +92,14 @@ _BUILD_SEE = (
 # is the whole object.
 _BUILD_DEVELOP = (
     *_BUILD_SEE,
-    _rule(names.GROUP, ["projects"], ["create", "update", "patch"]),
+    _rule(names.GROUP, ["projects", "channels"], ["create", "update", "patch"]),
     _rule(names.GROUP, ["runs"], ["update", "patch"]),
     _rule(names.GROUP, ["imports"], ["create"]),
     _rule("", ["secrets"], ["create", "update", "delete"]),
 )
 _BUILD_OWN = (
     *_BUILD_DEVELOP,
-    _rule(names.GROUP, ["projects", "runs"], ["delete"]),
+    _rule(names.GROUP, ["projects", "runs", "channels"], ["delete"]),
     _rule(names.GROUP, ["waivers"], ["create", "delete"]),
 )
 
@@ -129,7 +129,8 @@ _CONTROLLER = (
     _rule(names.GROUP, ["*"], [*READ, "update", "patch"]),
     _rule(names.GROUP, ["runs", "promotions"], ["create", "delete"]),
     _rule(names.GROUP, ["approvals"], ["delete"]),
-    _rule(names.GROUP, ["imports"], ["create", "delete"]),
+    _rule(names.GROUP, ["imageallowlists"], ["create", "delete"]),
+    _rule(names.GROUP, ["imports", "notices"], ["create", "delete"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),
@@ -204,7 +205,7 @@ def cluster_roles(kinds: Sequence[str]) -> list[dict[str, Any]]:
         ],
         # Reads of our kinds fill its cache; each answer from there is for a caller whom RBAC allows the same read.
         # Bounded further by the policy `roost-registrar`.
-        names.REGISTRAR: [_rule(names.GROUP, ["users"], ["create", "delete"])],
+        names.REGISTRAR: [_rule(names.GROUP, ["users"], ["create", "delete", "patch"])],
         API: [
             _rule(names.GROUP, ["*"], READ),
             _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),

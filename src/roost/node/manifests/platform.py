@@ -31,6 +31,8 @@ GIT: Final = "roost-git"
 GIT_SECRET: Final = "git-shared"
 OIDC_SECRET: Final = "roost-oidc"
 TRUST: Final = "roost-trust"
+SMTP_SECRET: Final = "roost-smtp"
+SITE: Final = "roost-site"  # ConfigMap with further settings of the controller.
 AUTHORITY: Final = "roost-ca"
 SIGNING: Final = "image-signing"  # A Secret, which the controller alone mounts, and a ConfigMap with its public part.
 METRICS_PORT: Final = 9090
@@ -83,6 +85,8 @@ _VOLUMES: Final[dict[str, tuple[str, Manifest]]] = {
     "git-shared": ("/etc/roost/git", {"secret": {"secretName": GIT_SECRET}}),
     # What Roost is registered as at the site's OpenID provider; an operator makes it where there is one.
     "oidc": ("/etc/roost/oidc", {"secret": {"secretName": OIDC_SECRET, "optional": True}}),
+    # Name and password at the site's mail server; an operator makes it where one is asked for.
+    "smtp": ("/etc/roost/smtp", {"secret": {"secretName": SMTP_SECRET, "optional": True}}),
     "scratch": ("/tmp", {"emptyDir": {"sizeLimit": "1Gi"}}),
 }
 
@@ -123,8 +127,10 @@ def controller(platform: Platform) -> list[Manifest]:
     _, spec = _process(
         platform,
         CONTROLLER,
-        ("registry-token", "git-shared", "image-signing"),
+        ("registry-token", "git-shared", "image-signing", "smtp"),
         ports=ports,
+        # What an operator decides of the site beside `up`: ROOST_SMTP, ROOST_MAIL_FROM, ROOST_NOTICE_NETWORKS ...
+        envFrom=[{"configMapRef": {"name": SITE, "optional": True}}],
         resources=resources("50m", "128Mi", "512Mi"),
     )
     spec["affinity"] = apart(CONTROLLER)

@@ -11,6 +11,8 @@ COUNTS = {
     "count/cronjobs.batch": "50",
     "count/deployments.apps": "200",
     "count/httproutes.gateway.networking.k8s.io": "200",
+    "count/channels.roost.dev": "20",
+    "count/notices.roost.dev": "1000",
     "count/imports.roost.dev": "1500",
     "count/jobs.batch": "200",
     "count/poddisruptionbudgets.policy": "200",
