@@ -16,6 +16,7 @@ from roost.api import (
     archives,
     batch,
     bills,
+    channels,
     document,
     errors,
     exec,
@@ -27,7 +28,9 @@ from roost.api import (
     logs,
     places,
     registry,
+    rollback,
     session,
+    starting,
     users,
 )
 from roost.api.auth import Authentication
@@ -119,10 +122,12 @@ def create_app(
         app.include_router(router)
     for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
         app.include_router(router)
-    app.include_router(forward.router)
-    app.include_router(document.router)
     app.include_router(archives.router)
     app.include_router(rollback.router)
+    app.include_router(forward.router)
+    app.include_router(starting.router)
+    app.include_router(channels.router)
+    app.include_router(document.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
     for router in places.routers():
@@ -160,7 +165,8 @@ def _read_by_routes() -> list[type[BaseModel]]:
         users.UserPatch,
         apps.ConfigChange,
         apps.Scale,
-        apps.Rollback,
+        rollback.Rollback,
         apps.Deploy,
         hooks.Credentials,
+        starting.StartRun,
     ]
