@@ -140,7 +140,7 @@ class Follower:
         phase = release.status.phase
         if phase == "Live" and self._handed_over(app):
             return Outcome(True, f"{app.status.url or promotion.spec.app} serves {release.metadata.name}"), ""
-        if phase == "Failed":
+        if phase in ("Failed", "Aborted"):
             return Outcome(False, _said(release) or _said(app) or f"{release.metadata.name} does not start"), ""
         if phase == "Superseded":
             return Outcome(True, "a newer version took its place before it went live"), ""

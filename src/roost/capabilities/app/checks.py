@@ -225,7 +225,7 @@ TROUBLES = (
 # These heal by themselves too seldom to let whoever pushed wait for the deadline.
 FATAL = frozenset(
     {"ImagePull", "StartRefused", "OutOfMemory", "PortNeverOpened", "CrashLooping", "InstanceRefused", "TookTooLong"}
-) | {"ReleaseCommandFailed"}
+) | {"ReleaseCommandFailed", "RolledBack", "ErrorBudgetSpent"}
 
 
 def trouble(found: Sequence[Rollout]) -> Verdict:

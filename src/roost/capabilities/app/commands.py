@@ -14,6 +14,7 @@ from roost.capabilities.app.commands_files import cp
 from roost.capabilities.app.commands_forward import port_forward
 from roost.capabilities.app.commands_health import health
 from roost.capabilities.app.commands_logs import logs
+from roost.capabilities.app.commands_rollout import rollout
 from roost.capabilities.app.commands_status import show_app, status
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import USAGE, Failure
@@ -192,4 +193,20 @@ def open_(session: Session, only_print: bool) -> None:
         out.write(url)
 
 
-commands = (app, deploy, status, logs, open_, diff, config, scale, resume, exec_, cp, port_forward, domain, health)
+commands = (
+    app,
+    deploy,
+    status,
+    logs,
+    open_,
+    diff,
+    config,
+    scale,
+    resume,
+    exec_,
+    cp,
+    port_forward,
+    domain,
+    health,
+    rollout,
+)

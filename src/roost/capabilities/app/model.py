@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from roost.model.kinds.app import AppSpec
+from roost.model.kinds.app import AppSpec, Counters
 from roost.model.resource import Model
 
 RUNTIME = "roost.dev/runtime"  # Annotation of pods: digest of what makes an instance what it is.
@@ -21,7 +21,7 @@ class SeenRelease(Model):
     uid: str = ""
     made: datetime | None = None
     digest: str
-    phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
+    phase: Literal["Pending", "Live", "Failed", "Superseded", "Aborted"] | None = None
     served: bool = Field(False, description="It was live at some time.")
     content: AppSpec
 
@@ -47,6 +47,7 @@ class SeenPod(Model):
     """An instance."""
 
     name: str
+    address: str = ""
     process: str
     runtime: str = ""
     phase: str = "Pending"
@@ -85,6 +86,7 @@ class Observed(Model):
     tenant: str = ""
     environment: str = ""
     domain: str = "roost.localhost"
+    helped: bool = Field(False, description="The platform tells instances that end whether the gateway leads to them.")
     gated: bool = Field(False, description="Versions come into this environment by promotion only.")
     releases: tuple[SeenRelease, ...] = Field((), description="By number.")
     secret: dict[str, str] = Field(default_factory=dict, description="Secret `<app>-config`: base64 values.")
@@ -93,3 +95,8 @@ class Observed(Model):
     pods: tuple[SeenPod, ...] = ()
     jobs: tuple[SeenJob, ...] = ()
     route: SeenRoute | None = None
+    granted: tuple[str, ...] = Field((), description="Host names outside the domain that the environment was granted.")
+    claimed: dict[str, str] = Field({}, description="Of these, those that an older App of the environment has.")
+    traffic: dict[str, Counters] = Field(
+        default_factory=dict, description="What the gateways counted, by process; without one that they do not tell of."
+    )

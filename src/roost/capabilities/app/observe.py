@@ -1,11 +1,14 @@
 """What stands of an App. Reads only, no decisions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from roost.adapters import gateway
 from roost.capabilities.app.manifests.job import job_name
+from roost.capabilities.app.manifests.network import WEB
+from roost.capabilities.app.manifests.pod import CANDIDATE
 from roost.capabilities.app.model import (
     RELEASE_COMMAND,
     RUNTIME,
@@ -21,7 +24,7 @@ from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.configuration import secret_copy_name, secret_name
-from roost.model.kinds.app import App, Release
+from roost.model.kinds.app import App, Counters, Release
 from roost.settings import Settings
 
 NO_INSTANCES = (RELEASE_COMMAND, names.ONE_OFF)  # Pods of an application that serve nothing.
@@ -138,6 +141,7 @@ def pod(item: Object) -> SeenPod:
     refused = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
     return SeenPod(
         name=item["metadata"]["name"],
+        address=status.get("podIP", ""),
         process=_labels(item).get(names.PROCESS, ""),
         runtime=(item["metadata"].get("annotations") or {}).get(RUNTIME, ""),
         phase=status.get("phase", "Pending"),
@@ -170,6 +174,22 @@ def _job(item: Object, pods: list[Object]) -> SeenJob:
     return SeenJob(release=release_name, state="failed", message=message)
 
 
+async def _traffic(app: App, pods: Sequence[SeenPod], settings: Settings) -> dict[str, Counters]:
+    """What the gateways counted, where it is asked for: of a version on trial, and of what promises something."""
+    state = app.status.rollout
+    trial = state is not None and state.phase in ("Starting", "Testing", "Paused")
+    if not settings.drain_url or not (trial or app.spec.slo.availability):
+        return {}
+    slow_s = app.spec.rollout.checks.latency_ms / 1000
+    found = {}
+    for process in (WEB, CANDIDATE):
+        addresses = [item.address for item in pods if item.process == process and item.address]
+        counted = await gateway.counted(settings.drain_url, addresses, slow_s)
+        if counted is not None:
+            found[process] = Counters(requests=counted.requests, errors=counted.errors, slow=counted.slow)
+    return found
+
+
 async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     """Releases, Deployments, pods and release commands of an App, its secret configuration, its environment."""
     name, space = app.metadata.name, app.metadata.namespace
@@ -188,17 +208,20 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     copied = copy is not None and _belongs(copy, uid)
     secret = await reader.get("v1", "Secret", secret_name(name), space) if version and not copied else None
     way = await reader.get("gateway.networking.k8s.io/v1", "HTTPRoute", name, space)
+    instances = tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) not in NO_INSTANCES)
     return Observed(
         tenant=place[names.TENANT],
         environment=place[names.ENVIRONMENT],
         domain=settings.domain,
+        helped=bool(settings.drain_url),
+        traffic=await _traffic(app, instances, settings),
         gated=names.GATED in place,
         releases=tuple(sorted(releases, key=lambda seen: seen.number)),
         secret=(secret or {}).get("data") or {},
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
         route=route(way) if way is not None and _belongs(way, uid) else None,
-        pods=tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) not in NO_INSTANCES),
+        pods=instances,
         jobs=tuple(
             _job(item, pods)
             for item in jobs

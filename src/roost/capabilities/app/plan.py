@@ -7,17 +7,18 @@ and until then from the one that served last. What a tenant's text becomes is ap
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.capabilities.app import checks
+from roost.capabilities.app import budget, checks
 from roost.capabilities.app.manifests import network, secret
 from roost.capabilities.app.manifests.deployment import Identity, deployment
 from roost.capabilities.app.manifests.job import job
-from roost.capabilities.app.manifests.pod import runtime
+from roost.capabilities.app.manifests.pod import CANDIDATE, runtime
 from roost.capabilities.app.manifests.release import release
 from roost.capabilities.app.model import Observed, SeenRelease
+from roost.capabilities.app.rollout import LOOKS, Turn, by_steps, leaving, process_of, share_of_requests, turn
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.configuration import secret_version
@@ -26,6 +27,7 @@ from roost.model.kinds.app import App, AppSpec
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 KEPT_AT_MOST = 500  # Beside those that are pinned: an environment takes 5,500 Releases of 100 applications.
+ENDED = ("Failed", "Aborted")  # What never served stays what it is.
 SOON = timedelta(seconds=2)
 WATCHING = timedelta(seconds=5)
 
@@ -37,16 +39,23 @@ class Choice:
     current: SeenRelease
     serving: SeenRelease | None
     gate: bool  # The current one still waits for its release command.
+    held: bool = False  # It must not begin: the error budget is spent.
 
 
 def _deploy(*manifests: dict[str, Any]) -> list[Apply]:
     return [Apply(manifest, DEPLOYER) for manifest in manifests]
 
 
-def _choose(observed: Observed) -> Choice:
-    current = observed.releases[-1]
+def _served_before(observed: Observed) -> SeenRelease | None:
     served = [seen for seen in observed.releases[:-1] if seen.phase in ("Live", "Superseded")]
-    before = served[-1] if served else None
+    return served[-1] if served else None
+
+
+def _choose(app: App, observed: Observed) -> Choice:
+    current = observed.releases[-1]
+    before = _served_before(observed)
+    if before is not None and _taken_back(app, current):
+        return Choice(current, before, False)
     # What a command did for this very image and configuration it did. Run again by an old image, on data that newer
     # ones have moved on since, it would fail, and keep a rollback from happening.
     gate = gate_digest(current.content)
@@ -57,6 +66,21 @@ def _choose(observed: Observed) -> Choice:
         or any(seen.release == current.name and seen.state == "succeeded" for seen in observed.jobs)
     )
     return Choice(current, current if passed else before, not passed)
+
+
+def _taken_back(app: App, current: SeenRelease) -> bool:
+    """For good. What is live already goes by another version: `roost rollback`."""
+    asked = app.spec.rollout.abort == current.number and current.phase in (None, "Pending", "Failed")
+    return asked or current.phase == "Aborted"
+
+
+def _turn(app: App, choice: Choice, observed: Observed, now: datetime) -> Turn | None:
+    """How a version stands that takes over by steps; also of one that another version took the place of."""
+    before = _served_before(observed)
+    left = budget.left(app, observed)
+    if not choice.gate and before is not None and by_steps(app, choice.current, before, observed):
+        return turn(app, choice.current, before, observed, now, slow=left is not None and left < budget.LITTLE)
+    return leaving(app, choice.current, observed, now)
 
 
 def hostnames(app: App, content: AppSpec, observed: Observed) -> tuple[list[str], list[str]]:
@@ -73,14 +97,26 @@ def _identity(seen: SeenRelease, process_runtime: str, process: str, observed: O
     """What instances say of themselves: where nothing of theirs changes, they keep name and shape and go on."""
     for there in observed.deployments:
         if there.process == process and there.runtime == process_runtime and there.release:
-            return Identity(there.release, there.shape)
-    return Identity(seen.name)
+            return Identity(there.release, there.shape, observed.helped)
+    return Identity(seen.name, helped=observed.helped)
 
 
-def _serve(app: App, serving: SeenRelease, observed: Observed) -> list[Apply]:
-    """Everything that runs a Release."""
+def _try_out(app: App, subject: SeenRelease, observed: Observed) -> list[Apply]:
+    """The instances and the service of a version that takes over by steps."""
+    process = process_of(subject.content)
+    if process is None:
+        return []
+    mark = runtime(subject.content, process)
+    made = _identity(subject, mark, CANDIDATE, observed)
+    named = process.model_copy(update={"name": CANDIDATE})
+    there = deployment(app, observed.environment, subject.content, process, made, CANDIDATE)
+    return _deploy(there, network.service(app, named))
+
+
+def _serve(app: App, serving: SeenRelease, observed: Observed, step: Turn | None) -> list[Apply]:
+    """Everything that runs a Release, and what of the requests it leaves to another."""
     content = serving.content
-    applied: list[Apply] = []
+    applied = _try_out(app, step.subject, observed) if step is not None and step.candidate else []
     for process in content.processes:
         made = _identity(serving, runtime(content, process), process.name, observed)
         applied += _deploy(deployment(app, observed.environment, content, process, made))
@@ -89,7 +125,8 @@ def _serve(app: App, serving: SeenRelease, observed: Observed) -> list[Apply]:
         if process.replicas > 1 and not app.spec.stopped:
             applied += _deploy(network.disruption_budget(app, process))
     if _has_url(content):
-        applied += _deploy(network.route(app, hostnames(app, content, observed)[0]))
+        weight = share_of_requests(step)
+        applied += _deploy(network.route(app, hostnames(app, content, observed)[0], weight))
     return applied
 
 
@@ -111,7 +148,7 @@ def _secret(app: App, observed: Observed) -> tuple[list[Apply], bool]:
 def _phases(choice: Choice, phase: str, live: bool, observed: Observed, now: datetime) -> tuple[Action, ...]:
     """What became of Releases where it is not written down: the current one, and those before it once it is live."""
     wanted: list[tuple[SeenRelease, str]] = [(choice.current, phase)]
-    wanted += [(seen, "Superseded") for seen in observed.releases[:-1] if live and seen.phase != "Failed"]
+    wanted += [(seen, "Superseded") for seen in observed.releases[:-1] if live and seen.phase not in ENDED]
     return tuple(
         Action(
             "mark",
@@ -159,8 +196,35 @@ def _still(observed: Observed) -> str:
     return f" (v{before[-1].number} still serves)"
 
 
-def _ready(app: App, choice: Choice, found: Sequence[checks.Rollout], observed: Observed, now: datetime) -> Condition:
+def _by_steps(step: Turn, version: str) -> Condition | None:
+    """How a version stands that takes over by steps; None where nothing is special about it."""
+    state = step.state
+    if state.phase == "Aborted":
+        return not_ready("RolledBack", f"{state.message} It takes no request any more; deploy another version.")
+    if state.phase == "Starting":
+        return not_ready("RollingOut", f"{version} takes no requests yet: {state.message}")
+    if state.phase in ("Testing", "Paused"):
+        return not_ready(state.phase, f"{version} takes {state.weight} % of the requests: {state.message}")
+    return None
+
+
+def _ready(
+    app: App,
+    choice: Choice,
+    found: Sequence[checks.Rollout],
+    observed: Observed,
+    now: datetime,
+    step: Turn | None = None,
+) -> Condition:
     version = f"v{choice.current.number}"
+    if choice.held:
+        return not_ready("ErrorBudgetSpent", f"{version}{_still(observed)}: {budget.SPENT}")
+    if step is not None and step.subject == choice.current:
+        special = _by_steps(step, version)
+        if special is not None:
+            return special
+    elif choice.serving != choice.current and not choice.gate:
+        return not_ready("RolledBack", f"{version} was taken back{_still(observed)}. Deploy another version.")
     if choice.gate:
         job = next((seen for seen in observed.jobs if seen.release == choice.current.name), None)
         verdict = checks.release_command(job, choice.current.content)
@@ -185,15 +249,17 @@ def _ready(app: App, choice: Choice, found: Sequence[checks.Rollout], observed: 
     return not_ready(reason, f"{version}: {checks.progress(found, now)}.")
 
 
-def _before_release(app: App, observed: Observed, waiting: Condition | None) -> Plan:
+def _before_release(app: App, observed: Observed, waiting: Condition | None, now: datetime) -> Plan:
     """The App's content is no Release yet: make it, and let run what runs."""
     applied: list[Apply] = []
     status: dict[str, Any] = {"url": _url(app, app.spec, observed)}
     if observed.releases:
-        choice = _choose(observed)
+        choice = _held(app, _choose(app, observed), observed)
+        step = _turn(app, choice, observed, now)
         status["release"] = choice.current.name
-        if choice.serving is not None:
-            applied += _serve(app, choice.serving, observed)
+        serving = step.serving or choice.serving if step is not None else choice.serving
+        if serving is not None:
+            applied += _serve(app, serving, observed, step)
         applied += _jobs(app, choice, observed)
     if waiting is not None:
         status |= _kept(app, observed)
@@ -258,22 +324,25 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         return Plan(conditions=(not_ready("NoArtefact", message),), status={"url": _url(app, app.spec, observed)})
     if app.spec.artefact is None:
         message = "The application no longer names a version; what served last still does."
-        return _before_release(app, observed, not_ready("NoArtefact", message))
+        return _before_release(app, observed, not_ready("NoArtefact", message), now)
     copies, complete = _secret(app, observed)
     if not complete:
         message = "The secret configuration is being written."
-        return _before_release(app, observed, not_ready("ConfigurationPending", message))
+        return _before_release(app, observed, not_ready("ConfigurationPending", message), now)
     if not observed.releases or observed.releases[-1].digest != content_digest(app.spec):
-        return _before_release(app, observed, None)
+        return _before_release(app, observed, None, now)
 
-    choice = _choose(observed)
+    choice = _held(app, _choose(app, observed), observed)
+    step = _turn(app, choice, observed, now)
+    if step is not None and step.serving is not None:
+        choice = replace(choice, serving=step.serving)
     content = choice.current.content
     applied = [*copies, *_jobs(app, choice, observed)]
     if choice.serving is not None:
-        applied += _serve(app, choice.serving, observed)
+        applied += _serve(app, choice.serving, observed, step)
     found = () if choice.gate else checks.rollouts(content, app.spec.stopped, observed)
-    condition = _ready(app, choice, found, observed, now)
-    live = not choice.gate and bool(found) and condition.status == "True"
+    condition = _ready(app, choice, found, observed, now, step)
+    live = not choice.gate and bool(found) and (condition.status == "True" or _replacing(step))
     phase = _phase(choice, condition, live, observed)
     refused = hostnames(app, content, observed)[1]
     keep = [seen.name for seen in (choice.current, choice.serving) if seen is not None]
@@ -284,14 +353,56 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         "instances": sum(pod.ready and not pod.terminating for pod in observed.pods),
         "wanted": sum(_wanted(app, content)),
         **_served(app, observed),
+        **_steps_status(app, step),
+        **budget.status(app, observed, now),
     }
     return Plan(
         apply=tuple(applied),
         actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
         conditions=(condition, *_domains(refused)),
         status=status,
-        next_check=SOON if copies else None if condition.status == "True" else _again(condition),
+        next_check=SOON if copies else _next_check(app, condition, step),
     )
+
+
+def _held(app: App, choice: Choice, observed: Observed) -> Choice:
+    """Where nothing is left of the error budget, no new version begins; what served before may come back."""
+    current, before = choice.current, _served_before(observed)
+    free = (
+        before is None
+        or current.phase not in (None, "Pending")
+        or app.spec.rollout.promote == current.number
+        or choice.serving != current
+        or any(seen.served and seen.digest == current.digest for seen in observed.releases[:-1])
+        or _runs(current, observed)
+    )
+    if free or budget.left(app, observed) != 0:
+        return choice
+    return replace(choice, serving=before, held=True)
+
+
+def _runs(current: SeenRelease, observed: Observed) -> bool:
+    """Whether instances of this version are there already: a version that has begun goes on."""
+    return any(seen.release == current.name for seen in observed.deployments)
+
+
+def _replacing(step: Turn | None) -> bool:
+    """A version that has passed all its steps counts: it has every request."""
+    return step is not None and step.state.phase == "Replacing" and step.serving == step.subject
+
+
+def _steps_status(app: App, step: Turn | None) -> dict[str, Any]:
+    if step is not None:
+        return {"rollout": step.state.wire()}
+    return {}
+
+
+def _next_check(app: App, condition: Condition, step: Turn | None) -> timedelta | None:
+    if step is not None and step.begun:
+        return LOOKS
+    if condition.status != "True":
+        return _again(condition)
+    return budget.LOOKS if app.spec.slo.availability else None
 
 
 def _again(condition: Condition) -> timedelta:
@@ -300,6 +411,8 @@ def _again(condition: Condition) -> timedelta:
 
 def _phase(choice: Choice, condition: Condition, live: bool, observed: Observed) -> str:
     """What the current Release is: once live it stays so until another one is, whatever its instances suffer."""
+    if condition.reason == "RolledBack":
+        return "Aborted"
     if live or choice.current.phase == "Live":
         return "Live"
     return "Failed" if checks.fatal(condition.reason, observed) else "Pending"

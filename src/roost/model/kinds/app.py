@@ -58,6 +58,12 @@ class Process(Model):
     resources: Resources = Resources()
     health: Health = Health()
     grace_s: int = Field(30, ge=0, le=3600, description="Seconds that an instance has to end after SIGTERM.")
+    drain_s: int = Field(
+        30,
+        ge=0,
+        le=3600,
+        description="Seconds, before SIGTERM, that requests under way have to end once the gateway sends no more.",
+    )
 
 
 class Variable(Model):
@@ -78,7 +84,53 @@ class History(Model):
 
 
 # How an application is handled at the moment: what is asked of it, and no part of what a version is.
-HANDLED: Final = ("stopped", "hold", "history")
+class Checks(Model):
+    """What a new version must show in every step. It is measured at the gateway."""
+
+    error_percent: int = Field(5, ge=0, le=100, description="Most requests in a hundred that may fail (500 and above).")
+    latency_ms: int = Field(0, ge=0, le=10_000, description="Milliseconds; 0: not looked at.")
+    slow_percent: int = Field(5, ge=0, le=100, description="Most requests in a hundred that may take longer.")
+    min_requests: int = Field(
+        20, ge=1, le=100_000, description="Fewer requests in a step say nothing; then only readiness counts."
+    )
+
+
+class Step(Model):
+    """A share of the requests, for a while."""
+
+    weight: int = Field(ge=1, le=99, description="Percent of the requests.")
+    hold_s: int = Field(60, ge=1, le=86_400, description="Seconds that the checks must hold.")
+
+
+class Rollout(Model):
+    """How a new version takes over. Versions that served before come back at once, whatever is said here."""
+
+    strategy: Literal["rolling", "blueGreen", "canary"] = Field(
+        "rolling",
+        description="rolling: one instance after the other. blueGreen: all at once, when every instance is ready; the "
+        "old ones stay for the last step's time. canary: by steps. The last two need room for twice the instances.",
+    )
+    steps: tuple[Step, ...] = Field(
+        (Step(weight=5), Step(weight=25), Step(weight=50)), max_length=20, description="Of a canary, in order."
+    )
+    bake_s: int = Field(60, ge=0, le=86_400, description="Seconds with all requests before the old instances go.")
+    checks: Checks = Checks()
+    automatic_rollback: bool = Field(True, description="Take a version back whose checks fail; else it stops there.")
+    pause: bool = Field(False, description="Before it takes all requests, wait for `roost rollout promote`.")
+    promote: int = Field(0, ge=0, le=1_000_000, description="The number of a version that need not wait any longer.")
+    abort: int = Field(0, ge=0, le=1_000_000, description="The number of a version that is taken back, for good.")
+
+
+class Slo(Model):
+    """A service level objective: what share of requests is answered, below 500, over a window."""
+
+    availability: str = Field(
+        "", max_length=7, pattern=r"^(9[0-9](\.[0-9]{1,3})?)?$", description="Percent, e.g. 99.9; empty: no promise."
+    )
+    window_days: int = Field(30, ge=1, le=90, description="Days over which it counts.")
+
+
+HANDLED: Final = ("stopped", "hold", "history", "rollout", "slo")
 
 
 class AppSpec(Model):
@@ -95,14 +147,54 @@ class AppSpec(Model):
     )
     domains: tuple[str, ...] = Field((), max_length=15, description="More host names that lead here.")
     history: History = Field(History(), description="Which versions one can go back to.")
+    rollout: Rollout = Field(Rollout(), description="How a new version takes over.")
+    slo: Slo = Field(
+        Slo(), description="What the application promises; new versions slow down or stop when it is missed."
+    )
     stopped: bool = Field(False, description="Keep everything, run nothing.")
     hold: str = Field(
         "", max_length=200, description="Why automatic promotion pauses (set by a rollback); empty: it does not."
     )
 
 
+class Counters(Model):
+    """What the gateways counted of a service until a moment. Counts only ever grow, but for a gateway's restart."""
+
+    requests: int = Field(0, ge=0, description="Requests.")
+    errors: int = Field(0, ge=0, description="Of these, answered by 500 or above, or not at all.")
+    slow: int = Field(0, ge=0, description="Of these, answered later than the bound of the checks.")
+
+
+class RolloutStatus(Model):
+    """How far a new version is that takes over by steps."""
+
+    release: str = Field(max_length=63, description="The version.")
+    phase: Literal["Starting", "Testing", "Paused", "Replacing", "Live", "Aborted"] = Field(
+        description="Starting: its instances begin, without requests. Testing: it has its step's share of them. "
+        "Paused: until `roost rollout promote`. Replacing: it has all, and the old instances are replaced."
+    )
+    step: int = Field(0, ge=0, le=20, description="Which step, from 1.")
+    weight: int = Field(0, ge=0, le=100, description="Its share of requests, in percent.")
+    since: str = Field("", max_length=40, description="When that began.")
+    before: Counters = Field(Counters(), description="What the gateways had counted of it then.")
+    message: str = Field("", max_length=1000, description="What it waits for, or why it was taken back.")
+
+
+class Budget(Model):
+    """How much may still go wrong before the promise is broken."""
+
+    parts: tuple[Counters, ...] = Field((), max_length=48, description="What was counted, by parts of the window.")
+    part: int = Field(0, ge=0, description="The number of the last part since 1970.")
+    last: Counters = Field(Counters(), description="What the gateways had counted when it was last looked at.")
+    left_percent: int | None = Field(None, ge=0, le=100, description="What is left of the budget.")
+    at: str = Field("", max_length=40, description="When it was last looked at.")
+
+
 class AppStatus(StatusModel):
     """What came of it."""
+
+    rollout: RolloutStatus | None = Field(None, description="The version that takes over by steps, or did last.")
+    budget: Budget | None = Field(None, description="Where something is promised: how much may still go wrong.")
 
     release: str | None = Field(None, max_length=63, description="The current Release.")
     live: str | None = Field(None, max_length=63, description="The Release that serves.")
@@ -188,7 +280,7 @@ class ReleaseSpec(Model):
 class ReleaseStatus(StatusModel):
     """What became of it."""
 
-    phase: Literal["Pending", "Live", "Failed", "Superseded"] | None = None
+    phase: Literal["Pending", "Live", "Failed", "Superseded", "Aborted"] | None = None
     live_at: str | None = Field(None, max_length=40, description="When it first served, RFC 3339; absent: never.")
     data_points: tuple[DataPoint, ...] = Field(
         (), max_length=20, description="Where bound data services stood; each service writes its own."

@@ -40,7 +40,7 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
     stopped = bool(out.at(app, "spec.stopped", False)) or not out.at(app, "spec.artefact")
     wanted, have = int(out.at(app, "status.wanted", 0)), int(out.at(app, "status.instances", 0))
     live = seen and ready.get("status") == "True" and (stopped or out.at(app, "status.live") == current)
-    failed = seen and out.at(release, "status.phase") == "Failed"
+    failed = seen and out.at(release, "status.phase") in ("Failed", "Aborted")
     counted = tr("{have} of {wanted} ready", have=have, wanted=wanted) if wanted else ""
     told = str(ready.get("message", "")) if seen else ""
     # Of a version that failed, the App knows more (its last words); of one on its way, the instances do.

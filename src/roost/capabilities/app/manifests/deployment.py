@@ -19,6 +19,9 @@ OPEN_TIMES = 3  # A second apart.
 OPEN_SETTLE_S = 3
 GATEWAY_S = 1  # Until the gateway has heard of an instance that answers.
 SETTLE_S = 5  # What has no port shows only by going on that it runs.
+HELPER = "/.roost"  # Where instances find the helper; no image has such a folder.
+DRAIN_HOST = f"roost-drain.{names.SYSTEM_NAMESPACE}.svc"
+HOOK_S = 2  # The helper's own start and last look.
 PROGRESS_RESERVE_S = 120  # Beyond the start: pulling the image, finding room.
 
 
@@ -87,7 +90,28 @@ def _first(app: App, where: str, content: AppSpec, process: Process) -> dict[str
     return spec
 
 
-SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first}
+def _second(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
+    """Shape 2: the end waits for the gateway, by a helper of ours that is mounted, in place of a fixed time.
+
+    The grace that the application was promised begins after that.
+    """
+    spec = _first(app, where, content, process)
+    if process.port is None:
+        return spec
+    (body,) = spec["containers"]
+    view = [f"--view=http://{DRAIN_HOST}", f"--port={process.port}", f"--limit={process.drain_s}s"]
+    hook = {"exec": {"command": [f"{HELPER}/drain", "wait", *view, f"--fallback={min(DRAIN_S, process.drain_s)}s"]}}
+    mounts = [{"name": "roost", "mountPath": HELPER, "readOnly": True}]
+    return {
+        **spec,
+        "terminationGracePeriodSeconds": process.grace_s + process.drain_s + HOOK_S,
+        "containers": [{**body, "lifecycle": {"preStop": hook}, "volumeMounts": mounts}],
+        "volumes": [{"name": "roost", "image": {"reference": names.DRAIN_IMAGE, "pullPolicy": "Never"}}],
+    }
+
+
+SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first, 2: _second}
+PLAIN = 1  # The newest shape that needs nothing of the platform's nodes.
 
 
 @dataclass(frozen=True)
@@ -96,10 +120,12 @@ class Identity:
 
     release: str
     shape: int = 0  # 0, or one that this version does not know: the newest.
+    helped: bool = True  # The nodes hold the helper that newer shapes mount.
 
 
 def _template(app: App, where: str, content: AppSpec, process: Process, made: Identity) -> dict[str, Any]:
-    shape = made.shape if made.shape in SHAPES else max(SHAPES)
+    newest = max(SHAPES) if made.helped else PLAIN
+    shape = made.shape if made.shape in SHAPES else newest
     # The first shape goes without saying: instances from before there were shapes are of it.
     told = {SHAPE: str(shape)} if shape > 1 else {}
     named = {names.RELEASE: made.release, names.MANAGED_BY: "roost"}
@@ -112,15 +138,24 @@ def _template(app: App, where: str, content: AppSpec, process: Process, made: Id
     }
 
 
-def deployment(app: App, where: str, content: AppSpec, process: Process, made: Identity) -> dict[str, Any]:
-    """`<app>-<process>`. A new version comes up beside the old one, which goes only as the new one is ready."""
-    name = app.metadata.name
-    selected = labels(name, process.name)
+def deployment(
+    app: App, where: str, content: AppSpec, process: Process, made: Identity, called: str = ""
+) -> dict[str, Any]:
+    """`<app>-<process>`. A new version comes up beside the old one, which goes only as the new one is ready.
+
+    `called`: what its instances are told apart by, where that is not the process: those of a version on trial.
+    """
+    name, called = app.metadata.name, called or process.name
+    selected = labels(name, called)
+    template = _template(app, where, content, process, made)
+    template["metadata"]["labels"] |= selected
+    for constraint in template["spec"]["topologySpreadConstraints"]:
+        constraint["labelSelector"] = {"matchLabels": selected}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": f"{name}-{process.name}",
+            "name": f"{name}-{called}",
             "namespace": app.metadata.namespace,
             "labels": {**selected, names.MANAGED_BY: "roost"},
         },
@@ -131,6 +166,6 @@ def deployment(app: App, where: str, content: AppSpec, process: Process, made: I
             "progressDeadlineSeconds": process.health.start_s + PROGRESS_RESERVE_S,
             "selector": {"matchLabels": selected},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": _template(app, where, content, process, made),
+            "template": template,
         },
     }

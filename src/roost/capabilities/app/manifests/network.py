@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from roost.capabilities.app.manifests.pod import labels
+from roost.capabilities.app.manifests.pod import CANDIDATE, labels
 from roost.model import names
 from roost.model.kinds.app import App, Process
 
@@ -46,9 +46,16 @@ def disruption_budget(app: App, process: Process) -> dict[str, Any]:
     }
 
 
-def route(app: App, hostnames: Sequence[str]) -> dict[str, Any]:
-    """From the gateway (HTTP and HTTPS alike) to the process `web`."""
+def _backend(app: App, called: str, weight: int) -> dict[str, Any]:
+    return {"group": "", "kind": "Service", "name": f"{app.metadata.name}-{called}", "port": 80, "weight": weight}
+
+
+def route(app: App, hostnames: Sequence[str], candidate: int = 0) -> dict[str, Any]:
+    """From the gateway (HTTP and HTTPS alike) to the process `web`, and so many percent to a version on trial."""
     name = app.metadata.name
+    weights = {WEB: 100 - candidate, CANDIDATE: candidate} if candidate else {WEB: 1}
+    # A service that gets nothing is not named: it may be gone.
+    backends = [_backend(app, called, weight) for called, weight in weights.items() if weight]
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
@@ -66,7 +73,7 @@ def route(app: App, hostnames: Sequence[str]) -> dict[str, Any]:
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
-                    "backendRefs": [{"group": "", "kind": "Service", "name": f"{name}-{WEB}", "port": 80, "weight": 1}],
+                    "backendRefs": backends,
                 }
             ],
         },

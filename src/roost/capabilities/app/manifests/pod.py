@@ -7,6 +7,9 @@ from roost.model.kinds.app import AppSpec, Process
 # The gateway learns that an instance goes at the same moment as the instance itself: it serves on for a moment, so that
 # no request reaches a closed port.
 DRAIN_S = 5
+# What instances of `web` are told apart by while their version is on trial. No process has a hyphen in its name, and no
+# application ends with one.
+CANDIDATE = "web--next"
 
 
 def labels(app: str, process: str) -> dict[str, str]:
