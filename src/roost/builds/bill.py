@@ -19,7 +19,6 @@ from urllib.parse import quote, unquote
 
 KIND = "application/vnd.cyclonedx+json"
 DPKG = re.compile(r"^var/lib/dpkg/status(\.d/[a-z0-9.+-]+)?$")  # An image without dpkg keeps one file per package.
-RELEASE = re.compile(r"^(usr/lib|etc)/os-release$")
 METADATA = re.compile(r"(^|/)(?:dist|site)-packages/[^/]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)$")
 NPM = re.compile(r"(^|/)node_modules/(?:@[^/]+/)?[^/@]+/package\.json$")
 MAVEN = "roost-maven-parts"  # A file of lines `group:artifact:version`, which a build of ours writes.
@@ -36,8 +35,7 @@ MOST_IN_JAR, LARGEST_JAR = 20_000, 96 << 20
 class Part:
     """One package: its kind is the one in a package URL (`deb`, `pypi`, `npm`, `golang`, `maven`).
 
-    source: what a Debian package was made from, `name` or `name@version`, where that is called otherwise. The release
-    of Debian itself is a part of the kind `generic`.
+    source: what a Debian package was made from, `name` or `name@version`, where that is called otherwise.
     """
 
     kind: str
@@ -64,13 +62,6 @@ def of_dpkg(text: str) -> Iterator[Part]:
         if fields.get("Status", "").endswith(" installed") and {"Package", "Version"} <= fields.keys():
             source = re.sub(r"^(\S+) \((\S+)\)$", r"\1@\2", fields.get("Source", ""))
             yield Part("deb", fields["Package"], fields["Version"], fields.get("Architecture", ""), source)
-
-
-def of_release(text: str) -> Iterator[Part]:
-    """The release of Debian out of os-release; nothing where it is another system."""
-    fields = dict(re.findall(r"^([A-Z_]+)=\"?([^\"\n]*)\"?$", text, re.MULTILINE))
-    if fields.get("ID") == "debian" and re.fullmatch(r"\d{1,3}", fields.get("VERSION_ID", "")):
-        yield Part("generic", "debian", fields["VERSION_ID"])
 
 
 def of_metadata(text: str) -> Iterator[Part]:
@@ -237,7 +228,9 @@ def for_matching(text: bytes) -> bytes:
     Left out are packages of Debian where no release is known, and what no advisory is about.
     """
     parts = of_document(text)
-    release = next((part.version for part in parts if part.kind == "generic" and part.name == "debian"), "")
+    # The version of base-files is the release's: https://wiki.debian.org/DebianReleases, `/etc/debian_version`.
+    marks = (re.match(r"\d+", part.version) for part in parts if part.kind == "deb" and part.name == "base-files")
+    release = next((mark[0] for mark in marks if mark), "")
     components = []
     for part in parts:
         if part.kind == "deb" and release:

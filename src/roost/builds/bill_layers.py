@@ -57,8 +57,6 @@ def _parts(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> tupl
         if bill.NPM.search(path)
         else bill.of_metadata
         if bill.METADATA.search("/" + path)
-        else bill.of_release
-        if bill.RELEASE.match(path)
         else bill.of_maven
         if name == bill.MAVEN
         else None

@@ -39,6 +39,17 @@ class Result:
 
 def read(content: bytes) -> Iterator[Result]:
     """The results of all runs in a log. SarifInvalid."""
+    return _results(_runs(content))
+
+
+def remarks(content: bytes) -> list[str]:
+    """What the scanners remarked on their work, the first hundred. SarifInvalid."""
+    invocations = [item for run in _runs(content) for item in _list(_map(run).get("invocations"))]
+    notes = [note for item in invocations for note in _list(_map(item).get("toolExecutionNotifications"))]
+    return [_text(_map(_map(note).get("message")).get("text"), 1000) for note in notes[:100]]
+
+
+def _runs(content: bytes) -> list[Any]:
     if len(content) > LARGEST:
         raise SarifInvalid(f"The report is longer than {LARGEST >> 20} MiB.")
     try:
@@ -47,7 +58,8 @@ def read(content: bytes) -> Iterator[Result]:
         raise SarifInvalid(f"The report is no JSON: {str(error)[:100]}") from error
     if not isinstance(log, dict) or not isinstance(log.get("runs"), list):
         raise SarifInvalid("The report is no SARIF: it has no runs.")
-    return _results(log["runs"])
+    runs: list[Any] = log["runs"]
+    return runs
 
 
 def _results(runs: list[Any]) -> Iterator[Result]:

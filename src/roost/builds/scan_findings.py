@@ -27,7 +27,7 @@ def mark(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def of_source(results: Iterable[Result], view: View, waived: Collection[str]) -> list[Finding]:
+def of_source(results: Iterable[Result], waived: Collection[str]) -> list[Finding]:
     """What the rules found. It is the same finding as long as rule, file and the text of its lines are."""
     found, often = [], dict[tuple[str, str, str], int]()
     for result in results:
@@ -52,27 +52,35 @@ def of_source(results: Iterable[Result], view: View, waived: Collection[str]) ->
                 waived=fingerprint in waived,
             )
         )
-    return found + _not_scanned(view, "source", waived)
+    return found
 
 
-def _not_scanned(view: View, kind: Kind, waived: Collection[str]) -> list[Finding]:
-    """That some files were not looked at is a finding as well: what is in them, nobody knows."""
-    if not view.skipped:
-        return []
-    fingerprint = mark("not-scanned", kind, view.left_out[0])
-    return [
-        Finding(
-            kind=kind,
-            tool="roost",
-            rule="not-scanned",
-            severity="low",
-            path=view.left_out[0][:300],
-            message=f"{view.skipped} files were not looked at: they are larger than a scan reads, or too many.",
-            fix="Keep generated files out of the repository, and make what people write smaller than 1 MiB a file.",
-            fingerprint=fingerprint,
-            waived=fingerprint in waived,
-        )
-    ]
+def not_scanned(kind: Kind, view: View, unread: Iterable[str], waived: Collection[str]) -> list[Finding]:
+    """That some files were not looked at is a finding as well: what is in them, nobody knows.
+
+    view: what was left out of it; unread: what of it the scanner could not read.
+    """
+    wrong = [scan_view.original(path.removeprefix("./")) for path in unread]
+    told = [_not_scanned(kind, path, "The scanner could not read all of it.", waived) for path in wrong[:100]]
+    if view.skipped:
+        words = f"{view.skipped} files were not looked at: they are larger than a scan reads, or too many."
+        told.append(_not_scanned(kind, view.left_out[0], words, waived))
+    return told
+
+
+def _not_scanned(kind: Kind, path: str, words: str, waived: Collection[str]) -> Finding:
+    fingerprint = mark("not-scanned", kind, path)
+    return Finding(
+        kind=kind,
+        tool="roost",
+        rule="not-scanned",
+        severity="low",
+        path=path[:300],
+        message=words,
+        fix="Mend its form, make it smaller, or keep it out of the repository where it is generated.",
+        fingerprint=fingerprint,
+        waived=fingerprint in waived,
+    )
 
 
 def of_packages(results: Iterable[Result], kind: Kind, root: Path, waived: Collection[str]) -> list[Finding]:

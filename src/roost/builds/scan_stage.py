@@ -16,13 +16,14 @@ from roost.adapters.registry import Registry, RegistryFailed
 from roost.builds import bill, scan, scan_findings, scan_view
 from roost.builds.bench import Bench, StepFailed
 from roost.builds.narrate import INDENT
-from roost.builds.scanner import DEPENDENCIES, IMAGE, SOURCE, ScanFailed, Scanner
+from roost.builds.scanner import DEPENDENCIES, IMAGE, SOURCE, Answer, ScanFailed, Scanner
 from roost.model import findings
 from roost.model.build_task import ASKED, TOLD, Task
 from roost.model.conditions import timestamp
 from roost.model.findings import Finding, Findings
 
 SHOWN: Final = 5
+NOTHING: Final = Answer([], ())
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,16 @@ def look(task: Task, bench: Bench, root: Path, registry: Registry, asking: Scann
             parts.append(scan.secrets(root, bench.work, task.waived))
             _say(bench, "secrets", parts[-1])
         if asking and source:
-            results = asking.answer(SOURCE) if source.files else []
-            parts.append(findings.ordered(scan_findings.of_source(results, source, task.waived)))
+            answer = asking.answer(SOURCE) if source.files else NOTHING
+            found = scan_findings.of_source(answer.results, task.waived)
+            unread = scan_findings.not_scanned("source", source, answer.unread, task.waived)
+            parts.append(findings.ordered([*found, *unread]))
             _say(bench, f"injection in {source.files} files", parts[-1])
         if asking and locks:
-            results = asking.answer(DEPENDENCIES) if locks.files else []
-            place = asking.asked / DEPENDENCIES / "view"
-            found = scan_findings.of_packages(results, "dependency", place, task.waived)
-            parts.append(findings.ordered(found, database=task.advisories))
+            answer = asking.answer(DEPENDENCIES) if locks.files else NOTHING
+            found = scan_findings.of_packages(answer.results, "dependency", _view(asking, DEPENDENCIES), task.waived)
+            unread = scan_findings.not_scanned("dependency", locks, answer.unread, task.waived)
+            parts.append(findings.ordered([*found, *unread], database=task.advisories))
             _say(bench, f"known vulnerabilities in {locks.files} lock files", parts[-1])
     except ScanFailed as error:
         raise StepFailed("ScanFailed", str(error)) from error
@@ -90,8 +93,8 @@ def look_at_image(built: Built, before: Scanned, asking: Scanner | None) -> Scan
         raise StepFailed("ScanFailed", "The image has no bill of materials, so its packages cannot be looked at.")
     try:
         asking.ask_image(bill.for_matching(text))
-        place = asking.asked / IMAGE / "view"
-        found = scan_findings.of_packages(asking.answer(IMAGE), "image", place, task.waived)
+        answer = asking.answer(IMAGE)
+        found = scan_findings.of_packages(answer.results, "image", _view(asking, IMAGE), task.waived)
     except ScanFailed as error:
         raise StepFailed("ScanFailed", str(error)) from error
     image = findings.since(findings.ordered(found, database=task.advisories), before.base, timestamp(datetime.now(UTC)))
@@ -135,6 +138,10 @@ def verdict(stopping: Sequence[Finding], project: str) -> str:
         lines.append(fix[:300])
     lines.append(f"An owner lets one stay: `roost waive {stopping[0].fingerprint} -p {project} --reason ...`.")
     return "\n".join(lines)
+
+
+def _view(asking: Scanner, name: str) -> Path:
+    return asking.asked / name / "view"
 
 
 def _base(task: Task, registry: Registry) -> Findings | None:

@@ -8,6 +8,7 @@ writes. What is told is believed as far as it is SARIF of bounded size; links in
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterable
@@ -26,6 +27,11 @@ ANSWER_S: Final = 330  # Beyond what the scanner itself allows a question.
 POLL_S: Final = 0.02
 FOUND_CODES: Final = (0, 1)  # 1: something was found.
 NO_PACKAGES: Final = 128  # osv-scanner's word for nothing to look at.
+FAILED: Final = 127  # Its word for an error, also where no file could be read at all.
+# What they say of files that they could not read, or not wholly; and osv-scanner of an archive that is not there.
+_UNREAD: Final = re.compile(r"^Error during extraction: \(extracting as [\w/-]+\) (.+): could not extract", re.M)
+_WRONG: Final = re.compile(r"\bat line (.+):\d+:")
+_NO_DATABASE: Final = "could not load db for "
 LOG: Final = 300
 _RULES: Final = files("roost.builds") / "rules"
 SOURCE, DEPENDENCIES, IMAGE = "source", "dependencies", "image"
@@ -33,6 +39,14 @@ SOURCE, DEPENDENCIES, IMAGE = "source", "dependencies", "image"
 
 class ScanFailed(Exception):
     """The scanner did not do its work; the text says why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found. unread: files that could not be read, or not wholly, by their paths in the view."""
+
+    results: list[sarif.Result]
+    unread: tuple[str, ...]
 
 
 @dataclass
@@ -71,7 +85,7 @@ class Scanner:
         (folder / "config.toml").write_text("")
         self._ask(IMAGE)
 
-    def answer(self, name: str) -> list[sarif.Result]:
+    def answer(self, name: str) -> Answer:
         """What was found, once it is known. ScanFailed."""
         waited, answer = 0.0, f"{name}-{self._asked.get(name, 0)}"
         while (code := self._read(f"{answer}.code", 20)) is None:
@@ -81,13 +95,20 @@ class Scanner:
                 raise ScanFailed(f"The scan ({name}) gave no answer within {ANSWER_S} s.")
             self.pause(POLL_S)
             waited += POLL_S
+        said = (self._read(f"{answer}.log", 1 << 20) or b"").decode(errors="replace")
         number = int(code) if code.strip().isdigit() else -1
-        if number == NO_PACKAGES:
-            return []
-        if number not in FOUND_CODES:
-            raise ScanFailed(f"The scan ({name}) did not end well (code {number}): {self._said(answer)}")
+        nothing = number == NO_PACKAGES or (number == FAILED and "No package sources found" in said)
+        if _NO_DATABASE in said or (number not in FOUND_CODES and not nothing):
+            told = "".join(each if each.isprintable() else " " for each in said).strip()[-LOG:]
+            raise ScanFailed(f"The scan ({name}) did not end well (code {number}): {told or 'it said nothing'}")
         try:
-            return list(sarif.read(self._read(f"{answer}.sarif", sarif.LARGEST + 1) or b""))
+            content = (self._read(f"{answer}.sarif", sarif.LARGEST + 1) or b"") if not nothing else b'{"runs":[]}'
+            unread = [
+                *_UNREAD.findall(said),
+                *(path for note in sarif.remarks(content) for path in _WRONG.findall(note)),
+            ]
+            view = f"{self.asked / name / 'view'}/".removeprefix("/")
+            return Answer(list(sarif.read(content)), tuple(dict.fromkeys(path.removeprefix(view) for path in unread)))
         except sarif.SarifInvalid as error:
             raise ScanFailed(f"The scan ({name}) did not end well. {error}") from error
 
@@ -119,11 +140,6 @@ class Scanner:
     def _began(self) -> int:
         """How often the scanner began."""
         return (self._read("lives", 10_000) or b"").count(b"\n")
-
-    def _said(self, answer: str) -> str:
-        text = (self._read(f"{answer}.log", 1 << 20) or b"").decode(errors="replace")
-        plain = "".join(each if each.isprintable() else " " for each in text)
-        return plain.strip()[-LOG:] or "it said nothing"
 
     def _read(self, name: str, most: int) -> bytes | None:
         """At most so many bytes of a regular file among what is told; None where there is none."""

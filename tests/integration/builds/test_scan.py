@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from roost.builds import scan
+from roost.builds.scanner import ScanFailed
 from roost.node import engine
 
 pytestmark = pytest.mark.integration
@@ -86,5 +87,5 @@ def test_hostile_files_do_nothing(checkout: Path, tmp_path: Path) -> None:
 
 def test_a_scanner_that_is_not_there_stops_the_run(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(scan.ScanFailed):
+    with pytest.raises(ScanFailed):
         look(checkout)

@@ -24,7 +24,9 @@ def example(path: Path) -> str:
 
 def scanned(asking: Scanner, root: Path, waived: Collection[str] = ()) -> list[Finding]:
     view = asking.ask_source(root)
-    return scan_findings.of_source(asking.answer(asking_of.SOURCE) if view.files else (), view, waived)
+    answer = asking.answer(asking_of.SOURCE) if view.files else asking_of.Answer([], ())
+    found = scan_findings.of_source(answer.results, waived)
+    return [*found, *scan_findings.not_scanned("source", view, answer.unread, waived)]
 
 
 @pytest.fixture
@@ -119,6 +121,13 @@ def test_what_is_too_large_is_told(scanner: Scanner, checkout: Path) -> None:
     (checkout / "large.py").write_text("#" * (scan_view.LARGEST + 1))
     (found,) = scanned(scanner, checkout)
     assert (found.rule, found.severity, found.path) == ("not-scanned", "low", "large.py")
+
+
+def test_what_cannot_be_read_is_told(scanner: Scanner, checkout: Path) -> None:
+    (checkout / "broken.js").write_text("function ( { ] eval(req.body.x)\n")
+    (checkout / "Containerfile").write_text("RUN [[[\nFROM\n")
+    found = {item.rule: item for item in scanned(scanner, checkout)}
+    assert found["not-scanned"].path == "broken.js" and "python-command-injection" in found
 
 
 def test_a_waived_finding_is_told_as_such(scanner: Scanner, checkout: Path) -> None:

@@ -190,3 +190,26 @@ def test_the_same_parts_make_the_same_bytes() -> None:
     body = json.loads(first)
     assert (body["bomFormat"], body["specVersion"]) == ("CycloneDX", "1.6")
     assert [component["name"] for component in body["components"]] == ["a", "b"]
+
+
+def test_what_is_matched_are_debians_source_packages_of_its_release() -> None:
+    status = "Package: libssl3t64\nStatus: install ok installed\nArchitecture: amd64\n"
+    status += "Source: openssl (3.5.0-1)\nVersion: 3.5.0-1+b1\n"
+    parts = [
+        *bill.of_dpkg(status),
+        Part("deb", "base-files", "13.8+deb13u2", "amd64"),
+        Part("npm", "lodash", "4.17.21"),
+    ]
+    text = bill.document("a", "1", "sha256:0", parts).encode()
+    assert sorted(bill.of_document(text)) == sorted(parts)
+    purls = [item["purl"] for item in json.loads(bill.for_matching(text))["components"]]
+    assert purls == [
+        "pkg:deb/debian/base-files@13.8%2Bdeb13u2?distro=debian-13",
+        "pkg:deb/debian/openssl@3.5.0-1?distro=debian-13",
+        "pkg:npm/lodash@4.17.21",
+    ]
+
+
+def test_without_a_release_no_package_of_debian_is_matched() -> None:
+    text = bill.document("a", "1", "sha256:0", [Part("deb", "openssl", "3.5.0-1")]).encode()
+    assert json.loads(bill.for_matching(text))["components"] == []

@@ -9,7 +9,6 @@ from roost.builds import scan_findings, scan_stage
 from roost.builds.bench import StepFailed
 from roost.builds.sarif import Result
 from roost.builds.scan_stage import Scanned
-from roost.builds.scan_view import View
 from roost.model import findings
 from roost.model.build_task import Task
 from roost.model.findings import Finding, Findings
@@ -110,5 +109,5 @@ def test_a_scope_is_part_of_the_name() -> None:
 
 def test_source_findings_of_the_same_text_are_told_apart() -> None:
     result = Result("semgrep", "r", "error", -1, "What. Fix: How.", "", "a.py", 3, "x()")
-    found = scan_findings.of_source([result, result], View(files=1), ())
+    found = scan_findings.of_source([result, result], ())
     assert len({item.fingerprint for item in found}) == 2 and found[0].fix == "How."
