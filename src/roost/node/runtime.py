@@ -22,6 +22,8 @@ def unit_text() -> str:
 Description=Roost node: container runtime and Kubernetes node agent
 After=network-online.target
 Wants=network-online.target
+# However often it dies: a machine without it heals nothing. systemd would give up after five deaths in ten seconds.
+StartLimitIntervalSec=0
 
 [Service]
 ExecStartPre={sys.executable} -m roost.node.prepare

@@ -97,8 +97,10 @@ class Bed:
         top = Path(f"roost-testbed-{self.name}") / host
         return [mount / top for mount in (*found.controllers, found.unified)]
 
-    def up(self) -> None:
-        """Make the bed and start every host. What an earlier run of this name left is cleared first."""
+    def up(self, init: Sequence[str] = ()) -> None:
+        """Make the bed and start every host. What an earlier run of this name left is cleared first. `init`: the
+        program that is the first process of each, e.g. systemd; without it, one of ours that only waits.
+        """
         self.down()
         self.disks.mkdir(parents=True)
         (self.disks / "bed.json").write_text(json.dumps({"hosts": len(self.hosts), "network": str(self.network)}))
@@ -109,7 +111,7 @@ class Bed:
         run(["ip", "link", "set", self.bridge, "mtu", str(mtu()), "up"])
         run(["nft", "-f", "-"], text=self.rules())
         for host in self.hosts:
-            self.start(host)
+            self.start(host, init)
 
     def rules(self) -> str:
         """The hosts reach the world in the machine's name; to each other they speak in their own, also to many."""
@@ -119,14 +121,14 @@ class Bed:
             f"    ip saddr {self.network} ip daddr != {{ {self.network}, 224.0.0.0/4 }} masquerade\n  }}\n}}\n"
         )
 
-    def start(self, host: str) -> None:
+    def start(self, host: str, init: Sequence[str] = ()) -> None:
         """Switch a host on. MachineUnfit where its first process does not get ready."""
         for group in self.groups(host):
             make_group(group)
             give_share(group.parent, SHARE * len(self.hosts))
             allow_realtime(group)
         argv = ["unshare", *NAMESPACES, "--fork", "--kill-child=KILL", "--"]
-        argv += [sys.executable, "-m", "roost.node.testbed.first", str(self.disk(host)), host]
+        argv += [sys.executable, "-m", "roost.node.testbed.first", str(self.disk(host)), host, *init]
         self.disk(host).mkdir(parents=True, exist_ok=True)
         log = (self.disks / f"{host}.log").open("wb")
         outer = subprocess.Popen(

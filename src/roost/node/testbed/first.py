@@ -1,13 +1,15 @@
 """The first process of a test host: makes its private view of the machine, says `ready`, then collects dead children.
 
-Started by `bed` inside fresh namespaces as `python -m roost.node.testbed.first DISK NAME`, with the host's control
-groups as its own. When it is killed the kernel ends everything else in the host.
+Started by `bed` inside fresh namespaces as `python -m roost.node.testbed.first DISK NAME [INIT...]`, with the host's
+control groups as its own. With INIT it becomes that program instead. When it is killed the kernel ends everything else
+in the host.
 """
 
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from roost.node import cgroups, machine
@@ -92,8 +94,8 @@ def leave_the_top(found: cgroups.Hierarchies) -> None:
         (found.unified / "first" / "cgroup.procs").write_text("0")
 
 
-def main(disk: Path, name: str) -> None:
-    """Make the view, then wait for ever."""
+def main(disk: Path, name: str, init: Sequence[str] = ()) -> None:
+    """Make the view, then wait for ever, or become `init`, which takes a container's way to start by the variable."""
     text = Path("/proc/mounts").read_text()
     for point in foreign_mounts(text):
         run(["umount", "--lazy", point], check=False)
@@ -107,6 +109,8 @@ def main(disk: Path, name: str) -> None:
     silent = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
+    if init:
+        os.execve(init[0], list(init), {**os.environ, "container": "roost-testbed"})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     while True:
@@ -126,4 +130,4 @@ def collect() -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
