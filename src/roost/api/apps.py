@@ -1,4 +1,4 @@
-"""Sub-resources of an App: configuration, scale, rollback, resume, deploy, instances.
+"""Sub-resources of an App: configuration, scale, resume, deploy, instances. (`rollback` has its own module.)
 
 Each is a small change of App.spec, made with the caller's own rights and signed with who and why. Values of secret
 variables go to the Secret `<app>-config`, never into the App, a Release or an answer.
@@ -22,12 +22,11 @@ from roost.api.places import ENVIRONMENT_PREFIX
 from roost.kube.errors import KubeError
 from roost.model import names
 from roost.model.kinds.app import IMAGE_PATTERN, App
-from roost.model.names import API_VERSION, VARIABLE_PATTERN, release_name
+from roost.model.names import VARIABLE_PATTERN
 from roost.model.resource import Model
-from roost.surface.problems import Problem, conflict, invalid, not_found
+from roost.surface.problems import conflict, invalid
 
 router = APIRouter(prefix=ENVIRONMENT_PREFIX + "apps/{name}", tags=["App"])
-MAX_CHAIN: Final = 50
 ATTEMPTS: Final = 5
 
 VariableName = Annotated[str, Field(pattern=VARIABLE_PATTERN, max_length=127)]
@@ -45,12 +44,6 @@ class Scale(Model):
     """How many instances each process has."""
 
     processes: dict[str, Annotated[int, Field(ge=0, le=200)]] = Field(min_length=1, max_length=10)
-
-
-class Rollback(Model):
-    """Which version to return to."""
-
-    to: int | None = Field(None, ge=1, le=1_000_000, description="Its number; nothing: the one before the current.")
 
 
 class Deploy(Model):
@@ -208,59 +201,6 @@ async def deploy(
 
     digest = given.image.rpartition("@sha256:")[2][:12]
     return tagged(await there.change(name, changed, version_of(if_match), dry_run, f"Deployed image {digest}"))
-
-
-@router.post(
-    "/rollback", operation_id="rollbackApp", summary="Roll back", responses=_APP, openapi_extra=body_schema("Rollback")
-)
-async def rollback(
-    request: Request, there: Apps, name: str, if_match: IfMatch = None, dry_run: DryRun = False
-) -> Response:
-    """Write an old version's content into the App, secrets too, and let automatic promotion pause."""
-    given = await read_model(request, Rollback)
-    app = await there.get(name)
-    if given.to is None:
-        release = await _previous(there, app)
-    else:
-        release = await _release(there, name, release_name(name, given.to))
-    number = release["spec"]["number"]
-    content = dict(release["spec"]["content"])
-    version = str(content.get("secretVersion") or "")
-    await secrets.restore(there, name, version, dry_run)
-    content["hold"] = f"Rolled back to v{number} by {there.caller.person}."
-
-    def changed(current: dict[str, Any]) -> dict[str, Any]:
-        kept = {key: value for key, value in (current.get("spec") or {}).items() if key == "history"}
-        return {**current, "spec": shapes.read_spec(App, content | kept)}
-
-    return tagged(await there.change(name, changed, version_of(if_match), dry_run, f"Rolled back to v{number}"))
-
-
-async def _release(there: Collection, app: str, name: str) -> dict[str, Any]:
-    try:
-        raw = await there.client.get(API_VERSION, "Release", name, there.namespace)
-    except KubeError as error:
-        raise from_kube(error, f"version {name!r}") from error
-    if raw is None or raw["spec"]["app"] != app:
-        raise not_found(f"version {name!r} of {app!r}")
-    return raw
-
-
-async def _previous(there: Collection, app: Mapping[str, Any]) -> dict[str, Any]:
-    """The last version before the current one that did not fail."""
-    status = app.get("status") or {}
-    name = app["metadata"]["name"]
-    current = status.get("release") or status.get("live")
-    if current:
-        release = await _release(there, name, current)
-        for _ in range(MAX_CHAIN):
-            before = release["spec"].get("previous")
-            if not before:
-                break
-            release = await _release(there, name, before)
-            if (release.get("status") or {}).get("phase") != "Failed":
-                return release
-    raise Problem("refused", f"There is no earlier version of {name} to return to.")
 
 
 @router.post("/resume", operation_id="resumeApp", summary="End a hold", responses=_APP)

@@ -25,6 +25,11 @@ KIND: Final = "application/vnd.cyclonedx+json"
 def image_of(release: Mapping[str, Any], tenant: str, registry: str) -> tuple[str, str] | None:
     """(repository, digest) of the image of a Release; None where it has none, or one that is not for this tenant."""
     image = str((((release.get("spec") or {}).get("content") or {}).get("artefact") or {}).get("image", ""))
+    return located(image, tenant, registry)
+
+
+def located(image: str, tenant: str, registry: str) -> tuple[str, str] | None:
+    """(repository, digest) of an image in the registry; None where it is not there, or not for this tenant."""
     host, _, rest = image.partition("/")
     repository, _, digest = rest.partition("@")
     repository = repository.partition(":")[0]

@@ -47,6 +47,12 @@ async def _read(there: Collection, name: str) -> Held:
     return Held(dict((raw or {}).get("data") or {}), raw)
 
 
+async def copy_of(there: Collection, app: str, version: str) -> dict[str, str] | None:
+    """What the copy that a version kept holds, base64; None where it is gone."""
+    held = await _read(there, secret_copy_name(app, version))
+    return held.data if held.raw is not None else None
+
+
 async def write(there: Collection, app: str, held: Held, data: Mapping[str, str], dry_run: bool) -> str | None:
     """Replace what is held; the new version, or None where somebody else was faster."""
     if sum(len(key) + len(value) for key, value in data.items()) > MAX_BYTES:
@@ -84,12 +90,12 @@ async def restore(there: Collection, app: str, version: str, dry_run: bool) -> N
     """Bring the copy that a version kept back. Problem refused where it is gone."""
     data: dict[str, str] = {}
     if version:
-        copy = await _read(there, secret_copy_name(app, version))
-        if copy.raw is None and (await read(there, app)).version != version:
+        copy = await copy_of(there, app, version)
+        if copy is None and (await read(there, app)).version != version:
             raise Problem("refused", "The secret variables of that version are no longer kept; it cannot come back.")
-        data = copy.data
-        if copy.raw is None:
+        if copy is None:
             return
+        data = copy
     for _ in range(ATTEMPTS):
         held = await read(there, app)
         if held.data == data or await write(there, app, held, data, dry_run) is not None:

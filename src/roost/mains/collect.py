@@ -22,23 +22,27 @@ DIGEST = re.compile(r"sha256:([a-f0-9]{64})")
 NAMING = ("Release", "App", "Promotion")
 
 
-async def read_needs() -> Needs:
+async def read_needs(client: Client) -> Needs:
     """What the cluster needs. KubeError where it does not answer."""
+    pinned: set[str] = set()
+    for kind in NAMING:
+        for item in await client.list(API_VERSION, kind):
+            pinned.update(DIGEST.findall(json.dumps(item)))
+    tenants = frozenset(item["metadata"]["name"] for item in await client.list(API_VERSION, "Tenant"))
+    return Needs(pinned=frozenset(pinned), tenants=tenants)
+
+
+async def _needs() -> Needs:
     client = Client.connect(agent="roost-collector")
     try:
-        pinned: set[str] = set()
-        for kind in NAMING:
-            for item in await client.list(API_VERSION, kind):
-                pinned.update(DIGEST.findall(json.dumps(item)))
-        tenants = frozenset(item["metadata"]["name"] for item in await client.list(API_VERSION, "Tenant"))
+        return await read_needs(client)
     finally:
         await client.close()
-    return Needs(pinned=frozenset(pinned), tenants=tenants)
 
 
 def main() -> int:
     """0 when it ran, or when there was nothing to go by."""
-    needs = asyncio.run(read_needs())
+    needs = asyncio.run(_needs())
     if not needs.tenants:
         print(json.dumps({"event": "There is no tenant: nothing is collected."}))
         return 0

@@ -113,7 +113,8 @@ async def kubeconfig(apiserver: ApiServer, client: Client, tmp_path: Path) -> Pa
     if apiserver.url not in _PREPARED:
         for namespace in (SYSTEM_NAMESPACE, PEOPLE_NAMESPACE):
             await ensure(client, _named("v1", "Namespace", namespace))
-        await ensure(client, _named("v1", "ServiceAccount", roles.API, SYSTEM_NAMESPACE))
+        for account in (roles.API, roles.CONTROLLER):
+            await ensure(client, _named("v1", "ServiceAccount", account, SYSTEM_NAMESPACE))
         guards = [*admission.tenants(), *admission.registrar()]
         fixed = roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()])
         for manifest in (*fixed, *roles.system_bindings(), *guards):
@@ -137,9 +138,9 @@ def settings() -> Settings:
     return Settings()
 
 
-@pytest.fixture
-async def api(kubeconfig: Path, client: Client, settings: Settings) -> AsyncIterator[Running]:
-    """A running API."""
+@contextlib.asynccontextmanager
+async def serving(kubeconfig: Path, admin: Client, settings: Settings) -> AsyncIterator[Running]:
+    """An API that runs with the identity in `kubeconfig`; `admin` is the cluster's administrator."""
     clock = TurnedClock()
     own = Client.connect(str(kubeconfig), "roost-api")
     app = create_app(settings, own, Secrets(lambda: GIT_SECRET, lambda: KEY), clock)
@@ -147,19 +148,26 @@ async def api(kubeconfig: Path, client: Client, settings: Settings) -> AsyncIter
         app, host="127.0.0.1", port=0, http="h11", ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve())
     while not server.started:
-        assert not serving.done(), serving.exception()
+        assert not task.done(), task.exception()
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
-    running = Running(f"http://127.0.0.1:{port}", People(client, clock), clock, client, settings)
+    running = Running(f"http://127.0.0.1:{port}", People(admin, clock), clock, admin, settings)
     yield running
     for item in running.clients:
         await item.aclose()
     server.should_exit = True
-    await serving
+    await task
     # Connections say good-bye in the loop's next rounds.
     await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def api(kubeconfig: Path, client: Client, settings: Settings) -> AsyncIterator[Running]:
+    """A running API."""
+    async with serving(kubeconfig, client, settings) as running:
+        yield running
 
 
 async def make_person(running: Running, name: str, platform_role: Any = "") -> None:

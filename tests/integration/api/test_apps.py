@@ -1,13 +1,11 @@
-"""Sub-resources of an App: configuration, scale, deploy, rollback, logs of what is there."""
+"""Sub-resources of an App: configuration, scale, deploy, logs of what is there."""
 
 import asyncio
 import base64
-from typing import Any
 
 import pytest
 
-from roost.model.configuration import secret_copy_name, secret_version
-from roost.model.kinds.app import App, Release
+from roost.model.configuration import secret_version
 from tests.integration.api.conftest import IMAGE, Running, Team, app_body
 
 pytestmark = pytest.mark.integration
@@ -81,56 +79,6 @@ async def test_scaling_names_the_processes_there_are(api: Running, team: Team) -
     await http.post(team.of("apps"), json=app_body("plain"))
     plain = await http.post(f"{team.of('apps')}/plain/scale", json={"processes": {"web": 2}})
     assert [item["replicas"] for item in plain.json()["spec"]["processes"]] == [2]
-
-
-async def _release(api: Running, team: Team, app: dict[str, Any], number: int, **spec: Any) -> None:
-    body = Release.manifest(
-        f"shop-v{number}",
-        Release.model_fields["spec"].annotation.model_validate(
-            {"app": "shop", "number": number, "content": app["spec"], "digest": str(number) * 64, **spec}
-        ),
-        f"{team.name}-dev",
-    )
-    made = await api.admin.create(body)
-    phase = {"phase": "Live" if number != 2 else "Failed"}
-    await api.admin.patch_status(made, phase, "test")
-
-
-async def test_a_rollback_brings_content_and_secrets_back_and_holds(api: Running, team: Team) -> None:
-    http = await api.as_(team.person("developer"))
-    await http.post(team.of("apps"), json=app_body())
-    path = f"{team.of('apps')}/shop"
-    nothing = await http.post(f"{path}/rollback", json={})
-    assert nothing.status_code == 422 and "no earlier version" in nothing.json()["detail"]
-    first = (await http.patch(f"{path}/config", json={"set": {"PASSWORD": "old"}, "secret": True})).json()
-    raw = await api.admin.get("v1", "Secret", "shop-config", f"{team.name}-dev")
-    assert raw is not None
-    copy = {"apiVersion": "v1", "kind": "Secret", "data": raw["data"], "immutable": True}
-    name = secret_copy_name("shop", first["spec"]["secretVersion"])
-    await api.admin.create({**copy, "metadata": {"name": name, "namespace": f"{team.name}-dev"}})
-    await _release(api, team, first, 1)
-    second = (await http.post(f"{path}/deploy", json={"image": IMAGE.replace("a" * 64, "b" * 64)})).json()
-    await _release(api, team, second, 2, previous="shop-v1")
-    await http.patch(f"{path}/config", json={"set": {"PASSWORD": "new"}, "secret": True})
-    third = (await http.post(f"{path}/scale", json={"processes": {"web": 4}})).json()
-    await _release(api, team, third, 3, previous="shop-v2")
-    raw_app = await api.admin.get("roost.dev/v1alpha1", "App", "shop", f"{team.name}-dev")
-    assert raw_app is not None
-    await api.admin.patch_status(raw_app, {"release": "shop-v3", "live": "shop-v3"}, "test")
-
-    back = await http.post(f"{path}/rollback", json={})
-    assert back.status_code == 200, back.text
-    now = App.parse(back.json())
-    assert now.spec.artefact is not None and now.spec.artefact.image == IMAGE
-    assert now.spec.processes[0].replicas == 1
-    assert now.spec.hold == f"Rolled back to v1 by {team.person('developer')}."
-    assert now.spec.secret_version == first["spec"]["secretVersion"]
-    assert await _secret(api, team, "shop-config") == {"PASSWORD": "old"}
-    resumed = await http.post(f"{path}/resume")
-    assert not resumed.json()["spec"].get("hold")
-    assert (await http.post(f"{path}/rollback", json={"to": 99})).status_code == 404
-    assert (await http.post(f"{path}/rollback", json={"to": 3})).status_code == 422, "Its secrets are not kept."
-    assert (await http.post(f"{path}/rollback", json={"to": "v1"})).status_code == 422
 
 
 async def test_a_deploy_is_by_digest_and_ends_a_hold(api: Running, team: Team) -> None:

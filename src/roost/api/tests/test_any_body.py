@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roost.api import apps, kinds, session, users
+from roost.api import apps, kinds, rollback, session, users
 from roost.api.bodies import parse, too_deep
 from roost.api.logs import LogQuery
 from roost.kernel.discovery import kinds as all_kinds
@@ -64,7 +64,7 @@ def test_an_object_is_made_or_refused(kind: type[Resource], metadata: Any, spec:
 @settings(max_examples=200, deadline=None)
 @given(body=_OBJECTS)
 def test_a_small_body_is_read_or_refused(body: dict[str, Any]) -> None:
-    for model in (apps.ConfigChange, apps.Scale, apps.Rollback, apps.Deploy, session.SignIn, users.NewUser):
+    for model in (apps.ConfigChange, apps.Scale, rollback.Rollback, apps.Deploy, session.SignIn, users.NewUser):
         try:
             parse(model, body)
         except Problem as problem:

@@ -46,3 +46,13 @@ def test_the_bill_beside_the_image_is_read() -> None:
     assert look() is None
     client.put_artefact("acme/shop", bills.KIND, b"{}", subject=digest)
     assert look() == b"{}"
+
+
+def test_whether_an_image_is_there_is_asked_by_digest() -> None:
+    memory = MemoryRegistry()
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}
+    digest = memory.registry().put_manifest("acme/shop", "v1", manifest)["digest"]
+    key, now = tokens.new_key(), datetime(2026, 11, 29, tzinfo=UTC)
+    look = partial(artefacts.holds, cast(Connect, lambda: memory), key, "acme/shop")
+    assert look(digest, now)
+    assert not look(DIGEST, now)

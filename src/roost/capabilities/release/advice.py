@@ -1,39 +1,33 @@
-"""Whether going back to a version of an application looks safe. Pure; used by `roost rollback`."""
+"""What is said of going back to a version: by the API in English, by the command line in the language of its user.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+Apart from the checks themselves, so that the command line loads nothing heavy.
+"""
 
-from roost.surface.terminal.difference import difference
-from roost.surface.terminal.output import at
-from roost.surface.terminal.words import tr
+from typing import Final
 
-
-@dataclass(frozen=True)
-class Advice:
-    """Whether going back looks safe, and why."""
-
-    verdict: Literal["safe", "care", "against", "same"]
-    reasons: tuple[str, ...] = ()
-
-
-def advice(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Advice:
-    """Whether bringing back the Release `wanted` looks safe while `current` is what should run."""
-    old, new = at(current, "spec.content", {}), at(wanted, "spec.content", {})
-    if not difference(old, new):
-        return Advice("same", (tr("It is what should run already."),))
-    against, care = [], []
-    if at(wanted, "status.phase") == "Failed" or not at(wanted, "status.liveAt"):
-        against.append(tr("That version never served."))
-    if at(new, "artefact") is None:
-        against.append(tr("That version has no image: nothing would run."))
-    if at(old, "releaseCommand") or at(new, "releaseCommand"):
-        care.append(tr("It has a release command: what that did to a database is not undone."))
-    if at(old, "secretVersion") != at(new, "secretVersion"):
-        care.append(tr("Its secrets come back too; one that was replaced since may no longer be valid."))
-    gone = {item["name"] for item in at(old, "processes", ())} - {item["name"] for item in at(new, "processes", ())}
-    if gone:
-        care.append(tr("These processes end: {names}.", names=", ".join(sorted(gone))))
-    if against:
-        return Advice("against", tuple(against + care))
-    return Advice("care", tuple(care)) if care else Advice("safe", (tr("That version served before."),))
+# By verdict: words and colour.
+VERDICTS: Final = {
+    "same": ("There is nothing to go back to.", "yellow"),
+    "safe": ("Looks safe.", "green"),
+    "care": ("Take care.", "yellow"),
+    "refused": ("Refused.", "red"),
+}
+# By the reason of a check; places for values as the check names them.
+SAYS: Final = {
+    "Same": "It is what should run already.",
+    "NoImage": "That version has no image: nothing would run.",
+    "ImageGone": "Its image is no longer in the registry: its instances could not start.",
+    "ImageUnknown": "The registry does not answer, so it is not known whether its image is still there.",
+    "ImageForeign": "Its image is in no registry of the platform, so it is not known whether it is still there.",
+    "SecretsGone": "Its secret configuration is no longer kept.",
+    "NeverServed": "That version never served.",
+    "CommandRan": "A release command ran since ({versions}): what it did to a database is not undone.",
+    "SecretsReplaced": "Its secrets come back too; one that was replaced since may no longer be valid.",
+    "ProcessesEnd": "These processes end: {names}.",
+    "NoRoom": "The environment has no room for it: {resource} would be {wanted} of {hard}.",
+    "TightRoom": "There is no room for one more instance while the versions change: {resource} would be {wanted} of "
+    "{hard}. It may wait for old ones to end.",
+    "HostnamesLost": "These host names lead here no longer and would not come back: {names}.",
+    "Stopped": "The application is stopped, and stays so.",
+    "NotAllowed": "{message}",
+}

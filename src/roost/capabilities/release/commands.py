@@ -1,16 +1,17 @@
 """`roost releases` and `roost rollback`: the versions of an application, their difference, and the way back."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import click
 
-from roost.capabilities.release.advice import Advice, advice
+from roost.capabilities.release.advice import SAYS, VERDICTS
 from roost.capabilities.release.commands_sbom import sbom_of
+from roost.model.difference import Change
 from roost.surface.terminal import output as out
-from roost.surface.terminal.difference import difference, tell
-from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure, printable
+from roost.surface.terminal.difference import tell, told
+from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, REFUSED, USAGE, Failure, printable
 from roost.surface.terminal.rollout import conclude
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, dry_run, group, output, pass_session, target, waits, yes
@@ -19,21 +20,7 @@ from roost.surface.terminal.words import tr
 WAIT_S: Final = 600
 TRIES: Final = 3
 DEFAULTS: Final = {"count": 50, "days": 30}
-COLUMNS = (
-    out.Column("VERSION", lambda row: f"v{number(row)}"),
-    out.field("STATE", "status.phase"),
-    out.field("CHANGE", "spec.cause"),
-    out.Column("COMMIT", lambda row: str(out.at(row, "spec.content.artefact.commit", "-"))[:8] or "-"),
-    out.field("AUTHOR", "spec.author"),
-    out.age(),
-    out.field("IMAGE", "spec.content.artefact.image", wide=True),
-)
-VERDICTS: Final = {
-    "same": ("There is nothing to go back to.", "yellow"),
-    "safe": ("Looks safe.", "green"),
-    "care": ("Take care.", "yellow"),
-    "against": ("Better not.", "red"),
-}
+AS_OF_APP: Final = "roost.dev/app={app}"  # A label selector.
 
 
 class Version(click.ParamType[int]):
@@ -57,15 +44,51 @@ def number(release: Any) -> int:
     return int(out.at(release, "spec.number", 0))
 
 
+def _columns(pins: Collection[int]) -> tuple[out.Column, ...]:
+    """Of the table of versions; `pins` stay for good."""
+    return (
+        out.Column("VERSION", lambda row: f"v{number(row)}"),
+        out.field("STATE", "status.phase"),
+        out.field("CHANGE", "spec.cause"),
+        out.Column("COMMIT", lambda row: str(out.at(row, "spec.content.artefact.commit", "-"))[:8] or "-"),
+        out.Column("PINNED", lambda row: tr("yes") if number(row) in pins else "-"),
+        out.field("AUTHOR", "spec.author"),
+        out.age(),
+        out.field("RUN", "spec.run", wide=True),
+        out.field("IMAGE", "spec.content.artefact.image", wide=True),
+    )
+
+
 def _of_app(session: Session) -> list[Any]:
-    found = session.api.items(session.of_env("releases"))["items"]
+    found = session.api.items(session.of_env("releases"), labels=AS_OF_APP.format(app=session.app))["items"]
     mine = [item for item in found if out.at(item, "spec.app") == session.app]
     return sorted(mine, key=number, reverse=True)
+
+
+def _show_all(session: Session) -> None:
+    rows = _of_app(session)
+    pins = [] if session.machine or not rows else out.at(session.api.get(session.of_app()), "spec.history.pins", ())
+    out.show_list(
+        {"items": rows}, _columns(pins), session.output, tr("{place} has no version yet.", place=session.place)
+    )
 
 
 def _release(session: Session, wanted: int) -> Mapping[str, Any]:
     found: Mapping[str, Any] = session.api.get(session.of_env("releases", f"{session.app}-v{wanted}"))
     return found
+
+
+def _changes(answer: Mapping[str, Any]) -> list[Change]:
+    """The changes of an answer, or of a Release's spec."""
+    items = answer.get("changes") or ()
+    return [Change(str(item.get("field", "")), item.get("before"), item.get("after")) for item in items]
+
+
+def _paint(answer: Mapping[str, Any]) -> None:
+    for change in told(_changes(answer)):
+        out.write(change.text if out.coloured() else click.unstyle(change.text))
+    if answer.get("omitted"):
+        out.write(tr("... and {count} more.", count=answer["omitted"]))
 
 
 @group("releases", invoke_without_command=True, examples=("roost releases", "roost releases diff v3 v7"))
@@ -76,9 +99,7 @@ def _release(session: Session, wanted: int) -> Mapping[str, Any]:
 def releases(ctx: click.Context, session: Session) -> None:
     """The versions of an application: list (without a verb), show, diff, sbom, pin, keep."""
     if ctx.invoked_subcommand is None:
-        rows = _of_app(session)
-        empty = tr("{place} has no version yet.", place=session.place)
-        out.show_list({"items": rows}, COLUMNS, session.output, empty)
+        _show_all(session)
 
 
 @releases.command("list")
@@ -87,8 +108,7 @@ def releases(ctx: click.Context, session: Session) -> None:
 @pass_session
 def list_(session: Session) -> None:
     """List the versions, the newest first."""
-    empty = tr("{place} has no version yet.", place=session.place)
-    out.show_list({"items": _of_app(session)}, COLUMNS, session.output, empty)
+    _show_all(session)
 
 
 @releases.command("show")
@@ -99,19 +119,33 @@ def list_(session: Session) -> None:
 def show(session: Session, version: int) -> None:
     """Show all that one version is."""
     found = _release(session, version)
-    facts = [
+
+    def people() -> None:
+        out.facts(_head(found))
+        if out.at(found, "spec.changes"):
+            out.write("\n" + tr("It differs from the version before in:"))
+            _paint(found["spec"])
+        out.write("\n" + printable(out.yaml_text(out.at(found, "spec.content", {}))))
+
+    out.show_one(found, session.output, people)
+
+
+def _head(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
         ("Version", f"v{number(found)}"),
         ("State", str(out.at(found, "status.phase", ""))),
         ("Change", str(out.at(found, "spec.cause", ""))),
         ("Author", str(out.at(found, "spec.author", ""))),
+        ("Run", str(out.at(found, "spec.run", ""))),
         ("Made", str(out.at(found, "metadata.creationTimestamp", ""))),
+        ("Served from", str(out.at(found, "status.liveAt", ""))),
+        ("Data", ", ".join(map(_data_point, out.at(found, "status.dataPoints", ())))),
     ]
 
-    def people() -> None:
-        out.facts(facts)
-        out.write("\n" + printable(out.yaml_text(out.at(found, "spec.content", {}))))
 
-    out.show_one(found, session.output, people)
+def _data_point(item: Any) -> str:
+    kind, name, point, moment = (out.at(item, key, "") for key in ("kind", "name", "point", "at"))
+    return f"{kind} {name}: {point} ({moment})"
 
 
 @releases.command("diff")
@@ -122,16 +156,14 @@ def show(session: Session, version: int) -> None:
 @pass_session
 def diff(session: Session, old: int, new: int) -> None:
     """Show what differs from one version to another."""
-    contents = [out.at(_release(session, item), "spec.content", {}) for item in (old, new)]
-    changes = difference(*contents)
+    answer = session.api.send("GET", session.of_app("difference"), params={"from": old, "to": new})
     if session.machine:
-        rows = [{"name": item.field, "old": item.old, "new": item.new} for item in changes]
+        rows = [{"name": item.field, "old": item.before, "new": item.after} for item in _changes(answer)]
         out.show_list({"items": rows}, (), session.output)
-    elif not changes:
+    elif not answer.get("changes"):
         out.say(tr("There is no difference."))
     else:
-        for change in changes:
-            out.write(change.text if out.coloured() else click.unstyle(change.text))
+        _paint(answer)
 
 
 def _newest(session: Session) -> int:
@@ -194,64 +226,59 @@ def _keep(session: Session, change: Callable[[dict[str, Any]], None]) -> dict[st
     raise AssertionError("The last try returns or raises.")
 
 
-@command("rollback", examples=("roost rollback", "roost rollback v12 --yes -e prod"))
+@command("rollback", examples=("roost rollback", "roost rollback v12 --yes -e prod", "roost rollback v3 --dry-run"))
 @click.argument("version", type=VERSION, required=False)
 @yes
+@click.option("--force", is_flag=True, help="Go back against the verdict, where that is possible.")
 @dry_run
 @waits(WAIT_S)
 @target("app")
 @output
 @pass_session
-def rollback(session: Session, version: int | None, yes: bool, dry_run: bool, detach: bool, timeout: int) -> None:
-    """Go back to an earlier version: image, configuration, secrets, processes.
+def rollback(session: Session, version: int | None, **given: Any) -> None:
+    """Go back to an earlier version: image, configuration, secrets, processes, host names.
 
     Shows the difference and a verdict first and asks. Without a version it is the last one that served well before.
     Pushes do not reach the application afterwards until `roost resume`.
     """
-    app = session.api.get(session.of_app())
-    known = _of_app(session)
-    wanted = _wanted(session, app, known, version)
-    current: Any = next((item for item in known if out.name_of(item) == out.at(app, "status.release")), {})
-    content = out.at(current, "spec.content", {})
-    tell(difference(content, out.at(wanted, "spec.content", {})))
-    judged = advice(current, wanted)
-    _tell(judged)
-    if judged.verdict == "same":
-        raise Failure(tr("Nothing was changed."), why=" ".join(judged.reasons), code=CONFLICT)
+    dry_run, force = given["dry_run"], given["force"]
+    plan = session.api.send("GET", session.of_app("rollback"), params={"to": version})
+    wanted = int(plan["target"])
+    tell(told(_changes(plan)))
+    said = _tell(plan)
+    if plan["verdict"] == "same":
+        raise Failure(tr("Nothing was changed."), why=said, code=CONFLICT)
+    if plan["verdict"] == "refused" and not (force and plan.get("force")):
+        hint = tr("Add --force to go back all the same.") if plan.get("force") else ""
+        raise Failure(tr("Nothing was changed."), why=said, hint=hint, code=REFUSED)
+    if dry_run and session.machine:
+        out.show_one(plan, session.output, lambda: None)
+        return
     if not dry_run:
-        session.ask(tr("Bring back v{number} of {place}?", number=number(wanted), place=session.place), yes)
-    body = {"to": number(wanted)}
+        session.ask(tr("Bring back v{number} of {place}?", number=wanted, place=session.place), given["yes"])
+    body = {"to": wanted, **({"force": True} if force else {})}
     changed = session.api.send("POST", session.of_app("rollback"), body, params={"dryRun": dry_run})
-    conclude(session, changed, dry_run=dry_run, detach=detach, timeout=timeout)
-    if not dry_run:
-        out.say(tr("Pushes do not reach it until `{command}`.", command=session.command("resume")))
+    if dry_run:
+        out.say(tr("It would be done; nothing was changed."))
+        return
+    conclude(session, changed, dry_run=False, detach=given["detach"], timeout=given["timeout"])
+    out.say(tr("Pushes do not reach it until `{command}`.", command=session.command("resume")))
 
 
-def _tell(judged: Advice) -> None:
-    text, colour = VERDICTS[judged.verdict]
-    click.echo("\n" + click.style(tr(text), fg=colour, bold=True) + " " + " ".join(judged.reasons), err=True)
-
-
-def _wanted(session: Session, app: Any, known: list[Any], version: int | None) -> Any:
-    """The Release to go back to: the one asked for, else what serves while a newer one fails, else the one before."""
-    current, live = out.at(app, "status.release"), out.at(app, "status.live")
-    if version is not None:
-        found = next((item for item in known if number(item) == version), None)
-    elif live and current != live:
-        found = next((item for item in known if out.name_of(item) == live), None)
-    else:
-        newest = next((number(item) for item in known if out.name_of(item) == (live or current)), 0)
-        earlier = [item for item in known if number(item) < newest and out.at(item, "status.phase") != "Failed"]
-        found = next(iter(earlier), None)
-    if found is None:
-        raise Failure(
-            tr("There is no version to go back to.")
-            if version is None
-            else tr("There is no v{number}.", number=version),
-            hint=tr("See `{command}`.", command=session.command("releases")),
-            code=NOT_FOUND,
-        )
-    return found
+def _tell(plan: Mapping[str, Any]) -> str:
+    """Say the verdict, and why; the reasons."""
+    checks = plan.get("checks") or ()
+    # A reason that this version does not know is told as the API says it.
+    reasons = [
+        tr(SAYS[item["reason"]], **(item.get("values") or {})) if item["reason"] in SAYS else str(item["message"])
+        for item in checks
+    ]
+    if plan["verdict"] == "safe":
+        reasons = [tr("v{number} served before.", number=plan["target"])]
+    text, colour = VERDICTS[plan["verdict"]]
+    said = " ".join(map(printable, reasons))
+    click.echo("\n" + click.style(tr(text), fg=colour, bold=True) + " " + said, err=True)
+    return said
 
 
 commands = (releases, rollback)

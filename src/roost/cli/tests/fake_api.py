@@ -12,6 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from roost.capabilities.release.checks import default_target, judge
+from roost.capabilities.release.model import Observed, SeenVersion
+from roost.model.difference import difference
+from roost.model.kinds.app import AppSpec, Release
 from roost.surface.problems import TYPES
 
 TOKEN = "rst_good"
@@ -61,7 +65,11 @@ def release(number: int, image: str, **content: Any) -> dict[str, Any]:
         "number": number,
         "author": "mei",
         "cause": f"change {number}",
-        "content": {"artefact": {"image": image}, "processes": [{"name": "web", "replicas": number}], **content},
+        "content": {
+            "artefact": {"image": image},
+            "processes": [{"name": "web", "port": 8080, "replicas": number}],
+            **content,
+        },
     }
     phase = {"phase": "Live" if number == 2 else "Superseded", "liveAt": MOMENT}
     return {"kind": "Release", "metadata": meta(f"shop-v{number}"), "spec": spec, "status": phase}
@@ -77,6 +85,11 @@ def instance(name: str = "shop-web-x7k2p", **more: Any) -> dict[str, Any]:
         "restarts": 0,
         "startedAt": MOMENT,
     } | more
+
+
+def complete(release: dict[str, Any]) -> dict[str, Any]:
+    """A Release with what its model asks for."""
+    return release | {"spec": {"digest": "", **release["spec"]}}
 
 
 @dataclass
@@ -95,6 +108,7 @@ class FakeApi:
     )
     promoted: dict[str, Any] = field(default_factory=dict)  # The status that promotions get.
     task: dict[str, Any] = field(default_factory=dict)  # The status that tasks get.
+    judged_by: dict[str, Any] = field(default_factory=dict)  # Facts for the verdict on a rollback.
     repository: str = ""  # Where the project that is made is pushed to.
     hold: bool = False
     breaks: int = 0  # How many log streams break off after `lines`; the next ones send `later`.
@@ -241,6 +255,14 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"items": api.instances}
         if verb == "config" and method == "GET":
             return 200, {"variables": list(api.variables.values())}
+        query = parse_qs(urlsplit(self.path).query)
+        if verb == "rollback" and method == "GET":
+            return self._plan(int(query["to"][0]) if "to" in query else None)
+        if verb == "difference":
+            contents = [
+                api.objects[f"{ENV}/releases/shop-v{query[key][0]}"]["spec"]["content"] for key in ("from", "to")
+            ]
+            return 200, {"app": "shop", "changes": [vars(item) for item in difference(*contents)]}
         dry = "dryRun" in self.path
         if verb == "config" and not dry:
             for name, value in body.get("set", {}).items():
@@ -256,6 +278,21 @@ class _Handler(BaseHTTPRequestHandler):
         if dry:
             return 200, api.objects[APP] | {"spec": api.objects[APP]["spec"] | changes}
         return 200, api.change(**changes)
+
+    def _plan(self, wanted: int | None) -> tuple[int, Any] | None:
+        """What going back would do, judged as the API does it."""
+        objects, prefix = self.api.objects, f"{ENV}/releases/"
+        found = [Release.parse(complete(item)) for key, item in objects.items() if key.startswith(prefix)]
+        versions = sorted((SeenVersion.of(item) for item in found), key=lambda item: item.number)
+        app = objects[APP]
+        spec = AppSpec.model_validate(app["spec"])
+        target = next((item for item in versions if item.number == wanted), None)
+        if wanted is None:
+            target = default_target(spec, versions, app["status"]["live"])
+        if target is None:
+            return None
+        observed = Observed(spec=spec, versions=tuple(versions), target=target, **self.api.judged_by)
+        return 200, judge("shop", observed).wire()
 
     def _stream(self) -> None:
         broken = self.api.breaks > 0

@@ -45,6 +45,7 @@ def test_rollback_without_a_version_passes_over_one_that_failed(roost: Roost) ->
     objects = roost.api.objects
     objects[f"{ENV}/releases/shop-v2"]["status"] = {"phase": "Failed"}
     objects[f"{ENV}/releases/shop-v3"] = release(3, IMAGE)
+    objects[APP]["spec"] = release(3, IMAGE)["spec"]["content"]
     objects[APP]["status"] |= {"release": "shop-v3", "live": "shop-v3"}
     assert roost("rollback", "--yes").code == 0
     assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 1}]
@@ -53,18 +54,54 @@ def test_rollback_without_a_version_passes_over_one_that_failed(roost: Roost) ->
 def test_rollback_of_a_version_that_does_not_come_up_goes_to_what_serves(roost: Roost) -> None:
     objects = roost.api.objects
     objects[f"{ENV}/releases/shop-v3"] = release(3, IMAGE)
+    objects[APP]["spec"] = release(3, IMAGE)["spec"]["content"]
     objects[APP]["status"] |= {"release": "shop-v3", "live": "shop-v2"}
     assert roost("rollback", "--yes").code == 0
     assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 2}]
 
 
 def test_rollback_warns_of_a_release_command_and_changed_secrets(roost: Roost) -> None:
-    old = release(1, IMAGE, releaseCommand=["migrate"], secretVersion="0123456789abcdef")
-    roost.api.objects[f"{ENV}/releases/shop-v1"] = old
+    roost.api.objects[f"{ENV}/releases/shop-v1"] = release(1, IMAGE, secretVersion="0123456789abcdef")
+    roost.api.objects[f"{ENV}/releases/shop-v2"] = release(2, OTHER_IMAGE, releaseCommand=["migrate"])
     said = roost("rollback", "v1")
     assert "Take care." in said.err
-    assert "not undone" in said.err
+    assert "A release command ran since (v2)" in said.err and "no longer be valid" in said.err
     assert "0123456789abcdef" not in said.err
+
+
+def test_a_verdict_that_refuses_exits_with_7_and_force_passes_over_some(roost: Roost) -> None:
+    roost.api.judged_by = {"lost": ("shop.example.com",)}
+    said = roost("rollback", "--yes")
+    assert (said.code, roost.api.asked("POST", f"{APP}/rollback")) == (7, [])
+    assert "shop.example.com" in said.err and "--force" in said.err
+    assert roost("rollback", "--yes", "--force").code == 0
+    assert roost.api.asked("POST", f"{APP}/rollback") == [{"to": 1, "force": True}]
+    roost.api.judged_by = {"image": "gone"}
+    said = roost("rollback", "v1", "--yes", "--force")
+    assert said.code == 7 and "no longer in the registry" in said.err and "--force" not in said.err
+
+
+def test_a_dry_run_gives_the_plan_to_machines_and_changes_nothing(roost: Roost) -> None:
+    said = roost("rollback", "--dry-run", "-o", "json")
+    assert said.code == 0 and json.loads(said.out)["verdict"] == "safe"
+    assert json.loads(said.out)["target"] == 1
+    assert roost.api.asked("POST", f"{APP}/rollback") == []
+
+
+def test_a_verdict_is_told_in_chinese(roost: Roost) -> None:
+    roost.api.judged_by = {"image": "gone"}
+    assert "镜像" in roost("rollback", ROOST_LANG="zh").err
+
+
+def test_versions_show_which_are_pinned_and_what_each_changed(roost: Roost) -> None:
+    roost.api.objects[APP]["spec"]["history"] = {"pins": [1]}
+    lines = roost("releases").out.splitlines()
+    assert [("yes" in line.split()) for line in lines[1:]] == [False, True]
+    shown = roost.api.objects[f"{ENV}/releases/shop-v2"]
+    shown["spec"]["changes"] = [{"field": "secrets", "before": "01234567", "after": "89abcdef"}]
+    shown["status"]["dataPoints"] = [{"kind": "Postgres", "name": "db", "point": "0/1A", "at": MOMENT}]
+    said = roost("releases", "show", "v2").out
+    assert "******** (89abcdef)" in said and "Postgres db: 0/1A" in said
 
 
 def test_rollback_to_a_version_that_is_not_there(roost: Roost) -> None:

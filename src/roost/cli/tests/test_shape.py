@@ -58,15 +58,16 @@ def helps() -> Iterator[str]:
 def texts() -> Iterator[str]:
     """Every text that the code says: what stands in tr(), titles of columns and facts, verdicts, hints, problems."""
     files = [*SOURCES.glob("surface/terminal/*.py"), *SOURCES.glob("cli/*.py")]
-    files += [*SOURCES.glob("*/*/commands*.py"), SOURCES / "capabilities/release/advice.py"]
+    files += SOURCES.glob("*/*/commands*.py")
     for file in files:
         for node in ast.walk(ast.parse(file.read_text())):
             yield from _said(node)
     yield from HINTS.values()
     yield from (title for _, title, _ in TYPES.values())
-    from roost.capabilities.release.commands import VERDICTS
+    from roost.capabilities.release.advice import SAYS, VERDICTS
 
     yield from (text for text, _ in VERDICTS.values())
+    yield from SAYS.values()
 
 
 def _said(node: ast.AST) -> Iterator[str]:

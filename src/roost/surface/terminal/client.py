@@ -115,10 +115,10 @@ class Client:
         with self._told():
             return self.api.form(path, fields)
 
-    def items(self, path: str) -> dict[str, Any]:
+    def items(self, path: str, **params: Any) -> dict[str, Any]:
         """A whole list, page after page: `{items}`."""
         with self._told():
-            return {"items": list(self.api.items(path))}
+            return {"items": list(self.api.items(path, _clean(params)))}
 
     def lines(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """The lines of a log as they come; Unreachable when the stream breaks off."""
