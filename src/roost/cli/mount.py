@@ -31,6 +31,7 @@ OWN: Final[Mapping[str, str]] = {
     "install": "roost.node.installer.commands:install",
     "upgrade": "roost.node.installer.commands:upgrade",
     "uninstall": "roost.node.installer.commands:uninstall",
+    "signing-key": "roost.node.signing_commands:signing_key",
     "node": "roost.cli.mount:node",
     "completion": "roost.cli.completion:completion",
     "credential": "roost.cli.credential:credential",
