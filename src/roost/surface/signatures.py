@@ -139,17 +139,17 @@ def sign(registry: Registry, key_pem: bytes, subject: Subject, claims: Mapping[s
     raise RegistryFailed(f"Signatures of {subject.repository}@{subject.digest[:19]} keep being replaced.")
 
 
-def verify(registry: Registry, public_pem: bytes, subject: Subject) -> dict[str, str]:
-    """What a valid signature of this image claims; of several, the first by digest.
+def verify(registry: Registry, public_pem: bytes, subject: Subject) -> tuple[dict[str, str], ...]:
+    """What each valid signature of this image claims; at least one.
 
     SignatureRefused: ImageMissing, Unsigned, WrongSignature. RegistryFailed.
     """
     _image(registry, subject)
     layers = _layers(registry, subject)
-    for item in layers:
-        claims = _verified(registry, subject, item, public_pem)
-        if claims is not None:
-            return claims
+    found = [_verified(registry, subject, item, public_pem) for item in layers]
+    claims = tuple(item for item in found if item is not None)
+    if claims:
+        return claims
     short = f"{subject.repository}@{subject.digest[:19]}"
     if layers:
         words = f"{short} has signatures, but none by this installation's key for this repository and digest."

@@ -12,18 +12,22 @@ from typing import Any, Final
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
 from roost.kube.reader import Object
+from roost.model import build_report, single_pod
 from roost.model.bases import BASES
 from roost.model.build_task import DOCKER_CONFIG, FETCH_TOKEN, REGISTRY_TOKEN
-from roost.model.kinds.delivery import Project
+from roost.model.errors import Stalled
+from roost.model.kinds.delivery import Project, Run
 from roost.model.names import API_VERSION, BUILD, MANAGED_BY, PLATFORM, RUN, TENANT, namespace
 from roost.model.plan import Action
 from roost.surface import fetch_token
 from roost.surface.build_trust import copy_trust
 from roost.surface.registry import Access, mint
+from roost.surface.signing import sign_image
 
 GIT_SECRET: Final = Path("/etc/roost/git/token")
 REGISTRY_KEY: Final = Path("/etc/roost/registry/key.pem")
 SPARE: Final = timedelta(minutes=15)
+ENDED: Final = ("Succeeded", "Failed", "Cancelled")
 
 
 async def prepare(action: Action, context: ActionContext) -> None:
@@ -113,4 +117,39 @@ async def stop(action: Action, context: ActionContext) -> None:
     await remove(Action("remove", action.key, target), context)
 
 
-ACTIONS = {"prepare": prepare, "remove": remove, "stop": stop}
+async def sign(action: Action, context: ActionContext) -> None:
+    """Sign the image of a run that reports exactly this digest, or has succeeded with it. Twice is once.
+
+    Run and report are read anew from the server: what is signed is believed from then on. Stalled where they differ.
+    """
+    image, meta = str(action.arguments["image"]), context.object["metadata"]
+    live = await context.client.get(API_VERSION, Run.KIND, meta["name"], meta["namespace"])
+    if live is None or live["metadata"]["uid"] != meta["uid"] or not await _built(live, image, context):
+        raise Stalled("NotBuilt", f"The run does not say that it built {image}: it is not signed.")
+    await sign_image(context.settings, image, {key: str(text) for key, text in action.arguments["claims"].items()})
+
+
+async def _built(run: Object, image: str, context: ActionContext) -> bool:
+    """Whether this run ended well with this image: by its own report, or, once it is over, by its status."""
+    status, spec, meta = run.get("status") or {}, run["spec"], run["metadata"]
+    if status.get("phase") in ENDED:
+        built = (status.get("artefact") or {}).get("image")
+        return bool(status["phase"] == "Succeeded" and built == image)
+    if spec.get("cancel"):
+        return False
+    pods = await context.client.list("v1", "Pod", meta["namespace"], f"{RUN}={meta['name']}")
+    pod = single_pod.newest(pods)
+    report = build_report.read(pod.message) if pod is not None and pod.ended else None
+    return report is not None and report.ok and f"{report.image}@{report.digest}" == image
+
+
+async def sign_again(action: Action, context: ActionContext) -> None:
+    """As `sign`, of a run that is over. What the registry holds no more needs none."""
+    try:
+        await sign(action, context)
+    except Stalled as refused:
+        if refused.reason != "ImageMissing":
+            raise
+
+
+ACTIONS = {"prepare": prepare, "remove": remove, "sign": sign, "sign-again": sign_again, "stop": stop}

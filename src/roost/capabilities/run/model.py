@@ -23,6 +23,7 @@ class Platform(Model):
     proxy: str = ""
     max_build_s: int = 1800
     builder_idle_s: int = 1800
+    signing_key: str = Field("0" * 16, description="Which key signs images now; empty: there is none yet.")
 
 
 class SeenRun(Model):

@@ -19,6 +19,7 @@ from roost.model.kinds.triggers import Concurrency
 from roost.model.names import API_VERSION, RUN, SYSTEM_NAMESPACE, split_namespace
 from roost.model.notices import Telling, telling
 from roost.settings import Settings
+from roost.surface.signing import read_key
 
 WATCHES = (
     Watch("batch/v1", "Job", owner=f"label:{RUN}", labels=RUN),
@@ -29,7 +30,9 @@ ENDED = ("Succeeded", "Failed", "Cancelled")
 
 async def _platform(reader: Reader, settings: Settings) -> Platform:
     told = await reader.get("v1", "ConfigMap", ADVISORIES_MAP, SYSTEM_NAMESPACE) or {}
+    key = read_key(settings)
     return Platform(
+        signing_key=key.id if key is not None else "",
         registry=settings.registry,
         git_url=settings.git_url,
         builder_image=settings.builder_image,

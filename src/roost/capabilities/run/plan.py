@@ -1,6 +1,6 @@
 """The plan of a Run: wait for a place, build in a Job, read its report, promote the digest. Pure.
 
-    Pending -> Building -> Succeeded | Failed | Cancelled
+    Pending -> Building (then its image is signed) -> Succeeded | Failed | Cancelled
 
 A run ends once. What it leaves are its Job and pods for an hour, its status, and a Promotion in the first environment,
 whose name is the run's and whose sequence is the number of the move: doing it twice is doing it once.
@@ -13,7 +13,7 @@ from typing import Any
 from roost.capabilities.run import checks
 from roost.capabilities.run.manifests import builder, definition, job, scanner
 from roost.capabilities.run.model import Observed
-from roost.model import build_report, notices
+from roost.model import attestation, build_report, notices
 from roost.model.advisories import version as database
 from roost.model.build_pod import TRUST_MAP
 from roost.model.build_report import BuildReport
@@ -26,6 +26,7 @@ from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespac
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 LOOK_AGAIN = timedelta(seconds=5)
+SIGNED = timedelta(milliseconds=50)
 WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
@@ -57,7 +58,7 @@ def _told(run: Run, tenant: str, observed: Observed, made: Plan, now: datetime) 
 def _own(run: Run, observed: Observed, now: datetime) -> Plan:
     names = split_namespace(run.metadata.namespace or "")
     if run.status.phase in ENDED:
-        return _ended(run, observed, now)
+        return _signed_anew(run, names, observed, _ended(run, observed, now))
     if names is None:
         return _end(run, now, ("Failed", "NoTenant", "A run belongs into the build namespace of a tenant."))
     if run.spec.cancel or not observed.project_exists:
@@ -194,6 +195,11 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         "findings": report.findings,
         **definition.told(report),
     }
+    if report.image != f"{observed.platform.registry}/{tenant}/{run.spec.project}":
+        words = f"The build says that it made an image of {report.image or 'nothing'}, which is not its project's."
+        return _end(run, now, ("Failed", "ForeignImage", words))
+    if not _is_signed(run, artefact.image, observed):
+        return _sign(run, tenant, report, status, observed, now)
     built = f"Built {artefact.image.rpartition('@')[2][:19]}"
     if not run.spec.promote:
         return _end(run, now, ("Succeeded", "Built", f"{built}; it goes nowhere by itself."), status=status)
@@ -201,6 +207,44 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
     status["promotion"] = f"{namespace(tenant, environment)}/{run.metadata.name}"
     words = f"{built} and promoted to {environment}."
     return _end(run, now, ("Succeeded", "Built", words), status=status, apply=(promotion,))
+
+
+def _is_signed(run: Run, image: str, observed: Observed) -> bool:
+    """Whether the controller has signed this very image for this run, with the key of today."""
+    built = run.status.artefact
+    return built is not None and built.image == image and run.status.signed_by == observed.platform.signing_key
+
+
+def _signing(name: str, run: Run, image: str, observed: Observed, claims: dict[str, str]) -> Action:
+    return Action(name, f"{observed.platform.signing_key}:{image}", {"image": image, "claims": claims})
+
+
+def _sign(
+    run: Run, tenant: str, report: BuildReport, status: dict[str, Any], observed: Observed, now: datetime
+) -> Plan:
+    """The image's signature is made in a pass of its own: nothing is promoted before it lies in the registry."""
+    running = {"phase": "Building", "step": "sign", "startedAt": run.status.started_at or timestamp(now)}
+    key = observed.platform.signing_key
+    if not key:
+        words = "The key that images are signed with is not there yet: `roost node up`, or `roost upgrade`, makes it."
+        return Plan(conditions=(not_ready("SigningKeyMissing", words),), status=running, next_check=LOOK_AGAIN)
+    image = f"{report.image}@{report.digest}"
+    return Plan(
+        actions=(_signing("sign", run, image, observed, attestation.claims(run, tenant, report.findings)),),
+        conditions=(not_ready("Signing", "The image is being signed."),),
+        status={**status, **running, "signedBy": key},
+        next_check=SIGNED,
+    )
+
+
+def _signed_anew(run: Run, names: tuple[str, str] | None, observed: Observed, ended: Plan) -> Plan:
+    """What a run built is signed with the key of today, whichever it was then, and where there was none."""
+    built, key = run.status.artefact, observed.platform.signing_key
+    if names is None or run.status.phase != "Succeeded" or built is None or not key or run.status.signed_by == key:
+        return ended
+    claims = attestation.claims(run, names[0], run.status.findings)
+    again = _signing("sign-again", run, built.image, observed, claims)
+    return replace(ended, actions=(*ended.actions, again), status={**ended.status, "signedBy": key})
 
 
 def _promotion(run: Run, tenant: str, environment: str, report: BuildReport, artefact: Artefact, app: str) -> Apply:
@@ -265,6 +309,8 @@ def _ended(run: Run, observed: Observed, now: datetime) -> Plan:
     """Nothing changes any more; the last run that ended looks after the builder, which goes when it has been idle."""
     said = next((item for item in run.status.conditions if item.type == READY), None)
     conditions = (Condition(READY, said.status, said.reason, said.message),) if said else ()
+    if run.status.phase == "Succeeded" and said is not None and said.status != "True":
+        conditions = (ready("Built", "It was built."),)  # What went wrong afterwards, as signing anew, is over.
     seen = observed.builder
     last = run.status.finished_at == observed.last_ended and not observed.open_runs
     if seen is None or seen.deleting or not last:

@@ -219,6 +219,7 @@ class RunStatus(StatusModel):
     release_command: tuple[str, ...] = Field((), max_length=50)
     detected: str | None = Field(None, max_length=2000, description="What was detected and why.")
     findings: int | None = Field(None, ge=0, description="How many the scan found; `roost findings` tells them.")
+    signed_by: str | None = Field(None, max_length=16, description="Which of the platform's keys signed the image.")
     steps: tuple[StepReport, ...] = Field((), max_length=30, description="All steps in their order.")
     tests: TestReport | None = Field(None, description="What the JUnit files of all steps say.")
     reruns: int | None = Field(None, ge=0, description="How many wishes for a rerun were followed.")

@@ -51,7 +51,7 @@ def test_what_was_signed_is_verified_with_what_it_claims() -> None:
     registry = MemoryRegistry().registry()
     subject = pushed(registry)
     signatures.sign(registry, KEY, subject, CLAIMS)
-    assert signatures.verify(registry, PUBLIC, subject) == CLAIMS
+    assert signatures.verify(registry, PUBLIC, subject) == (CLAIMS,)
     # As cosign finds it: by the tag, and among what refers to the image.
     listed = registry.load(f"acme/shop/manifests/{subject.digest.replace(':', '-')}") or {}
     assert [item["artifactType"] for item in listed["manifests"]] == [signatures.ARTEFACT]
@@ -84,7 +84,7 @@ def test_a_second_run_of_the_same_image_signs_beside_the_first() -> None:
         signatures.sign(registry, KEY, subject, {"run": f"shop-{number}"})
     kept = registry.load(f"acme/shop/manifests/{subject.tag}") or {}
     assert len(kept["layers"]) == signatures.MOST
-    assert signatures.verify(registry, PUBLIC, subject)["run"].startswith("shop-")
+    assert len(signatures.verify(registry, PUBLIC, subject)) == signatures.MOST
 
 
 def test_after_a_rotation_only_the_new_key_counts() -> None:
@@ -95,7 +95,7 @@ def test_after_a_rotation_only_the_new_key_counts() -> None:
         signatures.verify(registry, PUBLIC, subject)
     assert refused.value.reason == "WrongSignature"
     signatures.sign(registry, KEY, subject, CLAIMS)
-    assert signatures.verify(registry, PUBLIC, subject) == CLAIMS
+    assert signatures.verify(registry, PUBLIC, subject) == (CLAIMS,)
     kept = registry.load(f"acme/shop/manifests/{subject.tag}") or {}
     assert len(kept["layers"]) == 1
 
@@ -147,7 +147,7 @@ def test_a_signature_counts_for_its_own_repository_and_digest_only(copied: str) 
     with pytest.raises(SignatureRefused) as refused:
         signatures.verify(registry, PUBLIC, evil)
     assert refused.value.reason == "WrongSignature"
-    assert signatures.verify(registry, PUBLIC, signed) == CLAIMS
+    assert signatures.verify(registry, PUBLIC, signed) == (CLAIMS,)
 
 
 def test_hostile_layers_count_for_nothing_and_break_nothing() -> None:
@@ -174,7 +174,7 @@ def test_hostile_layers_count_for_nothing_and_break_nothing() -> None:
         with pytest.raises(SignatureRefused):
             signatures.verify(registry, PUBLIC, subject)
     put(registry, subject, *hostile, layer(registry, subject, content, good))
-    assert signatures.verify(registry, PUBLIC, subject) == CLAIMS
+    assert signatures.verify(registry, PUBLIC, subject) == (CLAIMS,)
 
 
 def test_the_key_can_be_told_by_a_short_name() -> None:
