@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.attack.signed import admit
 from tests.attack.world import World, build
 from tests.integration import apiserver as servers
 
@@ -14,6 +15,7 @@ def world() -> Iterator[World]:
     server = servers.start()
     try:
         made = build(server)
+        admit(made)
         yield made
         made.http.close()
     finally:

@@ -8,13 +8,14 @@ from tests.attack import ways
 from tests.attack.authors import AUTHORS
 from tests.attack.gates import GATES
 from tests.attack.registrar import REGISTRATIONS, remove
+from tests.attack.signed import SIGNED
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import World
 
 pytestmark = pytest.mark.integration
 TRIES = [
     pytest.param(attack, way, id=f"{attack.name}-{way}")
-    for attack in [*AUTHORS, *GATES, *REGISTRATIONS, *ATTACKS]
+    for attack in [*AUTHORS, *GATES, *REGISTRATIONS, *SIGNED, *ATTACKS]
     for way in attack.ways
 ]
 
@@ -36,7 +37,9 @@ def test_the_registrar_removes_machines_and_nobody_else(world: World) -> None:
     assert refused.status_code == 403 and "'roost-registrar'" in refused.text, refused.text
 
 
-@pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack.evil["kind"] == "Pod"], ids=lambda a: a.name)
+@pytest.mark.parametrize(
+    "attack", [attack for attack in [*SIGNED, *ATTACKS] if attack.evil["kind"] == "Pod"], ids=lambda a: a.name
+)
 def test_pods_of_a_workload_are_held_to_the_same(world: World, attack: Attack) -> None:
     """A Deployment's pods are made by Kubernetes' own controller, which is trusted with much, but not with this."""
     controller = "system:serviceaccount:kube-system:replicaset-controller"

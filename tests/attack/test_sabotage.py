@@ -10,6 +10,7 @@ from roost.capabilities.tenant import admission
 from tests.attack import entry, registrar, ways
 from tests.attack.authors import AUTHORS
 from tests.attack.gates import GATES
+from tests.attack.signed import SIGNED
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import DOMAIN, World
 
@@ -37,7 +38,7 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         return {"registrar-removes-a-person": lambda: registrar.remove(world, person=True).status_code == 200}
     meant = [
         attack
-        for attack in [*AUTHORS, *GATES, *registrar.REGISTRATIONS, *ATTACKS]
+        for attack in [*AUTHORS, *GATES, *registrar.REGISTRATIONS, *SIGNED, *ATTACKS]
         if attack.guard == name and attack.says in message and not attack.twice
     ]
     return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]

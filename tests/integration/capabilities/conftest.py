@@ -4,7 +4,7 @@ the platform's roles and admission policies. There is no controller manager: tes
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +91,39 @@ async def count_quotas(client: Client) -> None:
         await asyncio.sleep(0.2)
 
 
+async def verify_images(client: Client) -> None:
+    """Play the capability `image`, which asks a registry: every image that is named in an environment may run there.
+
+    `test_images` has the real one, with a real registry.
+    """
+    while True:
+        for item in await client.list(API_VERSION, "ImageAllowlist"):
+            space, status = item["metadata"]["namespace"], item.get("status") or {}
+            specs = [
+                found["spec"] for kind in ("App", "Promotion") for found in await client.list(API_VERSION, kind, space)
+            ]
+            specs += [found["spec"]["content"] for found in await client.list(API_VERSION, "Release", space)]
+            named = sorted({spec["artefact"]["image"] for spec in specs if spec.get("artefact")})
+            if status.get("admitted") != named:
+                with suppress(Conflict, NotFound):
+                    await client.patch(item, {"status": {"admitted": named, "predating": []}}, "tests", "status")
+        await asyncio.sleep(0.1)
+
+
 @pytest.fixture
 async def cluster(platform: ApiServer) -> AsyncIterator[Cluster]:
-    """The controller runs with the rights of its ServiceAccount."""
+    """The controller runs with the rights of its ServiceAccount; every image may run."""
+    async with running(platform, OURS, Settings(workers=4)) as made:
+        task = asyncio.ensure_future(verify_images(made.client))
+        yield made
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+@asynccontextmanager
+async def running(platform: ApiServer, ours: tuple[str, ...], settings: Settings) -> AsyncIterator[Cluster]:
+    """The controller with these capabilities, with the rights of its ServiceAccount."""
     admin = platform.client("tests")
     path = f"api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/roost-controller/token"
     answer = await admin.request("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
@@ -102,13 +132,15 @@ async def cluster(platform: ApiServer) -> AsyncIterator[Cluster]:
     file = platform.folder / "controller"
     file.write_text(yaml.safe_dump(config))
     client = Client.connect(str(file), "roost-controller")
-    runtime = Runtime(client, [item for item in capabilities() if item.name in OURS], Settings(workers=4))
+    runtime = Runtime(client, [item for item in capabilities() if item.name in ours], settings)
     tasks = [asyncio.ensure_future(runtime.run(Open())), asyncio.ensure_future(count_quotas(admin))]
     await asyncio.wait_for(runtime.ready.wait(), 30)
-    yield Cluster(admin, platform)
-    for task in tasks:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-    await client.close()
-    await admin.close()
+    try:
+        yield Cluster(admin, platform)
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await client.close()
+        await admin.close()

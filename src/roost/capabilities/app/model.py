@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from roost.model.kinds.app import AppSpec, Counters
+from roost.model.kinds.images import RefusedImage
 from roost.model.resource import Model
 
 RUNTIME = "roost.dev/runtime"  # Annotation of pods: digest of what makes an instance what it is.
@@ -88,6 +89,7 @@ class Observed(Model):
     domain: str = "roost.localhost"
     helped: bool = Field(False, description="The platform tells instances that end whether the gateway leads to them.")
     gated: bool = Field(False, description="Versions come into this environment by promotion only.")
+    refused: RefusedImage | None = Field(None, description="Why the App's image may not run here; None: it may.")
     releases: tuple[SeenRelease, ...] = Field((), description="By number.")
     secret: dict[str, str] = Field(default_factory=dict, description="Secret `<app>-config`: base64 values.")
     copied: bool = Field(False, description="The App's version of secret configuration has its copy.")

@@ -25,7 +25,9 @@ from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.configuration import secret_copy_name, secret_name
 from roost.model.kinds.app import App, Counters, Release
+from roost.model.kinds.images import ImageAllowlist
 from roost.settings import Settings
+from roost.surface.allowlist import refusal
 
 NO_INSTANCES = (RELEASE_COMMAND, names.ONE_OFF)  # Pods of an application that serve nothing.
 
@@ -37,6 +39,7 @@ WATCHES = (
     Watch("v1", "Service", owner="owner", labels=names.APP),
     Watch("policy/v1", "PodDisruptionBudget", owner="owner", labels=names.APP),
     Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
+    Watch(names.API_VERSION, ImageAllowlist.KIND, owner="neighbours"),
 )
 
 _NEWEST = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
@@ -216,6 +219,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         helped=bool(settings.drain_url),
         traffic=await _traffic(app, instances, settings),
         gated=names.GATED in place,
+        refused=await refusal(reader, place, space, app.spec.artefact.image) if app.spec.artefact else None,
         releases=tuple(sorted(releases, key=lambda seen: seen.number)),
         secret=(secret or {}).get("data") or {},
         copied=copied,

@@ -249,6 +249,11 @@ def _ready(
     return not_ready(reason, f"{version}: {checks.progress(found, now)}.")
 
 
+def _still_newest(observed: Observed) -> str:
+    """Who goes on meanwhile, where there is a version."""
+    return f" v{observed.releases[-1].number} stays." if observed.releases else ""
+
+
 def _before_release(app: App, observed: Observed, waiting: Condition | None, now: datetime) -> Plan:
     """The App's content is no Release yet: make it, and let run what runs."""
     applied: list[Apply] = []
@@ -330,6 +335,10 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         message = "The secret configuration is being written."
         return _before_release(app, observed, not_ready("ConfigurationPending", message), now)
     if not observed.releases or observed.releases[-1].digest != content_digest(app.spec):
+        refused = observed.refused
+        if refused is not None:
+            message = f"No version is made of {refused.image}: {refused.message}{_still_newest(observed)}"
+            return _before_release(app, observed, not_ready(refused.reason, message), now)
         return _before_release(app, observed, None, now)
 
     choice = _held(app, _choose(app, observed), observed)

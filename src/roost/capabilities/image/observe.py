@@ -14,6 +14,7 @@ from roost.capabilities.image.model import Judged, Observed, own
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
+from roost.model.attestation import reduced
 from roost.model.kinds.images import NAME, ImageAllowlist
 from roost.settings import Settings
 from roost.surface import signatures
@@ -27,6 +28,10 @@ WATCHES = (
 )
 FRESH: Final = 20  # Images that are looked up in one pass,
 AGAIN: Final = 5  # and of those that were refused before.
+REDUCED: Final = (
+    "It was built of another branch than its project's, whose pipeline anybody could have changed: this environment "
+    "takes what was merged."
+)
 ENDED: Final = ("Applied", "Superseded", "Refused")
 
 
@@ -65,8 +70,11 @@ def _turn(allowlist: ImageAllowlist, open_: Collection[str]) -> list[str]:
     return fresh[:FRESH] + [image for image in refused if image in open_][:AGAIN]
 
 
-def judge(settings: Settings, key: SigningKey, images: list[str]) -> tuple[Judged, ...]:
-    """What the registry says of each. Where it does not answer, that is said of all that remain."""
+def judge(settings: Settings, key: SigningKey, images: list[str], gated: bool) -> tuple[Judged, ...]:
+    """What the registry says of each. Where it does not answer, that is said of all that remain.
+
+    `gated`: versions pass a gate here, so what a run with reduced rights built is not let in.
+    """
     found: list[Judged] = []
     away = ""
     for image in images:
@@ -78,7 +86,9 @@ def judge(settings: Settings, key: SigningKey, images: list[str]) -> tuple[Judge
             if away:
                 raise RegistryFailed(away)
             with closing(open_registry(settings, subject.repository, "pull")) as registry:
-                signatures.verify(registry, key.public, subject)
+                claims = signatures.verify(registry, key.public, subject)
+            if gated and all(reduced(item) for item in claims):
+                raise SignatureRefused("ReducedRights", REDUCED)
             found.append(Judged(image=image))
         except SignatureRefused as refused:
             found.append(Judged(image=image, reason=refused.reason, message=str(refused)))
@@ -103,7 +113,7 @@ async def observe(reader: Reader, allowlist: ImageAllowlist, settings: Settings)
     open_ = wanted - before - set(allowlist.status.admitted)
     # Others' images are refused unseen: the controller reads no repository of theirs for this tenant.
     turn = _turn(allowlist, [image for image in open_ if image.startswith(own(settings.registry, tenant))])
-    judged = await asyncio.to_thread(judge, settings, key, turn) if turn else ()
+    judged = await asyncio.to_thread(judge, settings, key, turn, names.GATED in labels) if turn else ()
     return Observed(
         tenant=tenant,
         registry=settings.registry,

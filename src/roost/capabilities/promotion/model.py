@@ -6,6 +6,7 @@ from pydantic import Field
 
 from roost.model.kinds.app import AppSpec, Artefact, Health
 from roost.model.kinds.gates import Gates
+from roost.model.kinds.images import RefusedImage
 from roost.model.notices import Telling
 from roost.model.resource import Model
 
@@ -43,6 +44,7 @@ class Observed(Model):
 
     tenant: str = Field("", description="Whose environment this is; empty: nobody's.")
     registry: str = "registry.roost-system.svc:5000"
+    refused: RefusedImage | None = Field(None, description="Why the image may not run here; None: it may.")
     app: AppSpec | None = Field(None, description="The App as it is; None: there is none yet.")
     deleting: bool = Field(False, description="The App is on its way out.")
     others: tuple[SeenPromotion, ...] = ()

@@ -9,11 +9,16 @@ from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Promotion
 from roost.model.kinds.forge import Preview
 from roost.model.kinds.gates import Approval
+from roost.model.kinds.images import ImageAllowlist
 from roost.model.kinds.tenant import Environment, Tenant
 from roost.model.notices import Telling, telling
 from roost.settings import Settings
+from roost.surface.allowlist import refusal
 
-WATCHES = (Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),)
+WATCHES = (
+    Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),
+    Watch(names.API_VERSION, ImageAllowlist.KIND, owner="neighbours"),
+)
 
 ENDED = ("Applied", "Superseded", "Refused")
 
@@ -113,6 +118,7 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         previews=given_to.previews,
         app_preview=((raw or {}).get("metadata", {}).get("labels") or {}).get(names.PREVIEW, ""),
         told=await _telling(reader, tenant),
+        refused=await refusal(reader, labels, space or "", promotion.spec.artefact.image),
         app=App.parse(raw).spec if raw else None,
         deleting=bool(raw and raw["metadata"].get("deletionTimestamp")),
         others=_others(await reader.list(names.API_VERSION, "Promotion", space), promotion),

@@ -233,6 +233,10 @@ def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     if hold and promotion.spec.sequence > 0:
         message = f"Automatic promotion pauses: {hold} Take it up again with `roost resume -a {promotion.spec.app}`."
         return Plan(conditions=(not_ready("Held", message),), status={"phase": "Pending"}, next_check=HELD)
+    if observed.refused is not None:
+        # Not final: the run that built it may be signing it at this moment, or the registry be away.
+        waits = not_ready(observed.refused.reason, f"The image may not run here. {observed.refused.message}")
+        return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=WAITING)
     stopped = _gated(promotion, observed, now)
     if stopped is not None:
         return stopped

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from roost.model.names import TENANT
+from roost.model.names import SIGNED, TENANT
 from roost.model.resource import Model
 
 SETTINGS = "roost-settings"  # ConfigMap in roost-system; `podNetworks`, `serviceNetworks` and `nodeNetworks`.
@@ -31,7 +31,13 @@ class SeenNamespace(Model):
     labels: dict[str, str] = Field(default_factory=dict)
     terminating: bool = False
     apps: tuple[str, ...] = ()  # Names of the applications in it.
+    listed: bool = Field(False, description="Its ImageAllowlist was filled at least once.")
     counted: bool = True  # Kubernetes has counted all that its quota names; before, it refuses everything.
+
+    @property
+    def signed(self) -> bool:
+        """Whether admission may compare with the allow-list: it knows by now what ran before there was one."""
+        return self.listed or SIGNED in self.labels
 
     @property
     def tenant(self) -> str:

@@ -11,6 +11,8 @@ from roost.kernel.capability import Watch
 from roost.kube.errors import UnknownKind
 from roost.kube.reader import Object, Reader
 from roost.model import names
+from roost.model.kinds.images import NAME as IMAGES
+from roost.model.kinds.images import ImageAllowlist
 from roost.model.kinds.tenant import Tenant
 from roost.settings import Settings
 
@@ -65,6 +67,11 @@ def _counted(quota: Object) -> bool:
     return set((quota.get("spec") or {}).get("hard") or {}) <= set(used)
 
 
+def _listed(allowlist: Object | None) -> bool:
+    status = (allowlist or {}).get("status") or {}
+    return "admitted" in status and "predating" in status
+
+
 async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ...]:
     name = tenant.metadata.name
     labelled = await reader.list("v1", "Namespace", None, f"{names.TENANT}={name}")
@@ -76,9 +83,10 @@ async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ..
     seen = []
     for key, item in sorted(found.items()):
         meta = item["metadata"]
-        apps, quotas = [], []
+        apps, quotas, images = [], [], None
         if (meta.get("labels") or {}).get(names.TENANT) == name:
             quotas = await reader.list("v1", "ResourceQuota", key, names.PLATFORM)
+            images = await reader.get(names.API_VERSION, ImageAllowlist.KIND, IMAGES, key)
             apps = [app["metadata"]["name"] for app in await reader.list(names.API_VERSION, "App", key)]
         seen.append(
             SeenNamespace(
@@ -86,6 +94,7 @@ async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ..
                 labels=meta.get("labels") or {},
                 terminating=bool(meta.get("deletionTimestamp")),
                 apps=tuple(sorted(apps)),
+                listed=_listed(images),
                 counted=all(_counted(quota) for quota in quotas),
             )
         )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from roost.capabilities.tenant import checks
-from roost.capabilities.tenant.manifests import identities, limits, network
+from roost.capabilities.tenant.manifests import identities, images, limits, network
 from roost.capabilities.tenant.manifests.namespace import namespace
 from roost.capabilities.tenant.model import AUTHORITY, Observed
 from roost.capabilities.tenant.walls import between_tenants
@@ -44,16 +44,19 @@ def _environment(
     for manifest in within:
         manifest["metadata"]["ownerReferences"] = [_owner(tenant)]
     walls: list[dict[str, Any]] = [
+        *([] if environment == BUILD else [images.allowlist(name, environment)]),
         limits.quota(name, environment, quota),
         limits.limits(name, environment),
         *accounts,
         *identities.platform_bindings(name, environment),
         *identities.member_bindings(name, environment, members),
     ]
-    seen = {item.name for item in observed.namespaces}
+    seen = {item.name: item for item in observed.namespaces}
+    there = seen.get(names.namespace(name, environment))
     # Made, not applied, as long as it was not seen: a namespace that somebody makes in between is not adopted.
     gated = any(item.name == environment and item.gates.closed for item in tenant.spec.environments)
-    made = Apply(namespace(name, environment, gated), create=names.namespace(name, environment) not in seen)
+    signed = environment != BUILD and (there is None or there.signed)
+    made = Apply(namespace(name, environment, gated, signed), create=there is None)
     return [
         made,
         *[Apply(manifest, owned=False) for manifest in within],
@@ -118,6 +121,7 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
         if seen.apps and names.namespace(name, environment) == seen.name:
             apply += [Apply(manifest) for manifest in identities.member_bindings(name, environment, members)]
     waiting = bool(foreign | (going & set(wanted)))
+    unlisted = any(not seen.signed for seen in observed.namespaces if seen.name in wanted and seen.name != wanted[-1])
     in_use = not checks.nothing_left_behind(tenant, wanted, observed).ok
     return Plan(
         apply=tuple(apply),
@@ -127,6 +131,6 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
             "namespaces": [item for item in wanted if item not in foreign],
             "people": [{"person": person, "uid": uid} for person, uid in checks.known(tenant, observed).items()],
         },
-        next_check=LOOK_AGAIN if waiting or in_use else None,
+        next_check=LOOK_AGAIN if waiting or in_use or unlisted else None,
         hold=waiting or in_use,
     )

@@ -16,6 +16,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
     """
     return [
         *pods.in_environments(registry),
+        *pods.signed(),
         *pods.in_builds(registry, platform),
         *pods.no_way_in(),
         *objects.services(),

@@ -5,17 +5,19 @@ from typing import Any, Final
 from roost.capabilities.tenant.admission import words
 from roost.capabilities.tenant.admission.words import check, literal
 from roost.model import names
+from roost.model.kinds.images import NAME, ImageAllowlist
 
 PODS: Final = [words.rule([""], ["pods", "pods/ephemeralcontainers", "pods/resize"])]
 BUILDER: Final = "builder"
 # Of a repository; no part of it climbs out (`..`).
 PATH: Final = "[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
 
-CONTAINERS: Final = (
-    "(dyn(object.spec.containers)"
-    " + (has(object.spec.initContainers) ? dyn(object.spec.initContainers) : dyn([]))"
-    " + (has(object.spec.ephemeralContainers) ? dyn(object.spec.ephemeralContainers) : dyn([])))"
+_ALL_CONTAINERS: Final = (
+    "(dyn({0}.spec.containers)"
+    " + (has({0}.spec.initContainers) ? dyn({0}.spec.initContainers) : dyn([]))"
+    " + (has({0}.spec.ephemeralContainers) ? dyn({0}.spec.ephemeralContainers) : dyn([])))"
 )
+CONTAINERS: Final = _ALL_CONTAINERS.format("object")
 VOLUMES: Final = "(has(object.spec.volumes) ? dyn(object.spec.volumes) : dyn([]))"
 IMAGES: Final = (
     "variables.containers.map(c, c.image)"
@@ -145,6 +147,38 @@ def in_environments(registry: str) -> list[dict[str, Any]]:
             "nonRoot": "variables.containers.all(c, has(c.securityContext) && has(c.securityContext.runAsNonRoot)"
             " ? c.securityContext.runAsNonRoot : variables.podNonRoot)",
         },
+    )
+
+
+def signed() -> list[dict[str, Any]]:
+    """Pods of applications run images whose signature was verified for this environment, and nothing else.
+
+    What a pod runs already may stay in it: Kubernetes' controllers change pods too, of versions that are long gone.
+    Volumes never change in a pod.
+    """
+    listed = "(has(params.status) && has(params.status.{0}) ? dyn(params.status.{0}) : dyn([]))"
+    return words.policy(
+        "roost-signed-images",
+        PODS,
+        [
+            check(
+                "variables.images.all(i, i in variables.before || i in variables.admitted || i in variables.predating)",
+                "Only images that Roost has signed run here: those that a run built and its gates let pass. "
+                "See the ImageAllowlist of this namespace for what may run, and why something may not.",
+            )
+        ],
+        words.IN_SIGNED,
+        {
+            "containers": CONTAINERS,
+            "volumes": VOLUMES,
+            "images": IMAGES,
+            "before": f"oldObject == null ? dyn([]) : dyn({_ALL_CONTAINERS.format('oldObject')}.map(c, c.image)"
+            " + (has(oldObject.spec.volumes) ? dyn(oldObject.spec.volumes) : dyn([])).filter(v, has(v.image))"
+            ".map(v, has(v.image.reference) ? v.image.reference : ''))",
+            "admitted": listed.format("admitted"),
+            "predating": listed.format("predating"),
+        },
+        (ImageAllowlist.KIND, NAME),
     )
 
 

@@ -27,6 +27,7 @@ IN_ENVIRONMENTS: Final[list[dict[str, Any]]] = [
     {"key": names.ENVIRONMENT, "operator": "Exists"},
     {"key": names.ENVIRONMENT, "operator": "NotIn", "values": [names.BUILD]},
 ]
+IN_SIGNED: Final[list[dict[str, Any]]] = [*IN_ENVIRONMENTS, {"key": names.SIGNED, "operator": "Exists"}]
 IN_BUILDS: Final[list[dict[str, Any]]] = [
     *IN_TENANTS,
     {"key": names.ENVIRONMENT, "operator": "In", "values": [names.BUILD]},
@@ -56,10 +57,12 @@ def policy(
     checks: Sequence[Mapping[str, Any]],
     where: Sequence[Mapping[str, Any]] = (),
     variables: Mapping[str, str] | None = None,
+    params: tuple[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """A ValidatingAdmissionPolicy and the binding that makes it deny. `where`: match expressions on the namespace.
 
-    Guards fail closed: where an expression cannot be evaluated, the request is refused.
+    `params`: kind of ours and name of an object in the namespace of the request, which expressions see.
+    Guards fail closed: where an expression cannot be evaluated, or that object is missing, the request is refused.
     """
     # What is in no namespace passes every namespace selector: such a policy must say that it means none of it.
     scope = {"scope": "Namespaced"} if where else {}
@@ -70,6 +73,10 @@ def policy(
     if where:
         constraints["namespaceSelector"] = {"matchExpressions": [dict(item) for item in where]}
     metadata = {"name": name, "labels": {names.PLATFORM: "admission"}}
+    kind, reference = {}, {}
+    if params is not None:
+        kind = {"paramKind": {"apiVersion": names.API_VERSION, "kind": params[0]}}
+        reference = {"paramRef": {"name": params[1], "parameterNotFoundAction": "Deny"}}
     return [
         {
             "apiVersion": API,
@@ -77,6 +84,7 @@ def policy(
             "metadata": metadata,
             "spec": {
                 "failurePolicy": "Fail",
+                **kind,
                 "matchConstraints": constraints,
                 "variables": [{"name": key, "expression": text} for key, text in (variables or {}).items()],
                 "validations": [dict(item) for item in checks],
@@ -86,7 +94,7 @@ def policy(
             "apiVersion": API,
             "kind": "ValidatingAdmissionPolicyBinding",
             "metadata": metadata,
-            "spec": {"policyName": name, "validationActions": ["Deny"]},
+            "spec": {"policyName": name, "validationActions": ["Deny"], **reference},
         },
     ]
 

@@ -11,10 +11,11 @@ def labels(tenant: str, environment: str) -> dict[str, str]:
     return {names.TENANT: tenant, names.ENVIRONMENT: environment, names.MANAGED_BY: "roost"}
 
 
-def namespace(tenant: str, environment: str, gated: bool = False) -> dict[str, Any]:
+def namespace(tenant: str, environment: str, gated: bool = False, signed: bool = False) -> dict[str, Any]:
     """Environments hold pods to the restricted level. Builds need a user namespace with SYS_ADMIN in it, which no level
     but privileged lets pass: there a ValidatingAdmissionPolicy admits the builder's one shape and holds all other pods
-    to what restricted asks for. `gated`: versions come in by promotion only, which admission holds by the label.
+    to what restricted asks for. `gated`: versions come in by promotion only; `signed`: only images of the namespace's
+    ImageAllowlist run. Admission holds both by their labels.
     """
     level = "privileged" if environment == BUILD else "restricted"
     security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "audit")}
@@ -26,6 +27,7 @@ def namespace(tenant: str, environment: str, gated: bool = False) -> dict[str, A
             "labels": {
                 **labels(tenant, environment),
                 **({names.GATED: "true"} if gated else {}),
+                **({names.SIGNED: "true"} if signed else {}),
                 **({} if environment == BUILD else security),
                 "pod-security.kubernetes.io/enforce": level,
             },
