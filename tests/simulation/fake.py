@@ -1,7 +1,8 @@
 """A kube-apiserver in memory: what the kernel asks of one, with the same answers. `test_contract` holds it to that.
 
-It has ConfigMaps, Events, Leases, Namespaces and Apps, optimistic locking, field managers, generations, the status
-subresource, finalizers, lists in pages and a history for watches. It has no users, no admission and no schemas.
+It has ConfigMaps, Events, Leases, Namespaces, Apps and what an App becomes, optimistic locking, field managers,
+generations, the status subresource, finalizers, lists in pages and a history for watches. It has no users, no admission
+and no schemas.
 """
 
 import random
@@ -41,6 +42,18 @@ KINDS = (
     Kind("v1", "Namespace", "namespaces", namespaced=False),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     Kind(API_VERSION, "App", "apps", spec=True),
+    Kind(API_VERSION, "Release", "releases", spec=True),
+    Kind("v1", "Secret", "secrets"),
+    Kind("v1", "Service", "services"),
+    Kind("v1", "Pod", "pods"),
+    Kind("apps/v1", "Deployment", "deployments", spec=True),
+    Kind("batch/v1", "Job", "jobs", spec=True),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", spec=True),
+    Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes", spec=True),
+    Kind(API_VERSION, "Tenant", "tenants", namespaced=False, spec=True),
+    Kind(API_VERSION, "Project", "projects", spec=True),
+    Kind(API_VERSION, "Run", "runs", spec=True),
+    Kind(API_VERSION, "Import", "imports", spec=True),
 )
 
 

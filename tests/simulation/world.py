@@ -6,11 +6,12 @@ kernel's integration tests; one that died is started again after a second.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from roost.kernel.capability import Capability
 from roost.kernel.lease import Election, Fence, LeadershipLost, LeaseTimes, Open
 from roost.kernel.runtime import Runtime
 from roost.kernel.store import OWNER_UID
@@ -68,7 +69,7 @@ class Process:
     async def _live(self, client: Client) -> None:
         clock = VirtualClock(self.world.chance.getrandbits(32))
         # No second look saves who missed something: `World.restart` has everything looked at again.
-        runtime = Runtime(client, [toy.FINAL], Settings(workers=4, resync_s=10**6), clock)
+        runtime = Runtime(client, self.world.capabilities, Settings(workers=4, resync_s=10**6), clock)
         if not self.elects:
             await runtime.run(Open())
             return
@@ -102,6 +103,8 @@ class Process:
 
 class World:
     """Make it inside a virtual loop."""
+
+    capabilities: Sequence[Capability] = (toy.FINAL,)  # Of its controllers.
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
