@@ -52,7 +52,27 @@ func read(text string) (Step, error) {
 			return step, err
 		}
 	}
-	return step, os.Unsetenv("ROOST_STEP")
+	return step, errors.Join(trust(os.Getenv("ROOST_TRUST")), os.Unsetenv("ROOST_STEP"))
+}
+
+// trusting is by which variables programs are told whose certificates to trust.
+var trusting = []string{
+	"PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS",
+}
+
+// trust tells programs the site's bundle, where there is one and the step does not say otherwise.
+func trust(bundle string) error {
+	if _, err := os.Stat(bundle); err != nil {
+		return nil
+	}
+	for _, name := range trusting {
+		if _, set := os.LookupEnv(name); !set {
+			if err := os.Setenv(name, bundle); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // script is the commands as one text for a shell that stops at the first failure and shows each before it runs.

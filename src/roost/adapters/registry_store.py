@@ -14,10 +14,12 @@ it since the run began, goes aside first, and comes back when somebody linked it
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from roost.model.kept import NEWEST
 
 BASES = "base/"
 LARGEST_MANIFEST = 8 * 1024 * 1024
@@ -150,12 +152,30 @@ class Store:
             if item.digest not in gone:
                 gone -= self.parts(item.digest) - {item.digest}
         held = {item.digest for item in images} - gone
+        counted = self._counted(repository, revisions, attached, tagged, needs)
         for item in revisions:
             about = attached.get(item.digest)
             kept = now - item.since < needs.grace_s or about in held or (about == "" and item.digest in tagged and held)
+            if item.digest in counted:
+                kept = counted[item.digest] or now - item.since < needs.grace_s
             if about is not None and not kept:
                 gone.add(item.digest)
         return gone
+
+    def _counted(
+        self, repository: str, revisions: list[Revision], attached: Mapping[str, str], tagged: set[str], needs: Needs
+    ) -> dict[str, bool]:
+        """Whether what is kept by its number stays: the newest of its type, while they have a tag and a tenant."""
+        found: dict[str, bool] = {}
+        seen: dict[str, int] = {}
+        for item in sorted(revisions, key=lambda item: item.since, reverse=True):
+            kind = str(self.manifest(item.digest).get("artifactType", ""))
+            if kind not in NEWEST or attached.get(item.digest) != "":
+                continue
+            there = item.digest in tagged and repository.split("/", 1)[0] in needs.tenants
+            seen[kind] = seen.get(kind, 0) + there
+            found[item.digest] = there and seen[kind] <= NEWEST[kind]
+        return found
 
     def links(self, repository: str) -> dict[str, Path]:
         """Blobs that a repository may use: the folder of each link by digest."""

@@ -29,6 +29,7 @@ from roost.api import (
     places,
     registry,
     rollback,
+    run_results,
     session,
     starting,
     users,
@@ -130,6 +131,7 @@ def create_app(
     app.include_router(document.router)
     app.include_router(bills.router)
     app.include_router(findings.router)
+    app.include_router(run_results.router)
     for router in places.routers():
         app.include_router(router)
     for capability in capabilities():
@@ -169,4 +171,5 @@ def _read_by_routes() -> list[type[BaseModel]]:
         apps.Deploy,
         hooks.Credentials,
         starting.StartRun,
+        run_results.RerunRun,
     ]

@@ -12,12 +12,13 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from roost.api import kept_logs
 from roost.api import kinds as shapes
 from roost.api.apps import Apps
 from roost.api.context import CallerDep, Context, ContextDep
 from roost.api.errors import from_kube
 from roost.api.identity.cookies import credential
-from roost.api.logstream import Container, Logs, Tail, Wanted, is_over
+from roost.api.logstream import Container, Logs, Tail, Wanted
 from roost.api.objects import Collection, DryRun, IfMatch, tagged, version_of
 from roost.api.places import BUILD_PREFIX, ENVIRONMENT_PREFIX
 from roost.kube.errors import KubeError
@@ -33,6 +34,7 @@ MAX_INSTANCES: Final = 50
 MAX_TAIL: Final = 10_000
 MAX_SINCE_S: Final = 10 * 365 * 86400
 LOOK_S: Final = 2.0
+CONDUCTOR: Final = "step"  # The container of a run's pod that has the words of all steps.
 FINISHED: Final = frozenset(["Succeeded", "Failed", "Cancelled"])
 Hold = Callable[[], AbstractContextManager[None]]
 _SINCE: Final = re.compile(r"^([0-9]{1,6})([smhd])\Z")
@@ -48,6 +50,7 @@ class LogQuery:
     tail: Annotated[int | None, Query(ge=0, le=100_000, description="Begin with the last N of each instance.")] = None
     process: Annotated[str, Query(max_length=63)] = ""
     instance: Annotated[str, Query(max_length=253)] = ""
+    step: Annotated[str, Query(max_length=30, description="Of a run: only this step's lines.")] = ""
 
     def wanted(self, now: datetime) -> Wanted:
         """As the reader takes it. Problem invalid."""
@@ -183,33 +186,43 @@ Runs = Annotated[Collection, Depends(runs)]
 
 @router.get(RUNS + "/logs", operation_id="runLogs", summary="Log of a run", tags=["Run"])
 async def run_logs(request: Request, ctx: ContextDep, there: Runs, name: str, query: LogQueryDep) -> Response:
-    """The lines of all steps, as NDJSON; followed, it ends when the run ends."""
-    await there.get(name)
+    """The lines of all steps, as NDJSON; followed, it ends when the run ends. Of one that is over, as it was kept."""
+    run = await there.get(name)
     logs = _logs(ctx, request, there)
     wanted = query.wanted(ctx.clock())
+    if (run.get("status") or {}).get("phase") in FINISHED:
+        lines = await kept_logs.read(ctx, str(request.path_params["tenant"]), run, query.step, wanted)
+        if lines is not None:
+            return Response(b"".join(line.encoded() for line in lines), media_type=NDJSON)
     try:
         pods = await logs.pods(f"{names.RUN}={name}")
         if not query.follow:
-            return Response(await _whole_run(logs, pods, wanted), media_type=NDJSON)
+            return Response(await _whole_run(logs, pods, wanted, query.step), media_type=NDJSON)
     except KubeError as error:
         raise from_kube(error, there.what(name)) from error
-    return _streaming(ctx, there, _follow_run(logs, there, name, wanted))
+    return _streaming(ctx, there, _follow_run(logs, there, name, wanted, query.step))
 
 
-def _steps(pod: Mapping[str, Any]) -> list[Container]:
-    spec = pod["spec"]
-    steps = [item["name"] for item in (spec.get("initContainers") or []) + spec["containers"]]
-    return [Container(pod["metadata"]["name"], step, step) for step in steps]
+def _steps(pod: Mapping[str, Any], step: str) -> list[Container]:
+    """The container that says what is wanted: the conductor's has the words of all steps, a step's own only its."""
+    name = step or CONDUCTOR
+    there = any(item["name"] == name for item in pod["spec"]["containers"])
+    return [Container(pod["metadata"]["name"], name, name)] if there else []
 
 
-async def _whole_run(logs: Logs, pods: list[dict[str, Any]], wanted: Wanted) -> bytes:
+async def _whole_run(logs: Logs, pods: list[dict[str, Any]], wanted: Wanted, step: str) -> bytes:
     if not pods:
         return logs.remark("There is no log: the run has not begun, or its log is no longer kept.").encoded()
-    parts = [await logs.read([step], wanted) for pod in pods for step in _steps(pod)]
+    parts = [await logs.read([one], wanted) for pod in pods for one in _steps(pod, step)]
+    if not parts:
+        words = f"The run has no step {step!r} with a log of its own while it goes on: leave the step out."
+        return logs.remark(words).encoded()
     return b"".join(line.encoded() for part in parts for line in part)
 
 
-async def _follow_run(logs: Logs, there: Collection, run: str, wanted: Wanted) -> AsyncIterator[bytes]:
+async def _follow_run(
+    logs: Logs, there: Collection, run: str, wanted: Wanted, step: str
+) -> AsyncIterator[bytes]:
     tail = Tail()
 
     async def work() -> None:
@@ -217,7 +230,7 @@ async def _follow_run(logs: Logs, there: Collection, run: str, wanted: Wanted) -
         while True:
             pods = [pod for pod in await logs.pods(f"{names.RUN}={run}") if pod["metadata"]["name"] not in done]
             for pod in pods[:1]:
-                await _follow_steps(logs, pod, wanted, tail)
+                await _follow_steps(logs, pod, wanted, tail, step)
                 done.add(pod["metadata"]["name"])
             if pods:
                 continue
@@ -231,21 +244,9 @@ async def _follow_run(logs: Logs, there: Collection, run: str, wanted: Wanted) -
         yield chunk
 
 
-async def _follow_steps(logs: Logs, pod: Mapping[str, Any], wanted: Wanted, tail: Tail) -> None:
-    """The steps one after the other; those that a failed pod never reached have nothing to say."""
-    for step in _steps(pod):
-        await logs.follow(step, wanted, tail.put)
-        current = await logs.client.get("v1", "Pod", step.pod, logs.namespace)
-        if current is None or (is_over(current, "") and not _began(current, step.name)):
-            return
-
-
-def _began(pod: Mapping[str, Any], container: str) -> bool:
-    status = pod.get("status") or {}
-    for item in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or []):
-        if item.get("name") == container:
-            return "waiting" not in (item.get("state") or {})
-    return False
+async def _follow_steps(logs: Logs, pod: Mapping[str, Any], wanted: Wanted, tail: Tail, step: str) -> None:
+    for container in _steps(pod, step):
+        await logs.follow(container, wanted, tail.put)
 
 
 @router.post(

@@ -71,6 +71,8 @@ def _resume(work: Work, keeper: kept.Keeper, first: int) -> None:
 def _step(work: Work, gates: Gates, keeper: kept.Keeper, place: int, clock: Clock) -> None:
     step = work.task.pipeline.steps[place]
     work.bench.say(f"-----> {step.name} ({work.task.pipeline.image_of(step)})")
+    if step.secrets and work.task.rights == "reduced":
+        work.bench.say(f"{INDENT}Without its secrets: this is no run of the project's branch")
     work.tell(StepReport(name=step.name, phase="Running"))
     keeper.restore_cache(step)
     begun = time.monotonic()
@@ -186,6 +188,7 @@ def _look(work: Work, keeper: kept.Keeper, step: Step) -> None:
         work.tests = work.results.summary()
         told = f"{found.tests} tests, {found.failures + found.errors} failed, {found.skipped} skipped"
         work.bench.say(f"-----> Tests: {told}")
+        keeper.keep_tests()
     if step.artefacts:
         keeper.keep_artefacts(step)
 

@@ -13,16 +13,22 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from pydantic import Field
 
+from roost.model import kept
 from roost.model.pipeline import TestReport
 from roost.model.resource import Model
 
-KIND: Final = "application/vnd.roost.tests.v1+json"
+KIND: Final = kept.TESTS
 LARGEST: Final = 8 << 20  # Bytes of a file.
 DEEPEST: Final = 50
 MOST_ELEMENTS: Final = 500_000
 MOST_FILES: Final = 200
 MOST_CASES: Final = 100_000  # Of a file; more is not counted.
 MOST_TOLD: Final = 1000
+
+
+def tag(run: str) -> str:
+    """The tag of a run's results in the project's own repository."""
+    return f"tests-{run}"
 
 
 class JUnitWrong(ValueError):
@@ -75,7 +81,8 @@ def read(file: IO[bytes], step: str = "") -> Tests:
     """One file. JUnitWrong."""
     bounded = _Bounded(file)
     counts = {"tests": 0, "failure": 0, "error": 0, "skipped": 0}
-    seconds, cases, depth, elements = 0.0, [], 0, 0
+    cases: list[Case] = []
+    seconds, depth, elements = 0.0, 0, 0
     try:
         for event, element in iterparse(bounded, ("start", "end"), forbid_dtd=True):
             depth += 1 if event == "start" else -1

@@ -17,17 +17,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from roost.adapters.registry import RegistryFailed
-from roost.builds import tree
+from roost.builds import junit, tree
 from roost.builds.bench import StepFailed
 from roost.builds.tree import Entry, TreeRefused, TreeTooLarge
 from roost.builds.work import Work
+from roost.model.kept import ARTEFACTS, CACHE, CHECKPOINT
 from roost.model.names import short_digest
 from roost.model.pipeline import Step
 
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
-ARTEFACTS: Final = "application/vnd.roost.artefacts.v1"
-CACHE: Final = "application/vnd.roost.cache.v1"
-CHECKPOINT: Final = "application/vnd.roost.checkpoint.v1"
 MOST_ARTEFACTS: Final = 256 << 20  # Bytes of files.
 MOST_CACHE: Final = 1 << 30
 MOST_CHECKPOINT: Final = 1 << 30  # Of all layers together.
@@ -104,6 +102,14 @@ class Keeper:
         layer, _ = self._packet("artefacts", chosen, MOST_ARTEFACTS, bare=True)
         self._work.store.put_layers(self._work.own, ARTEFACTS, [layer], artefacts_tag(self._work.task.run, step.name))
         self._work.bench.say(f"-----> Artefacts: {len(files)} files, {sum(item.size for item in files) >> 10} KiB")
+
+    # Tests
+
+    def keep_tests(self) -> None:
+        """Store what all tests of the run said so far."""
+        content = self._work.results.model_dump_json(by_alias=True).encode()
+        tag = junit.tag(self._work.task.run)
+        self._try("Test results", lambda: self._work.store.put_artefact(self._work.own, junit.KIND, content, tag=tag))
 
     # Caches
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from roost.adapters.registry import Registry
+from roost.model import kept
 
-KIND: Final = "application/vnd.roost.run-log.v1.ndjson+gzip"
-MOST: Final = 48 << 20  # Bytes of a whole log; steps are bounded each for themselves.
+KIND: Final = kept.LOG
+MOST: Final = 32 << 20  # Bytes of a whole log; steps are bounded each for themselves.
 LONGEST: Final = 16 << 10  # Characters of a line.
 OFTEN_S: Final = 20.0
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")

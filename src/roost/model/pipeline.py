@@ -29,7 +29,9 @@ MOST_STEPS: Final = 16
 FETCH: Final = "fetch"
 SCAN: Final = "scan"
 BUILD: Final = "build"
-OWN: Final = frozenset([FETCH, SCAN, BUILD, "bill", "scan-image", "sign", "promote", "step", "roost", "entrypoint"])
+OWN: Final = frozenset(
+    [FETCH, SCAN, BUILD, "bill", "scan-image", "sign", "promote", "step", "steps", "results", "entrypoint", "scanner"]
+)
 
 Path = Annotated[str, Field(pattern=PATH_PATTERN, max_length=200)]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from roost.adapters import registry_store
 from roost.adapters.registry_store import ASIDE, Needs, Revision, Store, collect, unneeded
+from roost.model.kept import LOG
 
 NOW = 1_800_000_000.0
 OLD = NOW - 10 * 86_400
@@ -164,3 +166,29 @@ def test_of_a_tenant_that_is_gone_no_attachment_stays(shelf: Shelf) -> None:
     attach(shelf, "gone/shop", {"artifactType": "cache"}, tag="layers")
     collect(shelf.store, NEEDS, NOW)
     assert shelf.digests("gone/shop") == set()
+
+
+def test_what_is_kept_of_runs_stays_by_its_number_also_without_an_image(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_store, "NEWEST", {LOG: 2})
+
+    def log(repository: str, number: int, when: float, tag: bool = True) -> str:
+        content = shelf.blob(f"{repository} {number}".encode(), when)
+        shelf.link(repository, content, when)
+        body = {"artifactType": LOG, "layers": [{"digest": f"sha256:{content}"}]}
+        manifest = shelf.blob(json.dumps(body).encode(), when)
+        folder = shelf.root / "repositories" / repository / "_manifests"
+        shelf.write(folder / "revisions" / "sha256" / manifest / "link", f"sha256:{manifest}".encode(), when)
+        if tag:
+            named = folder / "tags" / f"log-{number}" / "current" / "link"
+            shelf.write(named, f"sha256:{manifest}".encode(), when)
+        return manifest
+
+    logs = [log("acme/shop", number, OLD + number) for number in range(4)]
+    log("acme/shop", 9, OLD + 9, tag=False)  # A later word on the same run took its tag.
+    young = log("acme/shop", 5, NOW - 60)
+    log("globex/shop", 1, OLD)  # Of a tenant that is gone.
+    collect(shelf.store, NEEDS, NOW)
+    assert shelf.digests("acme/shop") == {young, logs[3]}
+    assert not shelf.digests("globex/shop")

@@ -103,8 +103,27 @@ def _tell(run: Any) -> None:
             ("Promotion", out.at(run, "status.promotion", "")),
         ]
     )
+    _tell_steps(run)
     if out.at(run, "status.detected"):
         out.write("\n" + out.at(run, "status.detected"))
+
+
+def _tell_steps(run: Any) -> None:
+    steps = out.at(run, "status.steps") or []
+    if steps:
+        out.write("")
+    for step in steps:
+        seconds = step.get("seconds")
+        took = f"{seconds:.1f} s" if isinstance(seconds, int | float) else "-"
+        why = " ".join(str(word) for word in (step.get("reason"), step.get("exitCode")) if word)
+        out.write(f"{step.get('name', ''):<30}  {step.get('phase', ''):<10}  {took:>9}  {why}".rstrip())
+    tests = out.at(run, "status.tests")
+    if tests:
+        bad = int(tests.get("failures", 0)) + int(tests.get("errors", 0))
+        told = {"all": tests.get("tests", 0), "bad": bad, "skipped": tests.get("skipped", 0)}
+        out.write("\n" + tr("{all} tests, {bad} failed, {skipped} skipped", **told))
+        for name in tests.get("failed") or []:
+            out.write(f"  {name}")
 
 
 @commands.command("logs", examples=("roost build logs -f",))
@@ -113,14 +132,18 @@ def _tell(run: Any) -> None:
 @click.option(
     "--since", default=None, metavar="TIME", help="Only what is younger: 30s, 10m, 2h, 1d.", callback=duration
 )
+@click.option("--step", default=None, metavar="STEP", help="Only the lines of this step.")
 @PROJECT
 @target("tenant")
 @output
 @pass_session
-def logs(session: Session, name: str | None, follow: bool, since: str | None, project: str | None) -> None:
-    """Show the log of a run; of the newest without a name."""
+def logs(
+    session: Session, name: str | None, follow: bool, since: str | None, step: str | None, project: str | None
+) -> None:
+    """Show the log of a run; of the newest without a name. It is kept when the run is over."""
     name = _name(session, name, project)
-    show_stream(session, Query(session.of_tenant("runs", name, "logs"), follow, since, named=False))
+    query = Query(session.of_tenant("runs", name, "logs"), follow, since, step=step or "", named=False)
+    show_stream(session, query)
     if not follow:
         return
     run = session.api.get(session.of_tenant("runs", name))
@@ -130,6 +153,25 @@ def logs(session: Session, name: str | None, follow: bool, since: str | None, pr
             why=str(out.condition(run).get("message", "")),
             code=REFUSED,
         )
+
+
+@commands.command("rerun", examples=("roost run rerun wiki-3-0123456789 --from test",))
+@click.argument("name")
+@click.option(
+    "--from", "step", default="", metavar="STEP", help="The first step that runs again; without it all of them do."
+)
+@target("tenant")
+@output
+@pass_session
+def rerun(session: Session, name: str, step: str) -> None:
+    """Run the steps of a run that is over again, from one of them on."""
+    made = session.api.send("POST", session.of_tenant("runs", name, "rerun"), {"from": step})
+    out.show_one(made, session.output, lambda: out.say(_again(name, made)))
+
+
+def _again(name: str, made: Any) -> str:
+    number = str(out.at(made, "spec.rerun.number", ""))
+    return tr("Run {name} is run again, for the time {number}: `roost run list` shows it.", name=name, number=number)
 
 
 @commands.command("cancel")

@@ -68,6 +68,7 @@ class Observed(Model):
     platform: Platform = Platform()
     environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
     project_exists: bool = True
+    project_uid: str = Field("", description="Of the Project, where the Run is to be run again; empty: it is gone.")
     environment: str = Field("", description="Where the project goes; empty: the first.")
     app: str = Field("", description="What it becomes; empty: named as the project.")
     open_runs: tuple[SeenRun, ...] = Field((), description="Runs of the tenant that have not ended.")

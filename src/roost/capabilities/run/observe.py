@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from roost.capabilities.run import images
+from roost.capabilities.run.manifests import rerun
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
 from roost.capabilities.run.manifests.job import CONDUCTOR
 from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenWaiver
@@ -160,6 +161,9 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         "last_ended": max(ends, default=""),
         "builder": read_builder(await reader.get("v1", "Pod", BUILDER, space)),
     }
+    if run.status.phase in ENDED and rerun.wanted(run):
+        raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)
+        return Observed(**common, project_uid=raw["metadata"]["uid"] if raw else "")
     if run.status.phase in ENDED or names is None:
         return Observed(**common)
     raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)

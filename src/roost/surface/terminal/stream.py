@@ -37,6 +37,7 @@ class Query:
     tail: int | None = None
     process: str = ""
     instance: str = ""
+    step: str = ""  # Of a run.
     named: bool = True  # Name the instance before each line; a run has only one.
 
 
@@ -55,6 +56,7 @@ def _lines(session: Session, query: Query) -> Iterator[dict[str, Any]]:
         tail=query.tail,
         process=query.process,
         instance=query.instance,
+        step=query.step,
     )
 
 

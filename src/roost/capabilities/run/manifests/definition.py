@@ -9,6 +9,7 @@ from roost.model.kinds.delivery import Run
 from roost.model.pipeline import Pipeline
 from roost.model.plan import Verdict
 
+UNENDED: Final = ("TimedOut", "StepStuck", "StepNotStarted")  # Reasons after which a step may still be there.
 LARGEST: Final = 64 * 1024  # Characters of a definition; what a container is told has a limit in the kernel.
 
 

@@ -20,6 +20,7 @@ from roost.model.step_task import StepTask
 INIT: Final = "entrypoint"
 WAITING_MI: Final = 24  # Memory of an entrypoint that waits.
 CONDUCTOR_MI: Final = 512
+SCANNER_MI: Final = 1024  # The scanner beside the conductor, where a run has one.
 EPHEMERAL: Final = "2Gi"
 _MI: Final = 1 << 20
 _LOCKED: Final = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -171,8 +172,11 @@ def _together(run: RunSpec) -> dict[str, Any]:
     largest = max(int(amount(step.limits.memory) or 0) for step in steps) // _MI
     fastest = max(amount(step.limits.cpu) or 0 for step in steps)
     return {
-        "requests": {"cpu": "200m", "memory": f"{128 + waiting + min(largest, 256)}Mi"},
-        "limits": {"cpu": f"{int(fastest * 1000) + 1000}m", "memory": f"{CONDUCTOR_MI + waiting + largest}Mi"},
+        "requests": {"cpu": "200m", "memory": f"{160 + waiting + min(largest, 256)}Mi"},
+        "limits": {
+            "cpu": f"{int(fastest * 1000) + 2000}m",
+            "memory": f"{CONDUCTOR_MI + SCANNER_MI + waiting + largest}Mi",
+        },
     }
 
 

@@ -1,8 +1,10 @@
 """The plans of Runs: golden cases, and what must hold whatever the case."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,9 +12,12 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from roost.capabilities.run import actions, capability
+from roost.capabilities.run.manifests import steps
 from roost.capabilities.run.observe import read_builder, read_job
 from roost.kernel import golden
 from roost.model.bases import BASES
+from roost.model.build_task import Task
+from roost.model.kinds.delivery import Run
 from roost.surface import fetch_token
 from roost.surface.registry import new_key
 
@@ -93,3 +98,64 @@ def test_a_job_and_a_builder_are_read() -> None:
     builder = read_builder(pod)
     assert builder is not None and builder.ended and builder.deleting
     assert read_job(None) is None and read_builder(None) is None
+
+
+STEPS = FOLDER / "tests" / "cases" / "steps"
+
+
+def containers(case: Path) -> dict[str, dict[str, Any]]:
+    """The containers of the Job that a case plans, by name."""
+    (job,) = [item.manifest for item in golden.run(capability, case).apply if item.manifest["kind"] == "Job"]
+    return {item["name"]: item for item in job["spec"]["template"]["spec"]["containers"]}
+
+
+def test_a_step_sees_nothing_of_the_runs_own_secret_nor_of_other_steps() -> None:
+    found = containers(STEPS)
+    conductor, steps = found.pop("step"), found
+    assert {"credentials", "work"} <= {item["name"] for item in conductor["volumeMounts"]}
+    for place, name in enumerate(("test", "lint")):
+        mounts = {item["name"]: item for item in steps[name]["volumeMounts"]}
+        assert set(mounts) == {"bin", "turns", f"own-{place}", "workspace", "home", "trust"}
+        assert all(mounts[read_only]["readOnly"] for read_only in ("bin", "turns", "trust"))
+        locked = steps[name]["securityContext"]
+        assert locked == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        assert "envFrom" not in steps[name]
+
+
+def secrets_of(container: Mapping[str, Any]) -> list[str]:
+    return [item["valueFrom"]["secretKeyRef"]["name"] for item in container["env"] if "valueFrom" in item]
+
+
+def test_a_step_has_the_secrets_that_it_names_and_none_with_reduced_rights() -> None:
+    assert [secrets_of(containers(STEPS)[name]) for name in ("test", "lint")] == [[], ["npm-token"]]
+    reduced = containers(STEPS.parent / "steps-reduced")
+    assert [secrets_of(reduced[name]) for name in ("test", "lint")] == [[], []]
+
+
+def test_kubernetes_replaces_nothing_in_what_a_person_wrote() -> None:
+    for name in ("test", "lint"):
+        for variable in containers(STEPS)[name]["env"]:
+            value = variable.get("value", "")
+            assert "$(" not in value.replace("$$", ""), variable
+
+
+def test_no_variable_of_a_person_takes_the_place_of_the_entrypoints() -> None:
+    raw = yaml.safe_load((STEPS / "input.yaml").read_text())
+    names = ("ROOST_STEP", "HOME", "ROOST_TRUST", "NPM_TOKEN")
+    raw["spec"]["pipeline"]["steps"][1]["env"] = [{"name": name, "value": "mine"} for name in names]
+    raw["spec"]["parameters"] = {"ROOST_STEP": "mine"}
+    run = Run.parse(raw)
+    task = Task(
+        tenant="acme",
+        project="hello",
+        commit="a" * 40,
+        attempt=1,
+        git_url="http://git",
+        registry="registry:5000",
+        builder="tcp://builder:1234",
+        timeout_s=60,
+    )
+    spec = steps.add({"containers": [], "volumes": []}, run.spec, task, "roost.internal/platform:dev", {})
+    told = spec["containers"][1]["env"]
+    assert len({item["name"] for item in told}) == len(told)
+    assert not [item for item in told if item["name"] in names and item.get("value") == "mine"]
