@@ -46,6 +46,7 @@ class Settings:
     drain_url: str = ""  # The server that knows where gateways lead; empty: there is none, and ends wait a fixed time.
     http_proxy: str = ""  # Proxy of the site, handed to builds.
     mirrors: str = ""  # Package mirrors of the site, handed to builds: `pip=URL npm=URL go=URL maven=URL`.
+    advisories: str = ""  # Mirror of the OSV archives, `URL/<ecosystem>/all.zip`; empty: given by hand, or none.
 
     notice_networks: str = ""  # CIDRs inside the site that webhooks of tenants may reach, divided by spaces.
     smtp: str = ""  # The site's mail server: `smtps://host:465`, `smtp+starttls://host:587`, `smtp://host`.

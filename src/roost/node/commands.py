@@ -16,6 +16,7 @@ from roost.node.testbed.commands import testbed
 def explained() -> Iterator[None]:
     """Errors that we know become one message and exit code 1; anything else is a bug and shows its trace."""
     from roost.kube.errors import KubeError
+    from roost.builds.advisories import ArchiveWrong
     from roost.node import (
         backup,
         bundle,
@@ -35,6 +36,7 @@ def explained() -> Iterator[None]:
     from roost.node.run import CommandFailed
 
     known = (
+        ArchiveWrong,
         backup.SnapshotInvalid,
         bundle.BundleInvalid,
         members.NoSuchNode,
@@ -107,6 +109,22 @@ def closing_words(domain: str, password: str | None) -> str:
         "           roost logs -t demo -e dev -a hello\n"
         "           export KUBECONFIG=/etc/kubernetes/admin.conf; kubectl get pods -A"
     )
+
+
+@node.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+def advisories(folder: str) -> None:
+    """Take the OSV archives in FOLDER, `<ecosystem>/all.zip`, as the vulnerability database, and judge what runs by it.
+
+    Where the site has a mirror of them, set ROOST_ADVISORIES=URL for `make up` instead: they are fetched daily.
+    """
+    with explained():
+        from pathlib import Path
+
+        from roost.node import advisories as database
+        from roost.node.kubectl import Kubectl
+
+        click.echo(database.take(Kubectl(), Path(folder)))
 
 
 @node.command()

@@ -89,6 +89,7 @@ class Run:
             registry_address=machine.REGISTRY_ADDRESS,
             mirrors=os.environ.get("ROOST_MIRRORS", ""),
             proxy=os.environ.get("ROOST_HTTP_PROXY", ""),
+            advisories=os.environ.get("ROOST_ADVISORIES", ""),
             kubernetes_url=f"https://{self.node.endpoint}:{machine.API_PORT}",
         )
 

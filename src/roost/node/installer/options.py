@@ -34,6 +34,7 @@ class Options:
     walls: Literal["cilium", "policies"] = "cilium"  # What keeps tenants apart; see the decision on walls.
     mirrors: str = ""  # The site's package mirrors for builds.
     proxy: str = ""  # The site's HTTP proxy for builds.
+    advisories: str = ""  # The site's mirror of the OSV archives, fetched daily.
     kubernetes_url: str = ""  # Where people's kubectl reaches kube-apiserver; empty: nobody is told.
 
     def text(self) -> str:

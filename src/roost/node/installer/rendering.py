@@ -15,7 +15,18 @@ from roost.model.names import GROUP, PRELOADED
 from roost.model.names import SYSTEM_NAMESPACE as HERE
 from roost.node.installer.options import DRAIN, Options
 from roost.node.machine import Node
-from roost.node.manifests import collector, common, drain, fairness, gateway, network, node_trust, platform, registry
+from roost.node.manifests import (
+    advisories,
+    collector,
+    common,
+    drain,
+    fairness,
+    gateway,
+    network,
+    node_trust,
+    platform,
+    registry,
+)
 from roost.node.manifests.common import Disk, Manifest
 
 REPOSITORIES = "roost-git"  # Claims, where there are claims.
@@ -89,6 +100,7 @@ def workloads(options: Options, parts: Parts, disks: Disks) -> list[Manifest]:
         *claims(options),
         *registry.everything(images["registry"], disks.registry, parts.registry_files, options.registry_address),
         *collector.everything(images["platform"], disks.registry),
+        *advisories.everything(images["platform"], images["scanner"], options.advisories),
         *([] if options.embedded else node_trust.everything(images["platform"], options.registry_address)),
         *entrance(options, images),
         *platform.everything(ours),

@@ -7,7 +7,7 @@ from typing import Final
 
 from roost.model.names import ENVIRONMENT, TENANT
 from roost.model.names import SYSTEM_NAMESPACE as HERE
-from roost.node.manifests import drain, platform, registry
+from roost.node.manifests import advisories, drain, platform, registry
 from roost.node.manifests.common import Manifest, metadata, selector
 
 BUILDS: Final[Manifest] = {
@@ -74,12 +74,13 @@ def _from_nodes(name: str, workload: str, port: int, networks: Sequence[str] | N
 def policies(nodes: Sequence[str] | None = None) -> list[Manifest]:
     """Default deny, and the ways that are needed. `nodes`: the nodes' networks, where the cluster has no Cilium."""
     own = [_ours(platform.CONTROLLER), _ours(platform.API)]
+    judging = _ours(advisories.NAME)
     return [
         _policy("default-deny", {}, []),
         _policy(
             "registry",
             {"matchLabels": selector(registry.NAME)},
-            [{"from": [BUILDS, *own], "ports": _ports(registry.PORT)}],
+            [{"from": [BUILDS, *own, judging], "ports": _ports(registry.PORT)}],
         ),
         _policy(
             "git",
