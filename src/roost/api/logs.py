@@ -220,9 +220,7 @@ async def _whole_run(logs: Logs, pods: list[dict[str, Any]], wanted: Wanted, ste
     return b"".join(line.encoded() for part in parts for line in part)
 
 
-async def _follow_run(
-    logs: Logs, there: Collection, run: str, wanted: Wanted, step: str
-) -> AsyncIterator[bytes]:
+async def _follow_run(logs: Logs, there: Collection, run: str, wanted: Wanted, step: str) -> AsyncIterator[bytes]:
     tail = Tail()
 
     async def work() -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from roost.capabilities.run import checks
-from roost.capabilities.run.manifests import builder, definition, job, scanner
+from roost.capabilities.run.manifests import builder, definition, job, rerun, scanner
 from roost.capabilities.run.model import Observed
 from roost.model import attestation, build_report, notices
 from roost.model.advisories import version as database
@@ -174,8 +174,8 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         status: dict[str, Any] = {"detected": report.detected or None, "findings": report.findings}
         status |= definition.told(report)
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
-        # A step that does not end keeps the pod: what it said is in the registry.
-        stop = _stop(observed) if run.spec.pipeline.steps else ()
+        # A step that does not end would keep the pod: what it said is in the registry.
+        stop = _stop(observed) if report.reason in definition.UNENDED else ()
         return _end(run, now, (phase, report.reason or "Failed", report.message), stop, status=status)
     environment = run.spec.environment or observed.environment or next(iter(observed.environments), "")
     if run.spec.promote and environment not in observed.environments:
@@ -311,6 +311,12 @@ def _ended(run: Run, observed: Observed, now: datetime) -> Plan:
     conditions = (Condition(READY, said.status, said.reason, said.message),) if said else ()
     if run.status.phase == "Succeeded" and said is not None and said.status != "True":
         conditions = (ready("Built", "It was built."),)  # What went wrong afterwards, as signing anew, is over.
+    place = split_namespace(run.metadata.namespace or "")
+    if rerun.wanted(run) and place is not None:
+        again = Apply(rerun.manifest(run, place[0], observed.project_uid), create=True, owned=False)
+        told = {"reruns": run.spec.rerun.number, "rerun": rerun.name(run) if observed.project_uid else None}
+        applied = (again,) if observed.project_uid else ()  # With its project gone, nothing runs any more.
+        return Plan(apply=applied, conditions=conditions, status=told, next_check=timedelta(seconds=1))
     seen = observed.builder
     last = run.status.finished_at == observed.last_ended and not observed.open_runs
     if seen is None or seen.deleting or not last:
