@@ -257,7 +257,7 @@ def make(folder: Path) -> Place:
     web = Process(name="web", port=8080, health=Health(path="/"))
     apply(App.manifest(APP, AppSpec(processes=(web,)), SPACE))
     project(APP)
-    (folder / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"registrytoken": _token()}}}))
+    (folder / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"registrytoken": registry_token()}}}))
     place.repository.mkdir()
     place.git("init", "--quiet", "--initial-branch=main")
     (place.repository / "Containerfile").write_text(CONTAINERFILE)
@@ -270,7 +270,7 @@ def make(folder: Path) -> Place:
     return place
 
 
-def _token() -> str:
+def registry_token() -> str:
     """Leave to push the image that is built by hand, for as long as a benchmark may take."""
     secret = json.loads(kubectl("-n", SYSTEM, "get", "secret", "registry-token", "-o", "json"))
     key = base64.b64decode(secret["data"]["key.pem"])
