@@ -26,6 +26,7 @@ from roost.gitserver.requests import IMPORT, PUSH, GitRequest, Refused, authenti
 from roost.gitserver.uploads import Upload, Uploads
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
+from roost.model import previews
 from roost.model.kinds.delivery import Project
 from roost.model.refs import HEADS, short
 from roost.surface import fetch_token
@@ -282,7 +283,7 @@ class GitServer:
                 "ROOST_PUSH": push,
                 "ROOST_PERSON": request.person,
                 "ROOST_BRANCH": project.spec.branch,
-                "ROOST_REFS": "\n".join(project.spec.triggers.patterns()),
+                "ROOST_REFS": "\n".join([*project.spec.triggers.patterns(), *previews.patterns(project.spec)]),
             }
         try:
             async with self._places, backend.run(self._repositories.environment(variables)) as git:
@@ -364,9 +365,9 @@ def _unbuilt(project: Project, move: Move) -> str:
     if triggers.paused:
         return f"Nothing is built now: {triggers.paused}"
     if move.ref == HEADS + project.spec.branch:
-        return "The project builds no pushes (triggers.push): `roost run start`."
+        return "The project builds no pushes (triggers.push): `roost build start`."
     if triggers.of(move.ref) is not None:
-        return f"A push that moves more than {BUILT_AT_ONCE} refs has none of them built: `roost run start`."
+        return f"A push that moves more than {BUILT_AT_ONCE} refs has none of them built: `roost build start`."
     others = ", ".join(short(pattern) for pattern in triggers.patterns())
     return f"Only {project.spec.branch} is built and deployed{f'; and {others}' if others else ''}."
 

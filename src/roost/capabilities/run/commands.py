@@ -45,7 +45,7 @@ PROJECT = click.option("-p", "--project", default=None, metavar="PROJECT", help=
 
 @group("build")
 def commands() -> None:
-    """Builds: list, show, logs, cancel."""
+    """Builds: start, list, show, logs, cancel."""
 
 
 def _runs(session: Session, project: str | None) -> list[Any]:
@@ -171,7 +171,7 @@ def rerun(session: Session, name: str, step: str) -> None:
 
 def _again(name: str, made: Any) -> str:
     number = str(out.at(made, "spec.rerun.number", ""))
-    return tr("Run {name} is run again, for the time {number}: `roost run list` shows it.", name=name, number=number)
+    return tr("Run {name} is run again, for the time {number}: `roost build list` shows it.", name=name, number=number)
 
 
 @commands.command("cancel")

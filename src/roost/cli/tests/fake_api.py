@@ -217,7 +217,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._tokens(method)
         if path.startswith(APP + "/"):
             return self._app(method, path.removeprefix(APP + "/"), body)
-        if method == "POST" and path.rpartition("/")[2] in ("tenants", "projects", "apps", "promotions", "tasks"):
+        if method == "POST" and path.endswith("/secret"):
+            return 201, {"secret": "whsec_shown_once"}
+        if method == "POST" and path.endswith("/runs"):
+            return 201, api.objects["/v1/tenants/acme/runs/shop-1-abc"]
+        kinds = ("tenants", "projects", "apps", "promotions", "tasks", "channels")
+        if method == "POST" and path.rpartition("/")[2] in kinds:
             status = {"conditions": ready()} | (api.promoted if path.endswith("/promotions") else {})
             if path.endswith("/tasks"):
                 status = dict(api.task)

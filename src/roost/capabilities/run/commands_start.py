@@ -1,4 +1,4 @@
-"""`roost run`: start a run; and what `roost build` has, under the name that the kind has."""
+"""`roost build start`: run a branch or a tag as it stands now."""
 
 import secrets
 from collections.abc import Mapping
@@ -6,23 +6,15 @@ from typing import Any
 
 import click
 
-from roost.capabilities.run.commands import ENDED
-from roost.capabilities.run.commands import commands as build
+from roost.capabilities.run.commands import ENDED, commands
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import REFUSED, USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
 from roost.surface.terminal.session import Session
-from roost.surface.terminal.shape import group, output, pass_session, target, waits
+from roost.surface.terminal.shape import output, pass_session, target, waits
 from roost.surface.terminal.words import tr
 
-
-@group("run", examples=("roost run start wiki", "roost run start wiki --ref v1.2 --param LEVEL=debug"))
-def run() -> None:
-    """Runs of projects: start, list, show, logs, cancel."""
-
-
-for _command in build.commands.values():
-    run.add_command(_command)
+__all__ = ["commands"]
 
 
 def _given(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -36,7 +28,7 @@ def _given(context: click.Context, parameter: click.Parameter, values: tuple[str
     return found
 
 
-@run.command("start", examples=("roost run start wiki", "roost run start wiki --ref v1.2 --param LEVEL=debug"))
+@commands.command("start", examples=("roost build start wiki", "roost build start wiki --ref v1.2 --param LEVEL=debug"))
 @click.argument("project")
 @click.option("--ref", default="", metavar="REF", help="A branch or a tag; without it the project's branch.")
 @click.option(
@@ -71,8 +63,5 @@ def _wait(session: Session, name: str, timeout: int) -> Mapping[str, Any]:
         done = phase == "Succeeded"
         return Progress((Step(tr("Run"), "done" if done else "running", told),), finished=done)
 
-    follow(look, timeout, f"roost run logs {name} -f -t {session.tenant}")
+    follow(look, timeout, f"roost build logs {name} -f -t {session.tenant}")
     return seen
-
-
-commands = (build, run)
