@@ -87,11 +87,14 @@ def _read(path: Path) -> str:
 
 
 def written(mail: Mail, sender: str) -> EmailMessage:
-    """The message. Control characters cannot get into a header: what a tenant names stands in the subject."""
+    """The message. What a tenant names stands in the subject, and stays text there: no control character gets in, nor
+    an encoded word (RFC 2047), which Python's email would decode, line breaks among it, and write out as headers.
+    """
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = ", ".join(mail.to)
-    message["Subject"] = "".join(char if char.isprintable() else " " for char in mail.subject)[:MAX_SUBJECT]
+    subject = "".join(char if char.isprintable() else " " for char in mail.subject)
+    message["Subject"] = subject.replace("=?", "= ?")[:MAX_SUBJECT]
     message["Message-ID"] = f"<{mail.key}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is told to us.
     message.set_content("".join(char for char in mail.text if char.isprintable() or char in "\n\t"))

@@ -87,6 +87,8 @@ def test_the_same_mail_sent_twice_is_known_by_its_id(inbox: Inbox, port: int, tm
         "x\x00y",
         "x\u2028Bcc: victim@example.org",
         "=?utf-8?q?x=0ABcc:_victim@example.org?=",
+        "==?utf-8?q?x=0ABcc:_victim@example.org?=",
+        "=?utf-8?b?eApCY2M6IHZpY3RpbUBleGFtcGxlLm9yZw==?=",
         "ü" * 5000,
     ],
 )
@@ -98,7 +100,12 @@ def test_what_a_tenant_names_is_no_header_and_no_command(inbox: Inbox, port: int
     assert sorted(key.lower() for key in message).count("subject") == 1
 
 
-@given(st.text(max_size=300))
+PIECES = st.sampled_from(
+    ["=?", "?=", "utf-8", "?q?", "?b?", "=0A", "=0D=0A", "Bcc:", " ", "\r", "\n", "a@b.org", "eAo=", "ü"]
+)
+
+
+@given(st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=30).map("".join)))
 def test_any_text_makes_one_sound_message(text: str) -> None:
     message = written(Mail(("team@example.org",), text, text, "n-1"), "roost@example.org")
     again = message_from_bytes(message.as_bytes(), policy=default)
@@ -135,9 +142,11 @@ def test_who_cannot_be_reached_or_has_no_tls_gets_nothing(inbox: Inbox, port: in
     assert inbox.taken == []
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # The test's server speaks no TLS.
 def test_it_signs_in_where_it_has_a_name_and_a_password(inbox: Inbox, tmp_path: Path) -> None:
     def known(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: LoginPassword) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"roost", b"right"))
+        # handled: whether the answer was given already.
+        return AuthResult(success=(data.login, data.password) == (b"roost", b"right"), handled=False)
 
     controller = Listening(
         inbox, hostname="127.0.0.1", port=0, authenticator=known, auth_required=True, auth_require_tls=False

@@ -24,7 +24,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.got: list[tuple[str, dict[str, str], bytes]] = []
-        self.answer = (204, {}, b"")
+        self.answer: tuple[int, dict[str, str], bytes] = (204, {}, b"")
         super().__init__(("127.0.0.1", 0), _Handler)
 
 
