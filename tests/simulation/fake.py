@@ -43,6 +43,7 @@ KINDS = (
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     Kind(API_VERSION, "App", "apps", spec=True),
     Kind(API_VERSION, "Release", "releases", spec=True),
+    Kind(API_VERSION, "Domain", "domains", namespaced=False, spec=True),
     Kind("v1", "Secret", "secrets"),
     Kind("v1", "Service", "services"),
     Kind("v1", "Pod", "pods"),
