@@ -110,33 +110,24 @@ async def verify_images(client: Client) -> None:
         await asyncio.sleep(0.1)
 
 
-@pytest.fixture
-async def cluster(platform: ApiServer) -> AsyncIterator[Cluster]:
-    """The controller runs with the rights of its ServiceAccount; every image may run."""
-    async with running(platform, OURS, Settings(workers=4)) as made:
-        task = asyncio.ensure_future(verify_images(made.client))
-        yield made
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 @asynccontextmanager
-async def running(platform: ApiServer, ours: tuple[str, ...], settings: Settings) -> AsyncIterator[Cluster]:
-    """The controller with these capabilities, with the rights of its ServiceAccount."""
-    admin = platform.client("tests")
+async def controlling(
+    server: ApiServer, ours: tuple[str, ...] = OURS, settings: Settings | None = None
+) -> AsyncIterator[Cluster]:
+    """The controller runs with the rights of its ServiceAccount, with these capabilities."""
+    admin = server.client("tests")
     path = f"api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/roost-controller/token"
     answer = await admin.request("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
-    config = yaml.safe_load(platform.kubeconfig.read_text())
+    config = yaml.safe_load(server.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": answer["status"]["token"]}
-    file = platform.folder / "controller"
+    file = server.folder / "controller"
     file.write_text(yaml.safe_dump(config))
     client = Client.connect(str(file), "roost-controller")
-    runtime = Runtime(client, [item for item in capabilities() if item.name in ours], settings)
+    runtime = Runtime(client, [item for item in capabilities() if item.name in ours], settings or Settings(workers=4))
     tasks = [asyncio.ensure_future(runtime.run(Open())), asyncio.ensure_future(count_quotas(admin))]
     await asyncio.wait_for(runtime.ready.wait(), 30)
     try:
-        yield Cluster(admin, platform)
+        yield Cluster(admin, server)
     finally:
         for task in tasks:
             task.cancel()
@@ -144,3 +135,14 @@ async def running(platform: ApiServer, ours: tuple[str, ...], settings: Settings
                 await task
         await client.close()
         await admin.close()
+
+
+@pytest.fixture
+async def cluster(platform: ApiServer) -> AsyncIterator[Cluster]:
+    """The administrator's view, while the controller runs; every image may run."""
+    async with controlling(platform) as made:
+        task = asyncio.ensure_future(verify_images(made.client))
+        yield made
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

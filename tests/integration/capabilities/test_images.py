@@ -24,7 +24,7 @@ from tests.attack.table import BUILD_POD, POD, changed
 from tests.attack.world import DOMAIN, World
 from tests.integration import registry as registries
 from tests.integration.apiserver import ApiServer
-from tests.integration.capabilities.conftest import Cluster, running
+from tests.integration.capabilities.conftest import Cluster, controlling
 from tests.integration.conftest import Eventually
 from tests.integration.registry import RegistryServer
 
@@ -57,7 +57,7 @@ def walls(platform: ApiServer, registry: RegistryServer) -> Iterator[ApiServer]:
 async def cluster(walls: ApiServer, registry: RegistryServer) -> AsyncIterator[Cluster]:
     """The controller works with that registry."""
     registry.sign_with(registry.signing_key, datetime.now(UTC) - timedelta(hours=1))
-    async with running(walls, OURS, registry.settings(workers=4)) as made:
+    async with controlling(walls, OURS, registry.settings(workers=4)) as made:
         yield made
 
 
