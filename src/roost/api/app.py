@@ -170,6 +170,7 @@ def _read_by_routes() -> list[type[BaseModel]]:
         rollback.Rollback,
         apps.Deploy,
         hooks.Credentials,
+        hooks.ForgeToken,
         starting.StartRun,
         run_results.RerunRun,
     ]

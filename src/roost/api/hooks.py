@@ -6,7 +6,7 @@ them, and how many come from one address and for one project.
 
 import base64
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -23,6 +23,7 @@ from roost.api.objects import MANAGER, Collection
 from roost.api.passthrough import Headers, Outgoing, UpstreamGone, exchange
 from roost.kube.errors import AlreadyExists, KubeError
 from roost.model.kinds.delivery import Project
+from roost.model.kinds.forge import TOKEN
 from roost.model.names import API_VERSION, APP_PATTERN, BUILD, PROJECT, TENANT, TENANT_PATTERN, namespace
 from roost.surface.fetch_token import hook_secret
 from roost.surface.problems import Problem, forbidden, invalid, not_found
@@ -53,6 +54,14 @@ class Credentials(BaseModel):
     password: str = Field("", max_length=4000)
     ssh_private_key: str = Field("", max_length=20_000, alias="sshPrivateKey")
     known_hosts: str = Field("", max_length=20_000, alias="knownHosts")
+
+
+class ForgeToken(BaseModel):
+    """What the forge is told with: a token that may read merge requests and write commit statuses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: str = Field(min_length=1, max_length=4000, pattern=r"^[\x21-\x7e]+$")
 
 
 @router.post("/hooks/{tenant}/{project}", operation_id="deliver", summary="A webhook's delivery", status_code=202)
@@ -153,14 +162,46 @@ async def credentials(request: Request, there: Change) -> Response:
         raise invalid(
             "knownHosts", "A key needs the host's public keys: `ssh-keyscan HOST`, compared with the host's own."
         )
-    space = namespace(there.tenant, BUILD)
-    labels = {TENANT: there.tenant, PROJECT: there.project.metadata.name}
+    await _keep(there, there.secret, data)
+    if there.project.spec.source.credentials != there.secret:
+        source = {"credentials": there.secret}
+        await _name(there, lambda spec: {"source": {**(spec.get("source") or {}), **source}}, "Set credentials")
+    return Response(status_code=204)
+
+
+@router.put(
+    "/v1/tenants/{tenant}/projects/{name}/token",
+    operation_id="setForgeToken",
+    summary="Token of a project's forge",
+    openapi_extra=body_schema("ForgeToken"),
+)
+async def token(request: Request, there: Change) -> Response:
+    """Keep it as a Secret of the build namespace, and name it in the project. It is never given back."""
+    given = await read_model(request, ForgeToken)
+    forge = there.project.spec.forge
+    if forge is None:
+        raise invalid("spec.forge", "The project names no forge: `roost project create --forge`, or set spec.forge.")
+    name = f"{there.project.metadata.name}-forge"
+    await _keep(there, name, {TOKEN: given.token})
+    if forge.token != name:
+        await _name(
+            there, lambda spec: {"forge": {**(spec.get("forge") or {}), "token": name}}, "Set the forge's token"
+        )
+    return Response(status_code=204)
+
+
+async def _keep(there: Followed, name: str, data: Mapping[str, str]) -> None:
+    """The Secret, made or replaced as the caller."""
     manifest: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": {"name": there.secret, "namespace": space, "labels": labels},
-        "stringData": data,
+        "metadata": {
+            "name": name,
+            "namespace": namespace(there.tenant, BUILD),
+            "labels": {TENANT: there.tenant, PROJECT: there.project.metadata.name},
+        },
+        "stringData": dict(data),
     }
     try:
         try:
@@ -168,13 +209,14 @@ async def credentials(request: Request, there: Change) -> Response:
         except AlreadyExists:
             await there.caller.client.replace(manifest, MANAGER)
     except KubeError as error:
-        raise from_kube(error, f"secret {there.secret!r}") from error
-    changing = Collection(Project, space, there.caller.client, there.caller)
+        raise from_kube(error, f"secret {name!r}") from error
+
+
+async def _name(there: Followed, change: Callable[[dict[str, Any]], dict[str, Any]], cause: str) -> None:
+    """The project names what was kept."""
+    changing = Collection(Project, namespace(there.tenant, BUILD), there.caller.client, there.caller)
 
     def named(current: dict[str, Any]) -> dict[str, Any]:
-        source = {**(current["spec"].get("source") or {}), "credentials": there.secret}
-        return patched(Project, current, {"spec": {"source": source}})
+        return patched(Project, current, {"spec": change(current["spec"])})
 
-    if there.project.spec.source.credentials != there.secret:
-        await changing.change(there.project.metadata.name, named, cause="Set credentials of the source")
-    return Response(status_code=204)
+    await changing.change(there.project.metadata.name, named, cause=cause)

@@ -84,6 +84,7 @@ def packed(source: Path) -> Iterator[IO[bytes]]:
                 archive.add(source, ".", filter=_wanted)
         except OSError as error:
             raise Failure(tr("{folder} cannot be read.", folder=source), why=str(error), code=USAGE) from error
+        file.seek(0)
         yield file
 
 

@@ -12,12 +12,13 @@ from roost.gitserver.moves import Move, building
 from roost.gitserver.repositories import Name
 from roost.gitserver.requests import IMPORT
 from roost.kube.client import Client
-from roost.kube.errors import AlreadyExists, KubeError
+from roost.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from roost.model import starts
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run
+from roost.model.kinds.forge import Preview
 from roost.model.kinds.source import Import
-from roost.model.names import API_VERSION, BUILD, RUN, namespace, run_name
+from roost.model.names import API_VERSION, BUILD, PROJECT, RUN, namespace, run_name
 from roost.model.refs import HEADS
 from roost.model.resource import Resource
 
@@ -47,6 +48,18 @@ class Cluster(Protocol):
 
     async def create_look(self, manifest: dict[str, Any]) -> None:
         """Create the Import; that it exists already is no error."""
+        ...
+
+    async def previews(self, space: str, project: str) -> list[Preview]:
+        """The Previews of a project that are not on their way out, the oldest first."""
+        ...
+
+    async def create_preview(self, manifest: dict[str, Any]) -> None:
+        """Create the Preview; that it exists already is no error."""
+        ...
+
+    async def delete_preview(self, preview: Preview) -> None:
+        """Delete this very Preview; that it is gone is no error."""
         ...
 
     async def run(self, tenant: str, name: str) -> Run | None:
@@ -80,9 +93,13 @@ def built_of(project: Project, found: Iterable[Move]) -> list[Move]:
     return building(found, HEADS + spec.branch, lambda ref: starts.starts(spec, ref))
 
 
-def run_for(project: Project, tenant: str, move: Move, commit: str) -> dict[str, Any]:
-    """The manifest of the one Run of a move, which led to `commit`; the same move gives the same name."""
-    made = starts.spec_of(project, move.ref, commit, attempt=move.attempt, sequence=move.sequence, author=_author(move))
+def run_for(project: Project, tenant: str, move: Move, commit: str, problem: str = "") -> dict[str, Any]:
+    """The manifest of the one Run of a move, which led to `commit`; the same move gives the same name.
+
+    problem: why it can only fail, which it then says.
+    """
+    said = {"attempt": move.attempt, "sequence": move.sequence, "author": _author(move), "problem": problem}
+    made = starts.spec_of(project, move.ref, commit, **said)
     return starts.manifest(project, tenant, name_of(project.metadata.name, move), made)
 
 
@@ -132,6 +149,32 @@ class KubeCluster:
         try:
             await self._client.create(manifest, "roost-git")
         except AlreadyExists:
+            return
+
+    async def previews(self, space: str, project: str) -> list[Preview]:
+        """The Previews of a project that are not on their way out, the oldest first."""
+        found = await self._client.list(API_VERSION, Preview.KIND, space, f"{PROJECT}={project}")
+        there = [item for raw in found if (item := _parsed(Preview, raw)) and not item.metadata.deletion_timestamp]
+        return sorted(there, key=lambda item: (item.metadata.creation_timestamp or "", item.metadata.name))
+
+    async def create_preview(self, manifest: dict[str, Any]) -> None:
+        """Create the Preview; that it exists already is no error. Misfit while an earlier one is on its way out."""
+        try:
+            await self._client.create(manifest, "roost-git")
+        except AlreadyExists as error:
+            meta = manifest["metadata"]
+            there = await self._client.get(API_VERSION, Preview.KIND, meta["name"], meta["namespace"])
+            if there is None or there["metadata"].get("deletionTimestamp"):
+                raise Misfit(f"The preview {meta['name']} is still being closed.") from error
+
+    async def delete_preview(self, preview: Preview) -> None:
+        """Delete this very Preview; that it is gone is no error."""
+        meta = {"name": preview.metadata.name, "namespace": preview.metadata.namespace, "uid": preview.metadata.uid}
+        try:
+            await self._client.delete(
+                {"apiVersion": API_VERSION, "kind": Preview.KIND, "metadata": meta}, preview.metadata.uid
+            )
+        except (NotFound, Conflict):
             return
 
     async def run(self, tenant: str, name: str) -> Run | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from roost.gitserver import moves
-from roost.model.refs import HEADS, TAGS, matches
+from roost.model.refs import HEADS, REQUESTS, TAGS, matches, request_of
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 MAX_REF = 200
@@ -43,8 +43,11 @@ def _git(*arguments: str, stdin: bytes | None = None) -> bytes:
 
 def check_ref(ref: str) -> None:
     """Refused where a ref lies outside branches and tags, or is longer than what derives from it can bear."""
-    if not ref.startswith(("refs/heads/", "refs/tags/")):
-        raise Refused(f"{ref}: only branches and tags are kept here. Push to refs/heads/ or refs/tags/.")
+    if not ref.startswith((HEADS, TAGS)) and request_of(ref) is None:
+        raise Refused(
+            f"{ref}: only branches, tags and merge requests are kept here."
+            " Push to refs/heads/, refs/tags/ or refs/merge-requests/<number>/head."
+        )
     if len(ref.encode()) > MAX_REF:
         raise Refused(f"{ref[:60]}...: the name of a branch or tag has {MAX_REF} bytes at most here.")
 
@@ -95,7 +98,8 @@ def reference_transaction(lines: Iterable[tuple[str, str, str]], environment: Ma
     if push:
         found = [moves.Line(ref, old, new, person, push) for old, new, ref in lines if old != new]
         moves.append(
-            Path(environment.get("GIT_DIR", ".")), (line for line in found if line.ref.startswith((HEADS, TAGS)))
+            Path(environment.get("GIT_DIR", ".")),
+            (line for line in found if line.ref.startswith((HEADS, TAGS, REQUESTS))),
         )
 
 

@@ -6,6 +6,7 @@ open because kube-apiserver did not answer. Both may do the same work, since a R
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,13 +18,25 @@ from roost.gitserver.moves import Move
 from roost.gitserver.repositories import Name, Repositories
 from roost.kernel.clock import Clock
 from roost.kube.errors import KubeError
+from roost.model import previews
 from roost.model.kinds.delivery import Project
+from roost.model.names import BUILD, namespace
 
 log = structlog.get_logger(__name__)
 
 PAUSE_S = 2.0
 SWEEP_S = 900.0
 KEEP = timedelta(days=7)
+
+
+def _no_place(project: Project, ref: str, tried_out: set[str]) -> str:
+    """Why a ref gets no Preview although the project tries it out; empty: it has one, or needs none."""
+    if ref in tried_out or not previews.wanted(project.spec, ref):
+        return ""
+    return (
+        f"{project.spec.previews.max} previews of this project are open already, which is the most that it has"
+        " (previews.max). Close a merge request, or allow more, and run it again."
+    )
 
 
 class Ledger:
@@ -77,28 +90,48 @@ class Ledger:
         async with self._locks[name]:
             path = self._repositories.path(name)
             lines = moves.read(path)
-            found = moves.came_to_be(lines, await self._repositories.refs(name))
+            refs = await self._repositories.refs(name)
+            found = moves.came_to_be(lines, refs)
             done = moves.read_done(path)
             missing = [move for move in found if move.attempt > done.get(move.ref, 0)]
+            if missing or name in self._open:
+                await self._make(name, found, missing, refs)
             if missing:
-                await self._make(name, found, missing)
                 moves.write_done(path, done | {move.ref: move.attempt for move in missing})
             self._open.discard(name)
             return found
 
-    async def _make(self, name: Name, found: list[Move], missing: list[Move]) -> None:
+    async def _make(self, name: Name, found: list[Move], missing: list[Move], refs: Mapping[str, str]) -> None:
         project = await self._cluster.project(name)
         if project is None:
             return  # Gone meanwhile: nobody waits for these any more.
         owner = await asyncio.to_thread(self._repositories.owner, name)
         if owner != project.metadata.uid:
             return
-        built = set(built_of(project, found))
+        built, tried_out = set(built_of(project, found)), await self._previews(name, project, refs)
         for move in missing:
             commit = await self._repositories.commit(name, move.commit) if move in built else ""
             if commit:
-                await self._create(name, project, run_for(project, name.tenant, move, commit))
+                problem = _no_place(project, move.ref, tried_out)
+                await self._create(name, project, run_for(project, name.tenant, move, commit, problem))
                 log.info("run made", repository=str(name), run=name_of(name.project, move), push=move.push)
+
+    async def _previews(self, name: Name, project: Project, refs: Mapping[str, str]) -> set[str]:
+        """The refs that have a Preview, once those stand for the refs that there are: as many as the project allows."""
+        wanted = sorted(ref for ref in refs if previews.wanted(project.spec, ref))
+        if not wanted and not project.spec.previews.environment:
+            return set()
+        there = await self._cluster.previews(namespace(name.tenant, BUILD), name.project)
+        for preview in there:
+            if preview.spec.ref not in wanted:
+                await self._cluster.delete_preview(preview)
+                log.info("preview closed", repository=str(name), ref=preview.spec.ref)
+        kept = {preview.spec.ref for preview in there if preview.spec.ref in wanted}
+        for ref in wanted:
+            if ref not in kept and len(kept) < project.spec.previews.max:
+                await self._cluster.create_preview(previews.manifest(project, name.tenant, ref))
+                kept.add(ref)
+        return kept
 
     async def _create(self, name: Name, project: Project, manifest: dict[str, Any]) -> None:
         made = await definition.into(self._repositories, name, project, manifest)

@@ -196,13 +196,14 @@ class Repositories:
                 raise
 
     async def refs(self, name: Name) -> dict[str, str]:
-        """What each branch and tag points to."""
+        """What each branch, tag and merge request points to."""
         listing = await self.git(
             f"--git-dir={self.path(name)}",
             "for-each-ref",
             "--format=%(objectname) %(refname)",
             "refs/heads/",
             "refs/tags/",
+            "refs/merge-requests/",
         )
         pairs = (line.split(" ", 1) for line in listing.splitlines())
         return {ref: commit for commit, ref in pairs}

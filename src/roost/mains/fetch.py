@@ -10,13 +10,15 @@ from pathlib import Path
 from roost.builds.foreign import carry_out
 from roost.builds.sources.bench import Place
 from roost.model.build_task import CREDENTIALS, TRUST, WORK
-from roost.model.fetch_task import SOURCE, VARIABLE, FetchTask
+from roost.model.fetch_task import FORGE, SOURCE, VARIABLE, FetchTask
 
 
 def main() -> int:
     """Carry out the task in the environment."""
     task = FetchTask.model_validate_json(os.environ[VARIABLE])
-    report = carry_out(task, Place(Path(CREDENTIALS), Path(SOURCE), Path(TRUST), Path(WORK), task.timeout_s))
+    report = carry_out(
+        task, Place(Path(CREDENTIALS), Path(SOURCE), Path(TRUST), Path(WORK), task.timeout_s, Path(FORGE))
+    )
     print(report.message or f"{'Moved to' if report.moved else 'Stands at'} {report.commit[:12]}", flush=True)
     text = report.model_dump_json(by_alias=True)
     Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log")).write_text(text)

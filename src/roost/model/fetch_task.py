@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
+from roost.model.kinds.forge import API_PATTERN, REPOSITORY_PATTERN
 from roost.model.kinds.source import IMAGE_PATTERN
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 from roost.model.resource import Model
@@ -14,6 +15,7 @@ from roost.model.resource import Model
 VARIABLE: Final = "ROOST_FETCH"
 PUSH_TOKEN: Final = "push"  # Key of the import's own Secret: what opens the hosted repository.
 REGISTRY_TOKEN: Final = "registry"  # Key of the same: what opens the project's images; only where an image is followed.
+FORGE: Final = "/run/roost/forge"  # The Secret with the forge's token; no run ever has it.
 SOURCE: Final = "/run/roost/source"  # The Secret that the project names; only this pod ever has it.
 
 
@@ -27,9 +29,14 @@ class FetchTask(Model):
     path: str = Field("", max_length=200)
     only: tuple[str, ...] = Field((), max_length=20, description="Subversion: only these parts beneath `path`.")
     branch: str = Field(max_length=200)
-    refs: tuple[str, ...] = Field((), max_length=40, description="git: full patterns of other refs that come along.")
+    refs: tuple[str, ...] = Field((), max_length=40, description="Full patterns of other refs that come along.")
+    tags: str = Field("", max_length=200, description="svn: the folder of tags; empty: none come along.")
     image: str = Field("", max_length=400, pattern=IMAGE_PATTERN, description="The ready image that is followed.")
     registry: str = Field("", max_length=200, description="Host and port of the registry that images are copied to.")
+    forge: str = Field("", max_length=20, description="The forge whose merge requests come along; empty: none do.")
+    forge_api: str = Field("", max_length=300, pattern=API_PATTERN)
+    forge_repository: str = Field("", max_length=200, pattern=REPOSITORY_PATTERN)
+    forks: bool = Field(False, description="Merge requests from forks come along as well.")
     git_url: str = Field(max_length=300, description="The git server; the repository's path is added.")
     timeout_s: int = Field(ge=1, le=7200)
     proxy: str = Field("", max_length=300)

@@ -6,7 +6,7 @@ from roost.kernel.discovery import kinds
 from roost.model.resource import Resource
 
 # Kinds of the build namespace; every other one with a namespace is of an environment.
-BUILD_KINDS: Final = frozenset(["Channel", "Import", "Notice", "Project", "Run", "Waiver"])
+BUILD_KINDS: Final = frozenset(["Channel", "CommitStatus", "Import", "Notice", "Preview", "Project", "Run", "Waiver"])
 
 
 def find(word: str) -> type[Resource] | None:

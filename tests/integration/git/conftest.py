@@ -22,6 +22,7 @@ from roost.kube.client import Client
 from roost.kube.errors import Unreachable
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run
+from roost.model.kinds.forge import Preview
 
 SECRET = "a shared secret of the tests"
 IMAGE = "registry.roost-system.svc:5000/acme/hello@sha256:" + "0" * 64
@@ -44,6 +45,7 @@ class StandIn:
     source: str = ""  # Where the projects' code is followed.
     source_type: str = "git"
     looked: list[dict[str, Any]] = field(default_factory=list)
+    opened: dict[str, dict[str, Any]] = field(default_factory=dict)  # Previews by name.
     more: dict[str, Any] = field(default_factory=dict)  # Of the projects' spec.
 
     def _call(self) -> None:
@@ -89,6 +91,18 @@ class StandIn:
         names = [item["metadata"]["name"] for item in self.looked]
         if manifest["metadata"]["name"] not in names:
             self.looked.append(manifest)
+
+    async def previews(self, space: str, project: str) -> list[Preview]:
+        self._call()
+        return [Preview.parse(item) for item in self.opened.values() if item["spec"]["project"] == project]
+
+    async def create_preview(self, manifest: dict[str, Any]) -> None:
+        self._call()
+        self.opened.setdefault(manifest["metadata"]["name"], manifest)
+
+    async def delete_preview(self, preview: Preview) -> None:
+        self._call()
+        self.opened.pop(preview.metadata.name, None)
 
     async def promotion(self, space: str, name: str) -> Promotion | None:
         spec = {"app": "hello", "artefact": {"image": IMAGE}}

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -160,10 +159,15 @@ class _Git(_Followed):
             call("git", *update, cwd=self.repository)
             return
         self._known[key] = commit(self.repository, files)
-        call("chown", "-R", "www-data:", str(self.repository))
 
     def spoil(self) -> None:
         self.bench.secret = {"username": USER, "password": "wrong"}
+
+
+class _GitByHttp(_Git):
+    def put(self, files: Files) -> None:
+        super().put(files)
+        call("chown", "-R", "www-data:", str(self.repository))
 
 
 @contextlib.contextmanager
@@ -175,7 +179,7 @@ def git_by_http(bench: Bench) -> Iterator[Driver]:
     bench.secret = {"username": USER, "password": PASSWORD}
     with ExitStack() as stack:
         address = stack.enter_context(sources.apache(bench.folder / "apache", folder))
-        yield _Git(bench, stack, repository, url=f"{address}/git/private.git")
+        yield _GitByHttp(bench, stack, repository, url=f"{address}/git/private.git")
 
 
 class _GitBySsh(_Git):
@@ -191,7 +195,6 @@ def git_by_ssh(bench: Bench) -> Iterator[Driver]:
     folder = bench.folder / "foreign"
     folder.mkdir()
     repository = bare(folder, "open.git")
-    call("git", "config", "--global", "--replace-all", "safe.directory", "*") if os.getuid() else None
     with ExitStack() as stack:
         address, key, hosts = stack.enter_context(sources.sshd(bench.folder / "sshd"))
         bench.secret = {"ssh-privatekey": key, "known_hosts": hosts}

@@ -1,14 +1,19 @@
 """A real registry with TLS, as an image's source and as the platform's own. Used by the contract of sources."""
 
+import base64
 import contextlib
 import hashlib
 import json
 import platform
 import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import yaml
@@ -16,6 +21,7 @@ import yaml
 from roost.adapters.registry import MANIFEST, digest_of
 from roost.builds.sources.image import ARCHITECTURES
 from roost.node import engine
+from roost.surface import registry as tokens
 from tests.integration.git.sources import PASSWORD, USER, call, free_port, running
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -27,16 +33,15 @@ class Store:
 
     host: str
     ca: Path
-    auth: tuple[str, str] | None = None
+    token: str = ""
 
     def send(self, method: str, path: str, content: bytes = b"", media_type: str = "") -> httpx2.Response:
         """One exchange as its owner."""
         url = path if path.startswith("https://") else f"https://{self.host}{path}"
         context = ssl.create_default_context(cafile=str(self.ca))
         headers = {"Content-Type": media_type} if media_type else {}
-        answer = httpx2.request(
-            method, url, content=content, headers=headers, verify=context, trust_env=False, auth=self.auth
-        )
+        headers |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        answer = httpx2.request(method, url, content=content, headers=headers, verify=context, trust_env=False)
         assert answer.status_code < 400, f"{method} {url}: {answer.status_code} {answer.text}"
         return answer
 
@@ -68,13 +73,6 @@ class Store:
             self.send("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(told).encode(), INDEX)
         return digest
 
-    def names(self, repository: str, reference: str) -> str:
-        """The digest that a reference names; empty: nothing."""
-        context = ssl.create_default_context(cafile=str(self.ca))
-        url = f"https://{self.host}/v2/{repository}/manifests/{reference}"
-        answer = httpx2.get(url, headers={"Accept": MANIFEST}, verify=context, trust_env=False, auth=self.auth)
-        return answer.headers.get("docker-content-digest", "") if answer.status_code == 200 else ""
-
 
 def _engine() -> engine.Engine:
     try:
@@ -87,7 +85,7 @@ def _engine() -> engine.Engine:
 def registry(folder: Path, *, closed: bool) -> Iterator[Store]:
     """One that runs; `closed`: it asks for USER and PASSWORD."""
     folder.mkdir(parents=True)
-    port, built = free_port(), _engine()
+    port = free_port()
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(folder / "key"), "-out", str(folder / "crt")]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
@@ -102,10 +100,56 @@ def registry(folder: Path, *, closed: bool) -> Iterator[Store]:
             "tls": {"certificate": str(folder / "crt"), "key": str(folder / "key")},
         },
     }
-    if closed:
-        call("htpasswd", "-Bbc", str(folder / "users"), USER, PASSWORD)
-        config["auth"] = {"htpasswd": {"realm": "registry", "path": str(folder / "users")}}
     (folder / "config.yml").write_text(yaml.safe_dump(config))
-    command = [str(built.path("registry")), "serve", str(folder / "config.yml")]
-    with running(command, port, OTEL_TRACES_EXPORTER="none"):
-        yield Store(f"127.0.0.1:{port}", folder / "crt", (USER, PASSWORD) if closed else None)
+    with contextlib.ExitStack() as stack:
+        if closed:
+            key = tokens.new_key()
+            (folder / "jwks.json").write_text(json.dumps(tokens.jwks(key)))
+            realm = stack.enter_context(_token_service(folder, key))
+            named = {"realm": realm, "service": tokens.SERVICE, "issuer": tokens.ISSUER}
+            config["auth"] = {"token": named | {"jwks": str(folder / "jwks.json"), "signingalgorithms": ["ES256"]}}
+            (folder / "config.yml").write_text(yaml.safe_dump(config))
+        command = [str(_engine().path("registry")), "serve", str(folder / "config.yml")]
+        stack.enter_context(running(command, port, OTEL_TRACES_EXPORTER="none"))
+        yield Store(f"127.0.0.1:{port}", folder / "crt", _all(key) if closed else "")
+
+
+def _all(key: bytes) -> str:
+    """What opens the test's repository to its owner."""
+    access = [tokens.Access("team/app", ("pull", "push"))]
+    return tokens.mint(key, "owner", access, datetime.now(UTC), timedelta(hours=1))
+
+
+@contextlib.contextmanager
+def _token_service(folder: Path, key: bytes) -> Iterator[str]:
+    """Where a client signs in with USER and PASSWORD and gets a token for what it asks for."""
+    wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = parse_qs(urlsplit(self.path).query)
+            known = self.headers.get("Authorization") == wanted
+            body = b"{}"
+            if known:
+                access = tokens.parse_scopes(asked.get("scope", []))
+                token = tokens.mint(key, USER, access, datetime.now(UTC), timedelta(minutes=5))
+                body = json.dumps({"token": token}).encode()
+            self.send_response(200 if known else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "crt", folder / "key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_address[1]}/token"
+    finally:
+        server.shutdown()
+        server.server_close()

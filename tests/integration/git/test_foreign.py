@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,8 @@ class Desk:
     secret: dict[str, str] = field(default_factory=dict)
     count: int = 0
 
-    def look(self, url: str, type_: str = "git", path: str = "", branch: str = "main") -> FetchReport:
-        """One import."""
+    def look(self, url: str, type_: str = "git", path: str = "", branch: str = "main", **more: Any) -> FetchReport:
+        """One import; `more` fields of its task."""
         self.count += 1
         root = self.folder / f"look-{self.count}"
         place = Place(root / "credentials", root / "source", root / "trust", root / "work", 60)
@@ -53,6 +54,7 @@ class Desk:
                 "branch": branch,
                 "gitUrl": f"http://127.0.0.1:{self.server.port}",
                 "timeoutS": 60,
+                **more,
             }
         )
         return carry_out(task, place)
@@ -245,3 +247,67 @@ def test_a_report_fits_into_a_termination_message(desk: Desk) -> None:
     report = desk.look("http://127.0.0.1:9/none.git")
     assert report.reason == "Unreachable"
     assert len(json.dumps(report.wire())) < 4096
+
+
+def names(desk: Desk) -> dict[str, int]:
+    """How many runs each ref has."""
+    refs = [run["spec"]["ref"] for run in desk.cluster.runs.values()]
+    return {ref: refs.count(ref) for ref in refs}
+
+
+TRIGGERS = {"tags": [{"pattern": "v*"}], "branches": [{"pattern": "release/*"}, {"pattern": "next"}]}
+REFS = ("refs/heads/release/*", "refs/heads/next", "refs/tags/v*")
+
+
+def test_tags_and_branches_of_git_come_along_and_run_once(desk: Desk, repositories: Path, tmp_path: Path) -> None:
+    desk.cluster.more = {"triggers": TRIGGERS}
+    source = repositories / "open.git"
+    for number in range(5):
+        call("git", f"--git-dir={source}", "tag", f"v0.{number}")
+    with sources.apache(tmp_path / "apache", repositories) as address:
+        url = f"{address}/git/open.git"
+        assert desk.look(url, refs=REFS).ok, "That there is no branch `next` is no mistake."
+        assert names(desk) == {"refs/heads/main": 1}, "Five tags at once, as a first look meets them."
+        assert not desk.look(url, refs=REFS).moved
+        call("git", f"--git-dir={source}", "tag", "v1")
+        call("git", f"--git-dir={source}", "tag", "other")
+        call("git", f"--git-dir={source}", "branch", "next")
+        second = desk.look(url, refs=REFS)
+        assert second.moved and names(desk) == {"refs/heads/main": 1, "refs/tags/v1": 1, "refs/heads/next": 1}
+        assert not desk.look(url, refs=REFS).moved and len(desk.cluster.runs) == 3
+
+
+def test_tags_of_subversion_come_along_as_they_are_made(desk: Desk, subversion: Path) -> None:
+    desk.cluster.more = {"triggers": TRIGGERS}
+    with sources.svnserve(subversion) as address:
+        url = f"{address}/private"
+        put(subversion, "tags/v0/app.py", "old", new=("tags", "tags/v0"))
+        assert desk.look(url, "svn", "trunk", refs=REFS, tags="tags").moved
+        assert not desk.look(url, "svn", "trunk", refs=REFS, tags="tags").moved
+        assert names(desk) == {"refs/heads/main": 1}, "v0 was there before anybody followed."
+        assert desk.look(url, "svn", "trunk", refs=REFS, tags="none").reason == "BranchMissing"
+        put(subversion, "tags/v1/app.py", "tagged", new=("tags/v1",))
+        put(subversion, "tags/other/app.py", "tagged", new=("tags/other",))
+        second = desk.look(url, "svn", "trunk", refs=REFS, tags="tags")
+        assert second.moved and names(desk) == {"refs/heads/main": 1, "refs/tags/v1": 1}
+        assert call("git", "show", "v1:app.py", cwd=desk.server.repository()) == "tagged"
+        assert not desk.look(url, "svn", "trunk", refs=REFS, tags="tags").moved
+        put(subversion, "trunk/app.py", "three")
+        put(subversion, "tags/v2/app.py", "tagged", new=("tags/v2",))
+        assert desk.look(url, "svn", "trunk", refs=REFS, tags="tags").moved
+        assert names(desk) == {"refs/heads/main": 2, "refs/tags/v1": 1, "refs/tags/v2": 1}
+
+
+@pytest.mark.parametrize("name", ["v--upload-pack", "v a", "v..x", "v.lock", "v$(touch x)", "-v"])
+def test_names_of_subversion_that_are_none_of_git_stay_away(desk: Desk, subversion: Path, name: str) -> None:
+    desk.cluster.more = {"triggers": {"tags": [{"pattern": "*"}]}}
+    with sources.svnserve(subversion) as address:
+        url = f"{address}/private"
+        assert desk.look(url, "svn", "trunk", refs=("refs/tags/*",)).ok
+        work = f"file://{subversion}/private/tags"
+        call("svn", "mkdir", "--quiet", "-m", "Tags.", work)
+        call("svn", "mkdir", "--quiet", "-m", "A tag.", "--", f"{work}/{name}")
+        looked = desk.look(url, "svn", "trunk", refs=("refs/tags/*",), tags="tags")
+        assert looked.ok, looked.message
+        refs = call("git", "tag", cwd=desk.server.repository()).split()
+        assert refs == ([name] if name == "v--upload-pack" else [])

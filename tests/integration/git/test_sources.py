@@ -39,7 +39,8 @@ class TestEverySource:
         assert driver.bring().moved and len(bench.cluster.runs) == 1
         first = bench.files()
         again = driver.bring()
-        assert (again.ok, again.moved) == (True, False) and len(bench.cluster.runs) == 1
+        assert (again.ok, again.moved) == (True, False), again
+        assert len(bench.cluster.runs) == 1
         driver.put(TWO)
         assert driver.bring().moved and len(bench.cluster.runs) == 2
         assert bench.files() != first

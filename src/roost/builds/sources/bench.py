@@ -28,13 +28,14 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Folders of an import, and the time it has. source: the Secret that the project names; it may be missing."""
+    """Folders of an import, and the time it has. source, forge: Secrets that the project names; each may be missing."""
 
     credentials: Path
     source: Path
     trust: Path
     work: Path
     timeout_s: int
+    forge: Path | None = None
 
     def bundle(self) -> str:
         """The certificates that the site trusts; the platform's own where there are no others."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from roost.builds.sources import requests
 from roost.builds.sources.bench import FetchFailed, Place, hosted, hosted_head, proxy, push, run, settings
 from roost.model.fetch_task import FetchReport, FetchTask
 
@@ -20,16 +21,29 @@ def look(task: FetchTask, place: Place) -> FetchReport:
         config.append(("credential.helper", HELPER.replace("{0}", str(place.source))))
     environment = settings(config) | proxy(task) | _ssh(place)
     run(place, ["git", "init", "--quiet", "--bare", "--template=", str(folder)], environment, "Making a repository")
-    wanted = [f"+{ref}:{ref}" for ref in (f"refs/heads/{task.branch}", *task.refs)]
+    others = _present(task, place, environment)
+    wanted = [f"+{ref}:{ref}" for ref in (f"refs/heads/{task.branch}", *others)]
     fetch = ["git", "-C", str(folder), "fetch", "--quiet", "--no-tags", "--end-of-options", task.url, *wanted]
     run(place, fetch, environment, "Fetching")
     parse = ["git", "-C", str(folder), "rev-parse", f"refs/heads/{task.branch}"]
     commit = run(place, parse, environment, "Reading the branch").strip()
     moved = hosted_head(task, place, folder) != commit
-    others = _others(task, place, folder)
-    if moved or others:
-        push(task, place, folder, commit, others)
-    return FetchReport(ok=True, commit=commit, moved=moved or bool(others))
+    news = _others(task, place, folder)
+    if moved or news:
+        push(task, place, folder, commit, news)
+    asked = requests.follow(task, place, folder, environment)
+    return FetchReport(ok=True, commit=commit, moved=moved or bool(news) or asked)
+
+
+def _present(task: FetchTask, place: Place, environment: dict[str, str]) -> list[str]:
+    """The patterns of other refs that may be asked for: git takes one that names a single ref only if that is there."""
+    single = [ref for ref in task.refs if "*" not in ref]
+    if not single:
+        return list(task.refs)
+    listing = ["git", "ls-remote", "--end-of-options", task.url, *single]
+    told = run(place, listing, environment, "Asking for refs")
+    there = {line.partition("\t")[2] for line in told.splitlines()}
+    return [ref for ref in task.refs if "*" in ref or ref in there]
 
 
 def _others(task: FetchTask, place: Place, folder: Path) -> list[str]:

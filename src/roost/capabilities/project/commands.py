@@ -105,6 +105,12 @@ def _tell(session: Session, project: Mapping[str, Any]) -> None:
 @click.option("--from", "url", default="", metavar="URL", help="Follow this git or Subversion repository instead.")
 @click.option("--svn", default=None, metavar="FOLDER", help="It is Subversion; the folder, e.g. trunk.")
 @click.option("--only", multiple=True, metavar="PATH", help="Subversion: only this part of the folder; repeatable.")
+@click.option(
+    "--forge", type=click.Choice(("gitlab", "github", "gitea")), default=None, help="What the repository stands at."
+)
+@click.option(
+    "--previews", default="", metavar="ENV", help="Merge requests get an application of their own in this environment."
+)
 @click.option("--archive", is_flag=True, help="It takes uploaded archives instead of pushes.")
 @click.option("--image", default="", metavar="IMAGE", help="Follow this ready image, registry/name:tag, instead.")
 @click.option(
@@ -122,6 +128,10 @@ def create(session: Session, name: str, dry_run: bool, detach: bool, timeout: in
     spec |= {key: value for key, value in (("environment", given["deploy_to"]), ("app", given["app"])) if value}
     if source := _source(given):
         spec["source"] = source
+    if given["forge"]:
+        spec["forge"] = {"type": given["forge"]}
+    if given["previews"]:
+        spec["previews"] = {"environment": given["previews"]}
     body = {"metadata": {"name": name}, "spec": spec}
     made: Mapping[str, Any] = session.api.send("POST", session.of_tenant("projects"), body, params={"dryRun": dry_run})
     if dry_run:

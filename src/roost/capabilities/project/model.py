@@ -14,10 +14,17 @@ def may_follow(image: str, tenant: str) -> bool:
 
 
 class SeenRun(Model):
-    """A Run of the project that has ended."""
+    """A Run of the project."""
 
     name: str
     uid: str
+    commit: str = ""
+    created: datetime | None = None
+    ended: bool = True
+    phase: str = ""
+    message: str = ""
+    preview_app: str = Field("", description="The App that it becomes, where it is for a preview.")
+    environment: str = ""
 
 
 class Observed(Model):
@@ -29,6 +36,9 @@ class Observed(Model):
     last_run: str = Field("", description="The newest Run; empty: there is none.")
     last_look: datetime | None = Field(None, description="When the newest Import of its source was made.")
     ended_runs: tuple[SeenRun, ...] = Field((), description="Runs that have ended, the newest first.")
+    runs: tuple[SeenRun, ...] = Field((), description="The newest, where the project's forge is told of them.")
+    told: tuple[str, ...] = Field((), description="Names of the CommitStatuses that there are.")
+    previews: tuple[str, ...] = Field((), description="Environments that take previews.")
     head: RunSpec | None = Field(None, description="The newest Run of the project's branch: where the branch stands.")
     head_run: str = Field("", description="Its name.")
     open_schedules: tuple[str, ...] = Field((), description="Schedules whose last run has not ended.")

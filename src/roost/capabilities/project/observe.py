@@ -7,6 +7,7 @@ from roost.capabilities.project.model import Observed, SeenRun, may_follow
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model.kinds.delivery import Project, Run, RunSpec
+from roost.model.kinds.forge import CommitStatus
 from roost.model.kinds.source import Import
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION, PROJECT, split_namespace
@@ -14,6 +15,7 @@ from roost.model.refs import HEADS
 from roost.settings import Settings
 
 IMAGES = Images()
+TOLD = 30  # Runs, the newest, of which a forge is told.
 WATCHES = (
     Watch(API_VERSION, Run.KIND, owner=f"label:{PROJECT}"),
     Watch(API_VERSION, Import.KIND, owner="field:spec.project"),
@@ -43,6 +45,24 @@ def _head(runs: list[Object], branch: str) -> Object | None:
     )
 
 
+def _seen(raw: Object) -> SeenRun:
+    """What the forge is told of a run."""
+    run = Run.parse(raw)
+    created = run.metadata.creation_timestamp
+    said = [one.message for one in run.status.conditions if one.type == "Ready"]
+    return SeenRun(
+        name=run.metadata.name,
+        uid=run.metadata.uid,
+        commit=run.spec.commit,
+        created=datetime.fromisoformat(created.replace("Z", "+00:00")) if created else None,
+        ended=run.status.finished_at is not None,
+        phase=run.status.phase or "",
+        message=said[0] if said else "",
+        preview_app=run.spec.app if run.spec.preview else "",
+        environment=run.spec.environment,
+    )
+
+
 def _open_schedules(runs: list[Object]) -> tuple[str, ...]:
     found = {
         run["spec"].get("trigger") or ""
@@ -68,9 +88,15 @@ async def observe(reader: Reader, project: Project, settings: Settings) -> Obser
     )
     head = _head(runs, project.spec.branch)
     images = _own(project.spec.triggers.images, names[0]) if names else []
+    there = Tenant.parse(raw).spec.environments if raw else ()
+    forge = project.spec.forge is not None
+    said = await reader.list(API_VERSION, CommitStatus.KIND, space) if forge else []
     return Observed(
         domain=settings.domain,
-        environments=tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else (),
+        environments=tuple(item.name for item in there),
+        previews=tuple(item.name for item in there if item.previews),
+        runs=tuple(_seen(run) for run in runs[:TOLD]) if forge else (),
+        told=tuple(sorted(item["metadata"]["name"] for item in said)),
         projects=len(await reader.list(API_VERSION, Project.KIND, space)),
         last_look=await _last_look(reader, project) if project.spec.source.follows else None,
         last_run=runs[0]["metadata"]["name"] if runs else "",

@@ -5,6 +5,7 @@ The repository itself is made by the git server at the first request for it, and
 
 from datetime import datetime, timedelta
 
+from roost.capabilities.project.manifests import commit_status
 from roost.capabilities.project.manifests import run as started
 from roost.capabilities.project.model import Observed, may_follow
 from roost.model.conditions import Condition, not_ready, ready
@@ -33,7 +34,7 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
     images = started.of_images(project, names[0], observed)
     checks = [*([] if again is None else [again]), *times.again, *images.again]
     return Plan(
-        apply=(*looks, *times.apply, *images.apply),
+        apply=(*looks, *times.apply, *images.apply, *commit_status.of(project, names[0], observed, now)),
         next_check=min(checks, default=None),
         actions=tuple(
             Action("forget", run.uid, {"name": run.name, "namespace": namespace})
@@ -70,6 +71,10 @@ def _condition(project: Project, tenant: str, observed: Observed, repository: st
         return not_ready(
             "EnvironmentMissing", f"It deploys to {wanted}, which {tenant} does not have. Environments: {words}."
         )
+    tried = project.spec.previews.environment
+    if tried and tried not in observed.previews:
+        words = f"Merge requests cannot be tried out in {tried}: an administrator sets `previews` of that environment."
+        return not_ready("NoPreviews", words)
     foreign = [image for image in project.spec.triggers.images if not may_follow(image, tenant)]
     if foreign:
         words = f"It may not look after {foreign[0]}: only images beneath base/ and {tenant}/ (triggers.images)."

@@ -55,7 +55,7 @@ async def prepare(action: Action, context: ActionContext) -> None:
 
 
 def _registry(action: Action, name: str, ttl: timedelta) -> dict[str, str]:
-    """What opens the registry, where an image is followed: the project's repository, and the tenant's others to read."""
+    """What opens the registry, where an image is followed: the project's repository; others of the tenant to read."""
     if "pull" not in action.arguments:
         return {}
     tenant, project = str(action.arguments["tenant"]), str(action.arguments["project"])

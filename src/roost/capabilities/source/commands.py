@@ -26,7 +26,7 @@ COLUMNS: Final = (
 
 @group("source", examples=("roost source fetch wiki", "roost source hook wiki"))
 def commands() -> None:
-    """Projects that follow a repository elsewhere: fetch, list, hook, credentials."""
+    """Projects that follow a repository elsewhere: fetch, list, hook, credentials, token."""
 
 
 @commands.command("list")
@@ -99,10 +99,27 @@ def hook(session: Session, project: str, renew: bool) -> None:
                 ("Standard Webhooks", str(found["standardSecret"])),
             ]
         )
-        out.say("\n" + tr("GitHub, Gitea, GitLab: content type application/json, this secret, events: pushes."))
+        out.say("\n" + tr("GitHub, Gitea, GitLab: content type application/json, this secret,"))
+        out.say(tr("events: pushes, tags, and merge (pull) requests where these are tried out."))
         out.say(tr('Anything else: curl -X POST -H "Authorization: Bearer SECRET" URL'))
 
     out.show_one(found, session.output, people)
+
+
+@commands.command("token", examples=("roost source token wiki < token",))
+@click.argument("project")
+@target("tenant")
+@pass_session
+def token(session: Session, project: str) -> None:
+    """Set the token by which a project's forge is told of results; it is read from standard input.
+
+    It must be allowed to write commit statuses, and to read merge requests. No run ever has it.
+    """
+    given = sys.stdin.readline().strip()
+    if not given:
+        raise Failure(tr("Give the token on standard input."), code=USAGE)
+    session.api.send("PUT", session.of_tenant("projects", project, "token"), {"token": given})
+    out.say(tr("{name} has its forge's token.", name=project))
 
 
 @commands.command(

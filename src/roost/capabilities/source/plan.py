@@ -13,6 +13,7 @@ from roost.capabilities.source.model import Observed, SeenImport
 from roost.model import fetch_task, ready_image
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.fetch_task import FetchReport, FetchTask
+from roost.model.kinds.delivery import ProjectSpec
 from roost.model.kinds.source import Import
 from roost.model.names import BUILD, split_namespace
 from roost.model.plan import Action, Apply, Plan
@@ -63,6 +64,27 @@ def _may_take(image: str, tenant: str, observed: Observed) -> bool:
     return ready_image.allowed(image, (f"{observed.registry}/{tenant}", *observed.registries))
 
 
+def _follows_requests(project: ProjectSpec) -> bool:
+    return project.forge is not None and bool(project.previews.environment)
+
+
+def _secrets(project: ProjectSpec) -> dict[str, str]:
+    """The Secrets that the pod needs, by what they are for."""
+    found = {"source": project.source.credentials}
+    if project.forge is not None and _follows_requests(project):
+        found["forge"] = project.forge.token
+    return {key: name for key, name in found.items() if name}
+
+
+def _requests(project: ProjectSpec) -> dict[str, Any]:
+    """Where open merge requests are asked for, where the project tries them out."""
+    if project.forge is None or not _follows_requests(project):
+        return {}
+    api, repository = project.forge.address(project.source.url)
+    named = {"forge": project.forge.type, "forge_api": api, "forge_repository": repository}
+    return named | {"forks": project.previews.forks}
+
+
 def _before(item: Import, observed: Observed) -> list[SeenImport]:
     mine = (item.metadata.creation_timestamp or "", item.metadata.name)
     return [other for other in observed.others if not other.ended and (other.created, other.name) < mine]
@@ -79,19 +101,21 @@ def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan
         path=source.path,
         only=source.only,
         branch=observed.project.branch,
-        refs=tuple(observed.project.triggers.patterns()) if source.type == "git" else (),
+        refs=tuple(observed.project.triggers.patterns()) if source.type in ("git", "svn") else (),
+        tags=source.tags if source.type == "svn" else "",
         image=source.image,
         registry=observed.registry if source.image else "",
         git_url=observed.git_url,
         timeout_s=TIMEOUT_S,
         proxy=observed.proxy,
+        **_requests(observed.project),
     )
     started = observed.pod is not None and observed.pod.started
     arguments: dict[str, Any] = {"tenant": tenant, "project": item.spec.project, "timeoutS": TIMEOUT_S}
     if source.image:
         arguments["pull"] = sorted(set(observed.projects) - {item.spec.project})
     return Plan(
-        apply=(Apply(job.job(item, tenant, observed.platform_image, source.credentials, task), create=True),),
+        apply=(Apply(job.job(item, tenant, observed.platform_image, _secrets(observed.project), task), create=True),),
         actions=() if started else (Action("prepare", item.metadata.uid, arguments),),
         conditions=(not_ready("Fetching", f"Looking at {source.follows}."),),
         status={

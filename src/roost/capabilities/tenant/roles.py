@@ -83,6 +83,7 @@ _APPROVE = (
 
 _BUILD_SEE = (
     _rule(names.GROUP, ["projects", "runs", "imports", "waivers", "channels", "notices"], READ),
+    _rule(names.GROUP, ["previews", "commitstatuses"], READ),
     _rule("", ["pods", "events", "resourcequotas", "limitranges"], READ),
     _rule("", ["pods/log"], ["get"]),
     _rule("batch", ["jobs"], READ),
@@ -131,6 +132,7 @@ _CONTROLLER = (
     _rule(names.GROUP, ["approvals"], ["delete"]),
     _rule(names.GROUP, ["imageallowlists"], ["create", "delete"]),
     _rule(names.GROUP, ["imports", "notices"], ["create", "delete"]),
+    _rule(names.GROUP, ["commitstatuses"], ["create"]),
     _rule("", ["namespaces"], [*READ, *WRITE]),
     *_WALLS,
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),
@@ -199,8 +201,9 @@ def cluster_roles(kinds: Sequence[str]) -> list[dict[str, Any]]:
         ],
         # Hosted git turns moves of refs into Runs and streams what becomes of them to who pushed.
         GIT: [
-            _rule(names.GROUP, ["projects", "runs", "imports", "promotions", "releases", "apps"], READ),
+            _rule(names.GROUP, ["projects", "runs", "imports", "promotions", "releases", "apps", "previews"], READ),
             _rule(names.GROUP, ["runs", "imports"], ["create"]),
+            _rule(names.GROUP, ["previews"], ["create", "delete"]),
             _rule(names.GROUP, ["projects/finalizers"], ["update"]),
         ],
         # Reads of our kinds fill its cache; each answer from there is for a caller whom RBAC allows the same read.

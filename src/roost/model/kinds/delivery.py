@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from roost.model.kinds.app import Artefact, Process
+from roost.model.kinds.forge import Forge, Previews
 from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
 from roost.model.kinds.triggers import Concurrency, Environment, Parameter, Triggers, Values, resolve
@@ -66,6 +67,10 @@ class ProjectSpec(Model):
         pattern=rf"^({APP_PATTERN[1:-1]})?$",
         description="The App it becomes; empty: one named as the project.",
     )
+    forge: Forge | None = Field(
+        None, description="The forge that the source's url belongs to; results are written back to it."
+    )
+    previews: Previews = Field(Previews(), description="Merge requests that get an application of their own.")
     triggers: Triggers = Field(Triggers(), description="What starts a run.")
     parameters: tuple[Parameter, ...] = Field((), max_length=20, description="What a run may be given.")
     concurrency: Concurrency = Field(Concurrency(), description="How its runs meet.")
@@ -137,6 +142,10 @@ class Project(Resource):
             "A source of type image has an image; the others have none.",
         ),
         (
+            "!has(self.spec.forge) || (has(self.spec.source) && self.spec.source.type == 'git')",
+            "Only a project that follows git has a forge.",
+        ),
+        (
             "!has(self.spec.source) || self.spec.source.type == 'svn'"
             " || ((!has(self.spec.source.path) || self.spec.source.path == '')"
             " && (!has(self.spec.source.only) || size(self.spec.source.only) == 0))",
@@ -199,6 +208,13 @@ class RunSpec(Model):
     parameters: Values = Field({}, description="The value of each parameter that the project declared.")
     promote: bool = Field(True, description="Whether a successful run is brought into an environment.")
     environment: Environment = Field("", description="Which one; empty: where the project goes.")
+    preview: str = Field("", max_length=63, description="The Preview that it is for.")
+    app: str = Field(
+        "",
+        max_length=30,
+        pattern=rf"^({APP_PATTERN[1:-1]})?$",
+        description="The App it becomes; empty: the project's.",
+    )
     cancel: bool = False
 
     @property
@@ -253,7 +269,8 @@ class Run(Resource):
             " && self.spec.scan == oldSelf.spec.scan && self.spec.sequence == oldSelf.spec.sequence"
             " && self.spec.cause == oldSelf.spec.cause && self.spec.trigger == oldSelf.spec.trigger"
             " && self.spec.parameters == oldSelf.spec.parameters && self.spec.promote == oldSelf.spec.promote"
-            " && self.spec.environment == oldSelf.spec.environment",
+            " && self.spec.environment == oldSelf.spec.environment && self.spec.preview == oldSelf.spec.preview"
+            " && self.spec.app == oldSelf.spec.app",
             "A run never changes; only cancel may be set.",
         ),
     )
@@ -275,6 +292,7 @@ class PromotionSpec(Model):
     sequence: int = Field(0, ge=0, description="Later moves win: an older one never replaces a newer.")
     source_environment: str = Field("", max_length=12, pattern=rf"^({ENVIRONMENT_PATTERN[1:-1]})?$")
     author: str = Field("", max_length=100)
+    preview: str = Field("", max_length=63, description="The Preview that the App is for; it goes with that.")
 
 
 class PromotionStatus(StatusModel):

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -46,7 +47,8 @@ def test_a_new_digest_is_run_once_however_often_it_is_seen() -> None:
     spec = {"triggers": {"images": ["base/python:3.13"]}}
     meta = {"name": "shop", "namespace": "acme-build", "uid": "p"}
     head = {"project": "shop", "ref": "refs/heads/main", "commit": "a" * 40}
-    names, status = [], {}
+    names: list[str] = []
+    status: dict[str, Any] = {}
     for digest in ("1", "2", "2", "1", "2"):
         observed = Observed.model_validate({"head": head, "digests": {"base/python:3.13": digest}})
         plan = plan_of(Project.parse({"metadata": meta, "spec": spec, "status": status}), observed, golden.NOW)

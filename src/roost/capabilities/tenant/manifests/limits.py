@@ -14,6 +14,8 @@ COUNTS = {
     "count/channels.roost.dev": "20",
     "count/notices.roost.dev": "1000",
     "count/imports.roost.dev": "1500",
+    "count/commitstatuses.roost.dev": "4500",
+    "count/previews.roost.dev": "500",
     "count/jobs.batch": "200",
     "count/poddisruptionbudgets.policy": "200",
     "count/promotions.roost.dev": "2000",
