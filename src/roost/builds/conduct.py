@@ -58,7 +58,7 @@ def steps(work: Work) -> None:
         finally:
             work.bench.speaker("")
         keeper.checkpoint(place)
-        work.keep_log(often=True)
+        work.keep_log(again=True)
 
 
 def _resume(work: Work, keeper: kept.Keeper, first: int) -> None:

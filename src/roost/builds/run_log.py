@@ -56,10 +56,17 @@ class RunLog:
             if self._size <= MOST:
                 self._file.write(entry)
 
-    def keep(self, registry: Registry, repository: str, run: str, *, often: bool = False) -> None:
-        """Store what was said so far. `often`: only when that was long ago. RegistryFailed."""
-        if often and time.monotonic() < self._kept + OFTEN_S:
-            return
+    @property
+    def is_due(self) -> bool:
+        """Whether it was not kept for a while."""
+        return time.monotonic() > self._kept + OFTEN_S
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._file.close()
+
+    def keep(self, registry: Registry, repository: str, run: str) -> None:
+        """Store what was said so far. RegistryFailed."""
         self._file.flush()
         registry.put_artefact(repository, KIND, gzip.compress(self._path.read_bytes(), 6, mtime=0), tag=tag(run))
         self._kept = time.monotonic()

@@ -54,14 +54,16 @@ class Work:
         connect = over_tls(self.task.registry, str(self.bench.trust / "ca.crt"))
         return Registry(connect, self.bench.secret(REGISTRY_TOKEN), pause, tries)
 
-    def keep_log(self, *, often: bool = False) -> None:
-        """Store what was said so far; also of a run that is being stopped. `often`: only when that was long ago."""
+    def keep_log(self, *, again: bool = False) -> None:
+        """Store what was said so far; also of a run that is being stopped. `again`: it will be called once more, so
+        only when it was not for a while.
+        """
         log = self.bench.log
-        if log is None or not self.task.run:
+        if log is None or not self.task.run or (again and not log.is_due):
             return
         try:
             registry = self._registry(time.sleep, LAST_TRIES)
-            log.keep(registry, self.own, self.task.run, often=often)
+            log.keep(registry, self.own, self.task.run)
             registry.close()
         except (RegistryFailed, OSError) as error:
             self.bench.say(f"-----> The log is not kept: {error}")

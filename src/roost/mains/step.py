@@ -53,6 +53,7 @@ def main() -> int:
     finally:
         if bench.gates is not None:
             bench.gates.close()
+    log.close()
     Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log")).write_text(report.text())
     return 0
 
