@@ -3,22 +3,29 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
 
 import click
 
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import NOT_FOUND, Failure
+from roost.surface.terminal.failure import NOT_FOUND, USAGE, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, group, output, pass_session, target
 from roost.surface.terminal.words import tr
 
 COLUMNS: Final = (
     out.field("SEVERITY", "severity"),
-    out.Column("PLACE", lambda row: f"{row.get('path', '')}:{row.get('line', 0)}"),
+    out.field("SCAN", "kind"),
+    out.Column("PLACE", lambda row: f"{row.get('path', '')}:{row.get('line', 0)}".removesuffix(":0")),
     out.field("RULE", "rule"),
+    out.Column("NEW", lambda row: tr("yes") if row.get("new") else ""),
     out.Column("WAIVED", lambda row: tr("yes") if row.get("waived") else ""),
     out.field("FINDING", "fingerprint"),
+    out.field("FIRST SEEN", "firstSeen", wide=True),
+    out.field("MESSAGE", "message", wide=True),
 )
+KINDS: Final = ("secret", "source", "dependency", "image")
+LEVELS: Final = ("low", "medium", "high", "critical")
 WAIVERS: Final = (
     out.Column("NAME", out.name_of),
     out.field("PROJECT", "spec.project"),
@@ -36,18 +43,39 @@ def _project(required: bool = True) -> Callable[[F], F]:
     return click.option("-p", "--project", required=required, metavar="PROJECT", help="The project.")
 
 
-@command("findings", examples=("roost findings -p shop", "roost findings -p shop --run shop-7-0123456789 -o json"))
-@_project()
+@command(
+    "findings",
+    examples=(
+        "roost findings -p shop",
+        "roost findings -p shop --kind dependency --severity high --new -o json",
+        "roost findings -e prod --release shop-v7",
+    ),
+)
+@_project(required=False)
 @click.option("--run", "run", default="", metavar="RUN", help="Of this run; of the newest without it.")
-@target("tenant")
+@click.option("--release", default="", metavar="NAME", help="Of the packages of this version's image instead.")
+@click.option("--kind", type=click.Choice(KINDS), default=None, help="Only what this scan found.")
+@click.option("--severity", type=click.Choice(LEVELS), default=None, help="Only this grave or graver.")
+@click.option("--new", is_flag=True, help="Only what the last successful run had not.")
+@click.option("--open", "still", is_flag=True, help="Only what no waiver lets stay.")
+@target("env")
 @output
 @pass_session
-def findings(session: Session, project: str, run: str) -> None:
+def findings(session: Session, project: str | None, run: str, release: str, **wanted: Any) -> None:
     """List what the scan of a run found, and how to fix or waive it."""
-    name = run or str(out.at(session.api.get(session.of_tenant("projects", project)), "status.lastRun", "") or "")
+    if not project and not release:
+        raise Failure(tr("Name a project (-p), or a version (--release)."), code=USAGE)
+    name = run or release
     if not name:
-        raise Failure(tr("{name} has no run yet.", name=project), code=NOT_FOUND)
-    found: Mapping[str, Any] = session.api.get(session.of_tenant("runs", name, "findings"))
+        found_run = session.api.get(session.of_tenant("projects", str(project)))
+        name = str(out.at(found_run, "status.lastRun", "") or "")
+    if not name:
+        raise Failure(tr("{name} has no run yet.", name=str(project)), code=NOT_FOUND)
+    where = session.of_env("releases", name) if release else session.of_tenant("runs", name)
+    asked = {"kind": wanted["kind"], "severity": wanted["severity"]}
+    asked |= {"new": "true" if wanted["new"] else None, "waived": "false" if wanted["still"] else None}
+    query = urlencode({key: value for key, value in asked.items() if value})
+    found: Mapping[str, Any] = session.api.get(f"{where}/findings?{query}" if query else f"{where}/findings")
     rows = [{**item, "name": item.get("fingerprint", "")} for item in found.get("items", ())]
     out.show_list({"items": rows}, COLUMNS, session.output, tr("The scan of {run} found nothing.", run=name))
     if rows and not session.machine:

@@ -16,8 +16,8 @@ DATABASE = "registry.roost-system.svc:5000/base/advisories@sha256:" + "a" * 64
 
 def pod(manifest: dict[str, Any]) -> dict[str, Any]:
     spec = manifest["spec"]
-    template: dict[str, Any] = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]
-    return template["spec"]
+    found: dict[str, Any] = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
+    return found
 
 
 def test_it_is_fetched_only_where_there_is_a_mirror() -> None:
