@@ -1,12 +1,15 @@
-"""Asks kube-apiserver whether a person may do something (SubjectAccessReview). For git and the registry."""
+"""Asks kube-apiserver whether a person may do something (SubjectAccessReview): for git, registry and open streams."""
 
 from roost.kube.client import Client
 from roost.model.names import GROUP
 from roost.surface.principal import Principal
 
 
-async def may(client: Client, principal: Principal, verb: str, resource: str, namespace: str, name: str = "") -> bool:
-    """May the person do `verb` on `resource` of our group in that namespace? KubeError."""
+async def may(
+    client: Client, principal: Principal, verb: str, resource: str, namespace: str, name: str = "", group: str = GROUP
+) -> bool:
+    """May the person do `verb` on `resource` (or `resource/subresource`) in that namespace? KubeError."""
+    resource, _, subresource = resource.partition("/")
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
@@ -14,10 +17,11 @@ async def may(client: Client, principal: Principal, verb: str, resource: str, na
             "user": principal.username,
             "groups": list(principal.groups),
             "resourceAttributes": {
-                "group": GROUP,
+                "group": group,
                 "resource": resource,
                 "verb": verb,
                 "namespace": namespace,
+                **({"subresource": subresource} if subresource else {}),
                 **({"name": name} if name else {}),
             },
         },

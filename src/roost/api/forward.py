@@ -8,17 +8,15 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 
-from roost.api.context import authenticate, context
-from roost.api.errors import from_kube, problem_response
-from roost.api.exec import MAX_FRAME, join, pod_of, rechecking
+from roost.api.instances import is_ready
+from roost.api.joining import MAX_FRAME, Asked, Manner, Place, pod_of, serve
 from roost.api.objects import Collection
 from roost.api.places import ENVIRONMENT_PREFIX
 from roost.kube import channel as channels
 from roost.kube.channel import Channel
-from roost.kube.errors import Forbidden, KubeError
+from roost.kube.errors import KubeError
 from roost.model import names
-from roost.model.kinds.app import App
-from roost.surface.problems import Problem, forbidden, not_found
+from roost.surface.problems import not_found
 
 router = APIRouter()
 DATA, ERROR = 0, 1
@@ -37,37 +35,17 @@ async def forward(
     instance: Annotated[str, Query(max_length=253)] = "",
 ) -> None:
     """Connect to a port of an instance of the app (of any that is ready, where none is named)."""
-    ctx = context(socket)
-    request_id = str(socket.scope.get("roost.request_id", ""))
-    accepted = False
-    try:
-        caller = await authenticate(socket)
-        namespace = await ctx.tenants.environment(caller.principal, tenant, environment)
-        there = Collection(App, namespace, caller.client, caller)
-        await there.get(name)
+
+    async def ask(there: Collection) -> Asked:
         pod = await pod_of(there, name, instance) if instance else await _ready(there, name)
-        path = f"api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/portforward"
-        params = [("ports", str(port))]
-        with ctx.streams.hold(caller.person):
-            async with channels.connect(caller.streaming, path, params, channels.FORWARD) as channel:
-                await socket.accept()
-                accepted = True
-                works = (_upwards(socket, channel), _downwards(socket, channel))
-                ended = await join(works, rechecking(ctx, socket, caller, tenant, environment))
-                await _close(socket, ended)
-    except Forbidden:
-        problem = forbidden("Neither your role nor the rules of this environment allow a connection to an instance.")
-        await _refuse(socket, problem, request_id, accepted)
-    except KubeError as error:
-        await _refuse(socket, from_kube(error, f"instance {instance[:80]!r}"), request_id, accepted)
-    except Problem as problem:
-        await _refuse(socket, problem, request_id, accepted)
+        return Asked(pod["metadata"]["name"], "portforward", [("ports", str(port))], channels.FORWARD)
+
+    await serve(socket, Place(tenant, environment, name, instance), ask, MANNER)
 
 
 async def _ready(there: Collection, app: str) -> dict[str, Any]:
     for pod in await there.client.list("v1", "Pod", there.namespace, f"{names.APP}={app},!{names.TASK}"):
-        conditions = (pod.get("status") or {}).get("conditions") or ()
-        if any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions):
+        if is_ready(pod):
             return pod
     raise not_found(f"instance of {app!r} that is ready")
 
@@ -95,17 +73,17 @@ async def _downwards(socket: WebSocket, channel: Channel) -> None:
                 begun.add(stream)
                 data = data[2:]
             if stream == ERROR and data:
-                await _close(socket, data.decode("utf-8", "replace"))
+                await _end(socket, data.decode("utf-8", "replace"))
                 return
             if stream == DATA and data:
                 await socket.send_bytes(data)
     except KubeError as error:
-        await _close(socket, str(error))
+        await _end(socket, str(error))
     except (WebSocketDisconnect, RuntimeError):
         return
 
 
-async def _close(socket: WebSocket, why: str) -> None:
+async def _end(socket: WebSocket, why: str) -> None:
     try:
         reason = why.encode()[:MAX_REASON].decode("utf-8", "ignore")
         await socket.close(FAILED if why else 1000, reason or None)
@@ -113,8 +91,6 @@ async def _close(socket: WebSocket, why: str) -> None:
         return
 
 
-async def _refuse(socket: WebSocket, problem: Problem, request_id: str, accepted: bool) -> None:
-    if accepted:
-        await _close(socket, problem.detail)
-    else:
-        await socket.send_denial_response(problem_response(problem, request_id))
+MANNER: Final = Manner(
+    _upwards, _downwards, _end, "Neither your role nor the rules of this environment allow a connection to an instance."
+)

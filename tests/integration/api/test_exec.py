@@ -89,7 +89,7 @@ async def kubelet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     def elsewhere(client: Client, path: str, params: Sequence[tuple[str, str]], *protocol: str) -> Any:
         return real(stand_in.act_as("person:" + client.user.rpartition(":")[2]), path, params, *protocol)
 
-    monkeypatch.setattr("roost.api.exec.channels.connect", elsewhere)
+    monkeypatch.setattr("roost.api.joining.channels.connect", elsewhere)
     yield
     await stand_in.close()
     server.should_exit = True
