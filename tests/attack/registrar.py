@@ -6,7 +6,7 @@ import httpx2
 
 from roost.model import names
 from tests.attack.table import Attack, changed
-from tests.attack.world import World, collection
+from tests.attack.world import ROOT, World, collection
 
 REGISTRAR = f"system:serviceaccount:{names.PEOPLE_NAMESPACE}:{names.REGISTRAR}"
 _PERSON: dict[str, Any] = {
@@ -15,6 +15,7 @@ _PERSON: dict[str, Any] = {
     "metadata": {"name": "harmless"},
     "spec": {"title": "Somebody"},
 }
+_GROUPED = changed(_PERSON, metadata__name="grouped", spec__groups=["team"], spec__groupsAt="2026-11-29T12:00:00Z")
 _MACHINE = changed(_PERSON, metadata__name="machine-1", spec__machineOf="acme")
 REGISTRATIONS = [
     Attack(
@@ -25,7 +26,45 @@ REGISTRATIONS = [
         "roost-registrar",
         "without a role",
         ("post",),
-    )
+    ),
+    Attack(
+        "registrar-changes-somebody",
+        REGISTRAR,
+        _GROUPED,
+        changed(_GROUPED, spec__disabled=True),
+        "roost-registrar",
+        "changes nobody but for their groups",
+        ("merge", "json", "apply"),
+    ),
+    Attack(
+        "registrar-makes-somebody-an-administrator",
+        REGISTRAR,
+        _GROUPED,
+        changed(_GROUPED, spec__platformRole="administrator"),
+        "roost-registrar",
+        "changes nobody but for their groups",
+        ("merge",),
+    ),
+    Attack(
+        "registrar-gives-somebody-an-owner",
+        REGISTRAR,
+        _GROUPED,
+        changed(
+            _GROUPED,
+            metadata__ownerReferences=[{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}],
+        ),
+        "roost-registrar",
+        "changes nobody but for their groups",
+        ("merge",),
+    ),
+    Attack(
+        "administrator-puts-somebody-into-a-group",
+        ROOT,
+        _PERSON,
+        changed(_PERSON, spec__groups=["platform-admins"], spec__groupsAt="2026-11-29T12:00:00Z"),
+        "roost-registrar",
+        "never written by hand",
+    ),
 ]
 
 

@@ -145,7 +145,7 @@ REFUSED = {
     "deployer binds a role": post(DEPLOYER, ESCALATION),
     "deployer makes a daemon set": Try(DEPLOYER, "POST", f"/apis/apps/v1{DEV}/daemonsets", {}),
     "administrator reads a tenant's secrets": Try(ROOT, "GET", f"/api/v1{DEV}/secrets"),
-    "registrar changes somebody": Try(REGISTRAR, "PATCH", f"{ROOST}/users/root", {"spec": {"disabled": True}}),
+    "registrar replaces somebody": Try(REGISTRAR, "PUT", f"{ROOST}/users/root", {"spec": {"disabled": True}}),
     "registrar reads people": Try(REGISTRAR, "GET", f"{ROOST}/users"),
     "registrar reads a password": Try(REGISTRAR, "GET", f"{PEOPLE}/secrets/password-ada"),
     "registrar makes a tenant": Try(REGISTRAR, "POST", f"{ROOST}/tenants", {}),

@@ -34,14 +34,16 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         return {
             door: lambda door=door: "denied request" not in entry.knock(world, space, door).text for door in entry.DOORS
         }  # type: ignore[misc]
+    removes: dict[str, Callable[[], bool]] = {}
     if name == "roost-registrar" and "removes machines" in message:
-        return {"registrar-removes-a-person": lambda: registrar.remove(world, person=True).status_code == 200}
+        removes["registrar-removes-a-person"] = lambda: registrar.remove(world, person=True).status_code == 200
     meant = [
         attack
         for attack in [*AUTHORS, *GATES, *registrar.REGISTRATIONS, *SIGNED, *ATTACKS]
         if attack.guard == name and attack.says in message and not attack.twice
     ]
-    return {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}  # type: ignore[misc]
+    works = {attack.name: lambda attack=attack: _works(world, attack) for attack in meant}
+    return {**removes, **works}  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(("policy", "index"), GUARDS)

@@ -50,7 +50,7 @@ def _json_patch(twin: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[dict
     changes: list[dict[str, Any]] = [
         {"op": "add", "path": f"/metadata/{key}", "value": value}
         for key, value in wanted["metadata"].items()
-        if key in ("labels", "annotations", "finalizers")
+        if key in ("labels", "annotations", "finalizers", "ownerReferences")
     ]
     if "status" in wanted:
         changes.append({"op": "add", "path": "/status", "value": wanted["status"]})

@@ -31,6 +31,7 @@ MAX_ANSWER: Final = 1_000_000
 KEEP: Final = timedelta(minutes=10)
 LEEWAY_S: Final = 60
 SCOPE: Final = "openid profile email"
+MAX_GROUP: Final = 200
 # Signatures by the provider's own key. Never `none`, and never one by our secret (HS256).
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -54,6 +55,8 @@ class Registration:
     title: str = ""
     domains: tuple[str, ...] = ()  # Whoever has a verified mail address there becomes a person at the first sign-in.
     authority: str = ""  # PEM; empty: the system's.
+    groups: str = ""  # The claim of the id token that lists a person's groups; empty: none is believed.
+    scope: str = ""  # What is asked for beside SCOPE, where the provider tells groups only then.
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Identity:
     mail_verified: bool
     name: str
     username: str
+    groups: tuple[str, ...] | None = None  # Sorted; None: the site takes no groups from the provider.
 
 
 def read_registration(folder: str) -> Registration | None:
@@ -89,7 +93,26 @@ def read_registration(folder: str) -> Registration | None:
     if not issuer or not client:
         return None
     domains = tuple(item.lower().lstrip("@") for item in text("domains").replace(",", " ").split())
-    return Registration(issuer, client, text("client-secret"), text("title"), domains, text("authority"))
+    return Registration(
+        issuer,
+        client,
+        text("client-secret"),
+        text("title"),
+        domains,
+        text("authority"),
+        text("groups-claim"),
+        text("scope"),
+    )
+
+
+def read_groups(claim: Any) -> tuple[str, ...]:
+    """The groups that a claim lists, or the one that it names; what cannot be the name of a group is none."""
+    listed = claim if isinstance(claim, list) else [claim]
+    return tuple(sorted({item for item in listed if isinstance(item, str) and _is_group(item)}))
+
+
+def _is_group(text: str) -> bool:
+    return 0 < len(text) <= MAX_GROUP and text.isprintable() and text == text.strip()
 
 
 class Provider:
@@ -146,6 +169,7 @@ class Provider:
             mail_verified=claims.get("email_verified") is True,
             name=str(claims.get("name") or "")[:100],
             username=str(claims.get("preferred_username") or "")[:100],
+            groups=read_groups(claims.get(self.registration.groups)) if self.registration.groups else None,
         )
 
     async def _verified(self, text: str, nonce: str, access_token: str) -> Mapping[str, Any]:
@@ -218,7 +242,7 @@ class Provider:
         return AsyncOAuth2Client(
             self.registration.client_id,
             self.registration.client_secret or None,
-            scope=SCOPE,
+            scope=f"{SCOPE} {self.registration.scope}".strip(),
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
             token_endpoint_auth_method="client_secret_basic" if self.registration.client_secret else "none",

@@ -95,10 +95,11 @@ def _cross_check(kind: type[Resource], spec: Any) -> None:
             names.environment_name(item.name)
         except names.NameRefused as error:
             raise invalid(f"spec.environments.{index}.name", str(error)) from error
-    for index, member in enumerate(spec.members):
-        unknown = set(member.environments) - known
-        if unknown:
-            raise invalid(f"spec.members.{index}.environments", f"There is no environment {sorted(unknown)[0]!r}.")
+    for which, entries in (("members", spec.members), ("groups", spec.groups)):
+        for index, entry in enumerate(entries):
+            unknown = set(entry.environments) - known
+            if unknown:
+                raise invalid(f"spec.{which}.{index}.environments", f"There is no environment {sorted(unknown)[0]!r}.")
 
 
 def read_body(kind: type[Resource], body: Mapping[str, Any]) -> dict[str, Any]:

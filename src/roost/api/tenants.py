@@ -85,9 +85,12 @@ def parse(raw: Mapping[str, Any]) -> Tenant | None:
 
 def memberships(principal: Principal, tenant: Tenant) -> list[Member]:
     """The person's memberships (more than one where roles differ by environment); none of an earlier bearer's."""
+    by_group: list[Member] = [
+        item for item in tenant.status.by_group if (item.person, item.uid) == (principal.person, principal.uid)
+    ]
     if any(item.person == principal.person and item.uid != principal.uid for item in tenant.status.people):
-        return []
-    return [member for member in tenant.spec.members if member.person == principal.person]
+        return by_group
+    return [member for member in tenant.spec.members if member.person == principal.person] + by_group
 
 
 def sees(principal: Principal, tenant: Tenant) -> bool:

@@ -171,6 +171,7 @@ async def callback(request: Request, ctx: Context, say: Words) -> Response:
     except ProviderFailed as error:
         raise _failed(error) from error
     user = await _somebody(ctx, identity, begun, found, request)
+    await provisioning.note_groups(ctx, user, identity)
     return await _start(ctx, user, begun["next"])
 
 

@@ -118,9 +118,7 @@ async def create_invitation(request: Request, ctx: ContextDep, caller: CallerDep
     """A link for somebody; it is shown this once."""
     given = await read_model(request, NewInvitation)
     found = await provisioning.may_change_members(ctx, caller, tenant)
-    known = {item.name for item in found.spec.environments}
-    if unknown := sorted(set(given.environments) - known):
-        raise invalid("environments", f"There is no environment {unknown[0]!r}.")
+    provisioning.known_environments(found, given.environments)
     if len(await records(ctx).list(f"{TENANT}={tenant}")) >= MOST:
         raise Problem("refused", f"{MOST} invitations are open. Take one back first.")
     user = await own_user(ctx, caller)

@@ -20,7 +20,7 @@ from roost.model.kinds.people import User
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION
 from roost.model.resource import Model
-from roost.surface.problems import Problem, invalid, not_found
+from roost.surface.problems import Problem, not_found
 
 router = APIRouter(prefix="/v1/tenants/{tenant}/machines", tags=["Machine"])
 MOST = 50
@@ -66,9 +66,7 @@ async def create_machine(request: Request, ctx: ContextDep, caller: CallerDep, t
     """A machine, a member of the tenant; its token is shown this once."""
     given = await read_model(request, NewMachine)
     found = await provisioning.may_change_members(ctx, caller, tenant)
-    known = {item.name for item in found.spec.environments}
-    if unknown := sorted(set(given.environments) - known):
-        raise invalid("environments", f"There is no environment {unknown[0]!r}.")
+    provisioning.known_environments(found, given.environments)
     if len(await _machines(ctx, tenant)) >= MOST:
         raise Problem("refused", f"The tenant has {MOST} machines. Remove one first.")
     machine = await provisioning.new_machine(ctx, found, given.name, caller.request_id)

@@ -1,14 +1,15 @@
 """Provisioning: who a provider's identity is here, who may become somebody, and how a User is made for them.
 
 The API itself has no right to make Users. It becomes `roost-registrar` of `roost-people` for that, whose right is
-bounded by admission: people without a role, and the removal of machines.
+bounded by admission: people without a role, the groups that the provider gives them, and the removal of machines.
 """
 
 import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from roost.adapters.oidc import Identity
@@ -18,15 +19,17 @@ from roost.api.context import Caller, Context, acting_as
 from roost.api.identity.records import Owner, Records
 from roost.api.objects import MANAGER, Collection
 from roost.kube.errors import AlreadyExists, NotFound
-from roost.model.kinds.people import User, UserSpec
+from roost.model.conditions import timestamp
+from roost.model.kinds.people import MAX_GROUPS, User, UserSpec
 from roost.model.kinds.tenant import Tenant
 from roost.model.names import API_VERSION, REGISTRAR, NameRefused
 from roost.surface.people import person_name
 from roost.surface.principal import Principal
-from roost.surface.problems import Problem, forbidden
+from roost.surface.problems import Problem, forbidden, invalid
 
 _LOG = logging.getLogger("roost.api")
 TRIES: Final = 8
+NOTE_AGAIN: Final = timedelta(hours=12)
 
 
 def identities(ctx: Context) -> Records:
@@ -68,6 +71,30 @@ async def bind(ctx: Context, identity: Identity, user: User) -> None:
 def of_allowed_domain(identity: Identity, domains: tuple[str, ...]) -> bool:
     """Whether the provider vouches for a mail address in one of the domains."""
     return identity.mail_verified and identity.mail.rpartition("@")[2] in domains and "@" in identity.mail
+
+
+async def note_groups(ctx: Context, user: User, identity: Identity) -> None:
+    """Remember which groups the provider gives somebody, so that tenants can tell what they may. Those that were
+    before and are no more, go. Of very many, those are kept that some tenant names.
+    """
+    if identity.groups is None:
+        return
+    groups = identity.groups
+    if len(groups) > MAX_GROUPS:
+        named = {item.group for tenant in await ctx.tenants.all() for item in tenant.spec.groups}
+        groups = tuple(group for group in groups if group in named)[:MAX_GROUPS]
+    now = ctx.clock()
+    if groups == user.spec.groups and (not groups or _noted_lately(user, now)):
+        return
+    registrar = ctx.client.act_as(f"person:{REGISTRAR}")
+    target = {"apiVersion": API_VERSION, "kind": User.KIND, "metadata": {"name": user.metadata.name}}
+    spec = {"groups": list(groups), "groupsAt": timestamp(now)}
+    await registrar.patch(target, {"metadata": {"uid": user.metadata.uid}, "spec": spec}, MANAGER)
+
+
+def _noted_lately(user: User, now: datetime) -> bool:
+    """Not written at each sign-in: every tenant is looked at again when somebody's groups are."""
+    return bool(user.spec.groups_at) and now - datetime.fromisoformat(user.spec.groups_at) < NOTE_AGAIN
 
 
 async def new_person(ctx: Context, name: str, spec: UserSpec, request_id: str) -> User:
@@ -158,6 +185,12 @@ async def _change_members(
         return shapes.patched(Tenant, current, {"spec": {"members": members}})
 
     await Collection(Tenant, None, caller.client, caller).change(tenant, changed, dry_run=dry_run)
+
+
+def known_environments(tenant: Tenant, environments: Sequence[str]) -> None:
+    """Problem invalid where the tenant lacks one."""
+    if unknown := sorted(set(environments) - {item.name for item in tenant.spec.environments}):
+        raise invalid("environments", f"There is no environment {unknown[0]!r}.")
 
 
 async def may_change_members(ctx: Context, caller: Caller, tenant: str) -> Tenant:

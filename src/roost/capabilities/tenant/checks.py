@@ -1,14 +1,16 @@
 """Named checks of a Tenant: what stands in the way, in words for the person who asked. Pure."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from roost.capabilities.tenant.model import Observed, SeenNamespace
 from roost.model import names
 from roost.model.kinds.gates import zone_known
-from roost.model.kinds.tenant import Tenant
+from roost.model.kinds.tenant import GroupMember, Tenant
 from roost.model.plan import Verdict
 
 OK = Verdict(True)
+MOST_BY_GROUP = 1000
 
 
 def names_allowed(tenant: Tenant) -> Verdict:
@@ -101,6 +103,25 @@ def replaced(tenant: Tenant, observed: Observed) -> tuple[str, ...]:
     return tuple(person for person, uid in uids.items() if observed.uids.get(person, uid) != uid)
 
 
+def by_group(tenant: Tenant, observed: Observed, now: datetime) -> tuple[GroupMember, ...]:
+    """Who is a member by a group, and as what: as the provider said at their last sign-in, while that is believed."""
+    entitled = set(observed.people)
+    found = [
+        GroupMember(person=seen.person, uid=seen.uid, role=item.role, environments=item.environments)
+        for seen in observed.grouped
+        if seen.until > now and seen.person in entitled
+        for item in tenant.spec.groups
+        if item.group in seen.groups
+    ]
+    return tuple(dict.fromkeys(found))[:MOST_BY_GROUP]
+
+
+def next_lapse(observed: Observed, now: datetime) -> timedelta | None:
+    """When the next of them is no longer believed; None where there is none."""
+    ends = [seen.until - now for seen in observed.grouped if seen.until > now]
+    return min(ends, default=None)
+
+
 def people_known(tenant: Tenant, observed: Observed) -> Verdict:
     """Every member is a person who exists and is not disabled; others get no rights."""
     others = replaced(tenant, observed)
@@ -122,13 +143,16 @@ def people_known(tenant: Tenant, observed: Observed) -> Verdict:
 
 
 def environments_named(tenant: Tenant) -> Verdict:
-    """Members are limited to environments that there are."""
+    """Members and groups are limited to environments that there are."""
     there = {environment.name for environment in tenant.spec.environments}
-    wrong = sorted({name for member in tenant.spec.members for name in member.environments} - there)
+    entries = (*tenant.spec.members, *tenant.spec.groups)
+    wrong = sorted({name for entry in entries for name in entry.environments} - there)
     if not wrong:
         return OK
     return Verdict(
-        False, "UnknownEnvironment", f"Members are named for environments that do not exist: {', '.join(wrong)}."
+        False,
+        "UnknownEnvironment",
+        f"Members or groups are named for environments that do not exist: {', '.join(wrong)}.",
     )
 
 

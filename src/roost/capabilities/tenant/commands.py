@@ -32,6 +32,12 @@ MEMBERS = (
     out.field("PERSON", "person"),
     out.field("ROLE", "role"),
     out.Column("ENVIRONMENTS", lambda row: ", ".join(row.get("environments") or ()) or tr("all")),
+    out.field("VIA", "by"),
+)
+GROUPS = (
+    out.field("GROUP", "group"),
+    out.field("ROLE", "role"),
+    out.Column("ENVIRONMENTS", lambda row: ", ".join(row.get("environments") or ()) or tr("all")),
 )
 INVITATIONS = (
     out.field("ID", "id"),
@@ -58,7 +64,7 @@ def _path(name: str) -> str:
 
 @group("tenant")
 def commands() -> None:
-    """Teams (tenants): list, show, create, delete, member, invite."""
+    """Teams (tenants): list, show, create, delete, member, group, invite."""
 
 
 @commands.command("list")
@@ -92,9 +98,12 @@ def _tell(tenant: Mapping[str, Any]) -> None:
     out.write("")
     build = {"name": "build", "quota": out.at(tenant, "spec.buildQuota", {})}
     out.table([*out.at(tenant, "spec.environments", ()), build], QUOTAS)
-    if out.at(tenant, "spec.members"):
+    if members := _members(tenant):
         out.write("")
-        out.table(tenant["spec"]["members"], MEMBERS)
+        out.table(members, MEMBERS)
+    if groups := out.at(tenant, "spec.groups", ()):
+        out.write("")
+        out.table(groups, GROUPS)
 
 
 @commands.command("create", examples=("roost tenant create acme --env dev --env prod --owner mei",))
@@ -213,8 +222,14 @@ def member() -> None:
 def member_list(session: Session, tenant: str | None) -> None:
     """List the members of a tenant."""
     found = session.api.get(_path(tenant or session.tenant))
-    rows = [{**item, "name": item.get("person")} for item in out.at(found, "spec.members", ())]
-    out.show_list({"items": rows}, MEMBERS, session.output, tr("The tenant has no members."))
+    out.show_list({"items": _members(found)}, MEMBERS, session.output, tr("The tenant has no members."))
+
+
+def _members(tenant: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those who were named, and those who are members by a group."""
+    named = out.at(tenant, "spec.members", ())
+    grouped = [{**item, "by": tr("a group")} for item in out.at(tenant, "status.byGroup", ())]
+    return [{**item, "name": item.get("person")} for item in (*named, *grouped)]
 
 
 @member.command("add", examples=("roost tenant member add acme mei --role developer --env dev --env test",))
@@ -234,10 +249,10 @@ def member_add(session: Session, tenant: str, person: str, role: str, envs: tupl
     out.say(tr("{person} is {role} of {tenant}.", person=person, role=role, tenant=tenant))
 
 
-def _beside(members: list[Any], person: str, envs: tuple[str, ...]) -> Iterator[Any]:
-    """What stays when the person gets a role in these environments (none: in all): other people, other environments."""
+def _beside(members: list[Any], name: str, envs: tuple[str, ...], key: str = "person") -> Iterator[Any]:
+    """What stays when one of them gets a role in these environments (none: in all): others, other environments."""
     for item in members:
-        if item["person"] != person:
+        if item[key] != name:
             yield item
             continue
         left = [env for env in item.get("environments") or () if env not in envs]
@@ -262,14 +277,64 @@ def member_remove(session: Session, tenant: str, person: str) -> None:
     out.say(tr("{person} is no longer a member of {tenant}.", person=person, tenant=tenant))
 
 
-def _change(session: Session, tenant: str, change: Any) -> None:
-    # Members are one list: written only over the version that was read, so that two who add people lose nobody.
+@commands.group("group")
+def group_() -> None:
+    """Groups at the site's provider, and what they may do: list, add, remove."""
+
+
+@group_.command("list")
+@click.argument("tenant", required=False)
+@output
+@pass_session
+def group_list(session: Session, tenant: str | None) -> None:
+    """List the groups that make people members of a tenant."""
+    found = session.api.get(_path(tenant or session.tenant))
+    rows = [{**item, "name": item.get("group")} for item in out.at(found, "spec.groups", ())]
+    out.show_list({"items": rows}, GROUPS, session.output, tr("No group makes anybody a member of the tenant."))
+
+
+@group_.command("add", examples=("roost tenant group add acme payments-team --role developer --env dev",))
+@click.argument("tenant")
+@click.argument("group")
+@click.option(
+    "--role", type=click.Choice(ROLES), default="developer", help="What its people may do; developer without it."
+)
+@click.option("--env", "envs", multiple=True, metavar="ENV", help="Only in this environment; all without it.")
+@pass_session
+def group_add(session: Session, tenant: str, group: str, role: str, envs: tuple[str, ...]) -> None:
+    """Make everybody of a group at the provider a member, from their next sign-in on; or change what they may do."""
+    entry: dict[str, Any] = {"group": group, "role": role}
+    if envs:
+        entry["environments"] = list(envs)
+    _change(session, tenant, lambda groups: [*_beside(groups, group, envs, "group"), entry], "groups")
+    out.say(tr("Who is in {group} is {role} of {tenant}.", group=group, role=role, tenant=tenant))
+
+
+@group_.command("remove")
+@click.argument("tenant")
+@click.argument("group")
+@pass_session
+def group_remove(session: Session, tenant: str, group: str) -> None:
+    """Let a group no longer make anybody a member."""
+
+    def without(groups: list[Any]) -> list[Any]:
+        kept = [item for item in groups if item["group"] != group]
+        if len(kept) == len(groups):
+            raise Failure(tr("{group} is no group of {tenant}.", group=group, tenant=tenant), code=NOT_FOUND)
+        return kept
+
+    _change(session, tenant, without, "groups")
+    out.say(tr("{group} no longer makes anybody a member of {tenant}.", group=group, tenant=tenant))
+
+
+def _change(session: Session, tenant: str, change: Any, which: str = "members") -> None:
+    # It is one list: written only over the version that was read, so that two who add people lose nobody.
     for left in reversed(range(TRIES)):
         found = session.api.get(_path(tenant))
-        members = change(list(out.at(found, "spec.members", ())))
+        changed = change(list(out.at(found, f"spec.{which}", ())))
         match = {"If-Match": f'"{out.at(found, "metadata.resourceVersion", "")}"'}
         try:
-            session.api.send("PATCH", _path(tenant), {"spec": {"members": members}}, headers=match)
+            session.api.send("PATCH", _path(tenant), {"spec": {which: changed}}, headers=match)
             return
         except Failure as failure:
             if failure.code != CONFLICT or not left:

@@ -45,6 +45,15 @@ class SeenNamespace(Model):
         return self.labels.get(TENANT, "")
 
 
+class SeenPerson(Model):
+    """Somebody who is in groups that the tenant names."""
+
+    person: str
+    uid: str
+    groups: tuple[str, ...]
+    until: datetime = Field(description="When this is no longer believed.")
+
+
 class Observed(Model):
     """All that a plan for a Tenant needs to know."""
 
@@ -52,6 +61,7 @@ class Observed(Model):
     namespaces: tuple[SeenNamespace, ...] = ()
     people: tuple[str, ...] = Field((), description="Ids of people who exist and are not disabled, sorted.")
     uids: dict[str, str] = Field(default_factory=dict, description="The uid of each of these people.")
+    grouped: tuple[SeenPerson, ...] = Field((), description="People with groups that the tenant names, by id.")
     certified: tuple[str, ...] = Field((), description="Names in the gateway's certificate, sorted.")
     certified_until: datetime | None = Field(None, description="When that certificate ends.")
     authority: bool = Field(False, description="The internal authority's key is there.")

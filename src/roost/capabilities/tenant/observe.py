@@ -5,7 +5,15 @@ from datetime import datetime
 
 from cryptography import x509
 
-from roost.capabilities.tenant.model import AUTHORITY, GATEWAY_TLS, SETTINGS, Observed, Platform, SeenNamespace
+from roost.capabilities.tenant.model import (
+    AUTHORITY,
+    GATEWAY_TLS,
+    SETTINGS,
+    Observed,
+    Platform,
+    SeenNamespace,
+    SeenPerson,
+)
 from roost.capabilities.tenant.walls import FIRST_WALL
 from roost.kernel.capability import Watch
 from roost.kube.errors import UnknownKind
@@ -13,6 +21,7 @@ from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.kinds.images import NAME as IMAGES
 from roost.model.kinds.images import ImageAllowlist
+from roost.model.kinds.people import GROUPS_LAST, User
 from roost.model.kinds.tenant import Tenant
 from roost.settings import Settings
 
@@ -101,6 +110,23 @@ async def _namespaces(reader: Reader, tenant: Tenant) -> tuple[SeenNamespace, ..
     return tuple(seen)
 
 
+def _grouped(users: list[Object], tenant: Tenant) -> tuple[SeenPerson, ...]:
+    """Who is in a group that the tenant names. A machine is in none, and what cannot be read is no group."""
+    named = {item.group for item in tenant.spec.groups}
+    found = []
+    for raw in users if named else ():
+        try:
+            user = User.parse(raw)
+            noted = datetime.fromisoformat(user.spec.groups_at)
+        except ValueError:
+            continue
+        groups = tuple(sorted(named & set(user.spec.groups)))
+        if groups and not user.spec.machine_of and noted.tzinfo is not None:
+            meta = user.metadata
+            found.append(SeenPerson(person=meta.name, uid=meta.uid, groups=groups, until=noted + GROUPS_LAST))
+    return tuple(sorted(found, key=lambda item: item.person))
+
+
 async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observed:
     """Namespaces with the tenant's names or label, people, and the gateway's certificate."""
     users = await reader.list(names.API_VERSION, "User")
@@ -118,6 +144,7 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
         namespaces=await _namespaces(reader, tenant),
         people=tuple(sorted(people)),
         uids={name: people[name] for name in sorted(people)},
+        grouped=_grouped(users, tenant),
         certified=certified,
         certified_until=until,
         authority=await reader.get("v1", "Secret", AUTHORITY, names.SYSTEM_NAMESPACE) is not None,

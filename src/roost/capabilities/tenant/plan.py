@@ -96,7 +96,7 @@ def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[
 
 
 def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
-    """What should be of this Tenant. Time matters only to the gateway's certificate."""
+    """What should be of this Tenant. Time matters only to the gateway's certificate and to members by groups."""
     allowed = checks.names_allowed(tenant)
     if not allowed.ok:
         return Plan(conditions=(not_ready(allowed.reason, allowed.message),), hold=True)
@@ -107,7 +107,8 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
     foreign = {seen.name for seen in checks.taken(tenant, wanted, observed)}
     going = {seen.name for seen in observed.namespaces if seen.terminating}
     entitled = set(observed.people) - set(checks.replaced(tenant, observed))
-    members = tuple(member for member in tenant.spec.members if member.person in entitled)
+    by_group = checks.by_group(tenant, observed, now)
+    members = (*(member for member in tenant.spec.members if member.person in entitled), *by_group)
 
     apply = [Apply(manifest) for manifest in identities.tenant_access(name, members)]
     if observed.platform.cilium:
@@ -130,7 +131,8 @@ def plan(tenant: Tenant, observed: Observed, now: datetime) -> Plan:
         status={
             "namespaces": [item for item in wanted if item not in foreign],
             "people": [{"person": person, "uid": uid} for person, uid in checks.known(tenant, observed).items()],
+            **({"byGroup": [item.wire() for item in by_group]} if by_group or tenant.status.by_group else {}),
         },
-        next_check=LOOK_AGAIN if waiting or in_use or unlisted else None,
+        next_check=LOOK_AGAIN if waiting or in_use or unlisted else checks.next_lapse(observed, now),
         hold=waiting or in_use,
     )

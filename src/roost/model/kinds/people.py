@@ -1,10 +1,15 @@
 """User and Token: who a person is. The person's rights hang on the ServiceAccount of the same id in `roost-people`."""
 
-from typing import ClassVar, Literal
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from roost.model.resource import Model, Resource, StatusModel
+
+Group = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_GROUPS: Final = 200
+GROUPS_LAST: Final = timedelta(days=14)  # As long as a session: then the provider must be asked again.
 
 
 class UserSpec(Model):
@@ -18,6 +23,15 @@ class UserSpec(Model):
     disabled: bool = False
     machine_of: str = Field(
         "", max_length=20, description="Not a person but a machine of this tenant; it has no password. Never changes."
+    )
+    groups: tuple[Group, ...] = Field(
+        (),
+        max_length=MAX_GROUPS,
+        description="The person's groups, as the site's provider named them at the last sign-in. Never set by hand; "
+        "they may be taken away. Tenants say what a group may do.",
+    )
+    groups_at: str = Field(
+        "", max_length=20, description="When that was (RFC 3339, UTC). What it gives ends 14 days later."
     )
 
 

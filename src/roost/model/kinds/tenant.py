@@ -51,6 +51,14 @@ class Member(Model):
     environments: tuple[str, ...] = Field((), max_length=20, description="Only in these environments; empty: in all.")
 
 
+class GroupRole(Model):
+    """What everybody of a group at the site's provider may do."""
+
+    group: str = Field(min_length=1, max_length=200, description="The group's name, exactly as the provider gives it.")
+    role: Role = Field("developer", description="owner, developer, viewer or approver.")
+    environments: tuple[str, ...] = Field((), max_length=20, description="Only in these environments; empty: in all.")
+
+
 class TenantSpec(Model):
     """What a tenant is given."""
 
@@ -59,14 +67,6 @@ class TenantSpec(Model):
         (Environment(name="dev"),), min_length=1, max_length=10, description="In the order of promotion."
     )
     members: tuple[Member, ...] = Field((), max_length=500)
-    build_quota: Quota = Field(Quota(cpu="4", memory="8Gi", pods=20), description="What builds may use at most.")
-
-
-class Known(Model):
-    """Who a member was when they were first seen: whoever bears the name later is somebody else."""
-
-    person: str = Field(max_length=40)
-    uid: str = Field(max_length=60, description="The uid of the person's User.")
     groups: tuple[GroupRole, ...] = Field(
         (),
         max_length=50,
@@ -77,6 +77,20 @@ class Known(Model):
         max_length=20,
         description="Foreign registries that ready images are taken from: `host`, or `host/path` for a part of it.",
     )
+    build_quota: Quota = Field(Quota(cpu="4", memory="8Gi", pods=20), description="What builds may use at most.")
+
+
+class Known(Model):
+    """Who a member was when they were first seen: whoever bears the name later is somebody else."""
+
+    person: str = Field(max_length=40)
+    uid: str = Field(max_length=60, description="The uid of the person's User.")
+
+
+class GroupMember(Member):
+    """Somebody who is a member by a group."""
+
+    uid: str = Field(max_length=60, description="The uid of the person's User.")
 
 
 class TenantStatus(StatusModel):
@@ -84,6 +98,7 @@ class TenantStatus(StatusModel):
 
     namespaces: tuple[str, ...] = Field((), max_length=12)
     people: tuple[Known, ...] = Field((), max_length=500, description="The members, as Roost came to know them.")
+    by_group: tuple[GroupMember, ...] = Field((), max_length=1000, description="Who is a member by a group, now.")
 
 
 class Tenant(Resource):

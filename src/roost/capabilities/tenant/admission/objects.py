@@ -366,21 +366,41 @@ def tenants() -> list[dict[str, Any]]:
 def registrar() -> list[dict[str, Any]]:
     """Whom the API may make and remove by itself: it does so for people who are nobody yet."""
     other = f"request.userInfo.username != '{words.REGISTRAR}'"
-    role = "(has({0}.spec) && has({0}.spec.platformRole) ? {0}.spec.platformRole : '')"
-    machine = "(has({0}.spec) && has({0}.spec.machineOf) ? {0}.spec.machineOf : '')"
+    read = "(has({0}.spec) && has({0}.spec.{1}) ? dyn({0}.spec.{1}) : dyn({2}))"
+    role, machine = (read.format("{0}", field, "''") for field in ("platformRole", "machineOf"))
+    data = {"title": "''", "mail": "''", "platformRole": "''", "disabled": "false", "machineOf": "''"}
+    same = " && ".join(
+        f"{read.format('object', field, value)} == {read.format('oldObject', field, value)}"
+        for field, value in data.items()
+    )
+    owners = "(has({0}.metadata.{1}) ? dyn({0}.metadata.{1}) : dyn([]))"
+    kept = " && ".join(
+        f"{owners.format('object', field)} == {owners.format('oldObject', field)}"
+        for field in ("ownerReferences", "finalizers")
+    )
+    groups, noted = read.format("{0}", "groups", "[]"), read.format("{0}", "groupsAt", "''")
     return words.policy(
         "roost-registrar",
         [words.rule([names.GROUP], ["users"], ALL)],
         [
             check(
-                f"{other} || object == null || {role.format('object')} == ''",
+                f"{other} || object == null || oldObject != null || {role.format('object')} == ''",
                 "The registrar makes people without a role over the platform.",
             ),
             check(
-                f"{other} || oldObject == null || {machine.format('oldObject')} != ''",
-                "The registrar changes nobody, and removes machines only.",
+                f"{other} || oldObject == null || {machine.format('oldObject')} != ''"
+                f" || (object != null && {same} && {kept})",
+                "The registrar changes nobody but for their groups, and removes machines only.",
+            ),
+            check(
+                f"!({other}) || variables.trusted || object == null || {groups.format('object')} == dyn([])"
+                f" || (oldObject != null && {groups.format('object')} == {groups.format('oldObject')}"
+                f" && {noted.format('object')} == {noted.format('oldObject')})",
+                "Groups (spec.groups) are what the site's provider says at a sign-in. They are never written by hand, "
+                "but may be taken away; a tenant says what a group may do.",
             ),
         ],
+        variables={"trusted": words.TRUSTED},
     )
 
 
