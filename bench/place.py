@@ -20,6 +20,7 @@ from roost.kube.client import Client
 from roost.model.kinds.app import App, AppSpec, Health, Process
 from roost.model.kinds.delivery import Project, ProjectSpec
 from roost.model.kinds.people import UserSpec
+from roost.model.kinds.scan import Scan
 from roost.model.kinds.tenant import Environment, Member, Tenant, TenantSpec
 from roost.model.names import REGISTRY
 from roost.node import engine, machine
@@ -246,8 +247,9 @@ def tenant(folder: Path) -> Place:
 
 
 def project(name: str) -> None:
-    """A repository to push to."""
-    apply(Project.manifest(name, ProjectSpec(), BUILDS))
+    """A repository to push to, whose runs are not scanned: the builds that these are compared with are not either."""
+    none = Scan(secrets=False, source=False, dependencies=False, image=False)
+    apply(Project.manifest(name, ProjectSpec(scan=none), BUILDS))
     kubectl("-n", BUILDS, "wait", "--for=condition=Ready", f"projects.roost.dev/{name}", "--timeout=60s")
 
 
