@@ -15,8 +15,8 @@ from roost.node.testbed.commands import testbed
 @contextmanager
 def explained() -> Iterator[None]:
     """Errors that we know become one message and exit code 1; anything else is a bug and shows its trace."""
-    from roost.kube.errors import KubeError
     from roost.builds.advisories import ArchiveWrong
+    from roost.kube.errors import KubeError
     from roost.node import (
         backup,
         bundle,
