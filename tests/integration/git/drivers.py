@@ -33,6 +33,7 @@ class Outcome:
     ok: bool
     moved: bool = False
     reason: str = ""
+    words: str = ""
 
 
 class Driver(Protocol):
@@ -94,7 +95,7 @@ class Bench:
         """A look, as the contract tells it."""
         report = self.look(**task)
         assert PASSWORD not in report.message, "A password stands in what people are told."
-        return Outcome(report.ok, report.moved, report.reason)
+        return Outcome(report.ok, report.moved, report.reason, report.message)
 
     def head(self) -> str:
         """Where the hosted branch stands; empty: nowhere."""

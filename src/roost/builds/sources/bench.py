@@ -167,12 +167,10 @@ def commit_all(place: Place, folder: Path, tree: Path, head: str, said: tuple[st
     are no files to git, so none gets in.
     """
     author = "".join(char for char in said[0] if char.isprintable() and char not in "<>")[:100].strip() or "nobody"
-    who = {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": f"{author}@source", "GIT_AUTHOR_DATE": said[1] or "now"}
-    who |= {
-        "GIT_COMMITTER_NAME": "Roost",
-        "GIT_COMMITTER_EMAIL": "roost@localhost",
-        "GIT_COMMITTER_DATE": said[1] or "now",
-    }
+    who = {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": f"{author}@source"}
+    who |= {"GIT_COMMITTER_NAME": "Roost", "GIT_COMMITTER_EMAIL": "roost@localhost"}
+    if said[1]:
+        who |= {"GIT_AUTHOR_DATE": said[1], "GIT_COMMITTER_DATE": said[1]}
     environment = settings([("core.autocrlf", "false"), ("core.excludesFile", os.devnull)]) | who
     work = ["git", f"--git-dir={folder}", f"--work-tree={tree}"]
     run(place, [*work, "add", "--all", "--force", "."], environment, "Reading the files")
