@@ -44,6 +44,7 @@ class Observed(Model):
 
     tenant: str = Field("", description="Whose environment this is; empty: nobody's.")
     registry: str = "registry.roost-system.svc:5000"
+    source: AppSpec | None = Field(None, description="The App where it comes from, an earlier environment.")
     refused: RefusedImage | None = Field(None, description="Why the image may not run here; None: it may.")
     app: AppSpec | None = Field(None, description="The App as it is; None: there is none yet.")
     deleting: bool = Field(False, description="The App is on its way out.")

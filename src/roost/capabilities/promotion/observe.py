@@ -4,7 +4,7 @@ from roost.capabilities.promotion.model import Observed, SeenApproval, SeenPromo
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
-from roost.model.kinds.app import App, Health, Release
+from roost.model.kinds.app import App, AppSpec, Health, Release
 from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Promotion
 from roost.model.kinds.forge import Preview
@@ -63,10 +63,20 @@ def _age(item: Approval) -> tuple[str, str]:
     return item.metadata.creation_timestamp or "", item.metadata.name
 
 
-async def _environment(reader: Reader, tenant: str, environment: str) -> Environment:
+async def _environments(reader: Reader, tenant: str) -> tuple[Environment, ...]:
     raw = await reader.get(names.API_VERSION, Tenant.KIND, tenant)
-    there = Tenant.parse(raw).spec.environments if raw else ()
-    return next((item for item in there if item.name == environment), Environment(name=environment))
+    return Tenant.parse(raw).spec.environments if raw else ()
+
+
+async def _source(
+    reader: Reader, tenant: str, order: tuple[str, ...], here: str, promotion: Promotion
+) -> AppSpec | None:
+    """The App where it comes from. Only of an earlier environment: a promotion is no way to look into a later one."""
+    origin = promotion.spec.source_environment
+    if origin not in order or here not in order or order.index(origin) >= order.index(here):
+        return None
+    raw = await reader.get(names.API_VERSION, App.KIND, promotion.spec.app, names.namespace(tenant, origin))
+    return App.parse(raw).spec if raw else None
 
 
 async def _preview_open(reader: Reader, tenant: str, promotion: Promotion) -> bool:
@@ -102,7 +112,9 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
     if names.TENANT not in labels or labels.get(names.ENVIRONMENT) in (None, names.BUILD):
         return Observed()
     tenant, environment = labels[names.TENANT], labels[names.ENVIRONMENT]
-    given_to = await _environment(reader, tenant, environment)
+    environments = await _environments(reader, tenant)
+    order = tuple(item.name for item in environments)
+    given_to = next((item for item in environments if item.name == environment), Environment(name=environment))
     gates = given_to.gates
     given = await reader.list(names.API_VERSION, Approval.KIND, space) if gates.closed else []
     raw = await reader.get(names.API_VERSION, "App", name, space)
@@ -118,6 +130,7 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         previews=given_to.previews,
         app_preview=((raw or {}).get("metadata", {}).get("labels") or {}).get(names.PREVIEW, ""),
         told=await _telling(reader, tenant),
+        source=await _source(reader, tenant, order, environment, promotion),
         refused=await refusal(reader, labels, space or "", promotion.spec.artefact.image),
         app=App.parse(raw).spec if raw else None,
         deleting=bool(raw and raw["metadata"].get("deletionTimestamp")),

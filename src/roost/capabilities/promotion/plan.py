@@ -17,7 +17,9 @@ from roost.model.kinds.app import App, AppSpec, Health, Process
 from roost.model.kinds.channel import Event
 from roost.model.kinds.delivery import Promotion
 from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
+from roost.model.settings_difference import differences
 
+ENDED = ("Applied", "Superseded", "Refused")
 HELD = timedelta(seconds=10)
 WAITING = timedelta(seconds=30)  # Approvals are watched; this is for windows that end, and gates that change.
 FOLLOWING = timedelta(milliseconds=500)
@@ -173,9 +175,17 @@ def _forget(promotion: Promotion, observed: Observed) -> tuple[Action, ...]:
 
 def plan(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     """What should be of this Promotion, and of older ones of its App; what is told. Time matters to freeze windows."""
-    made = _own(promotion, observed, now)
+    made = _compared(promotion, observed, _own(promotion, observed, now))
     told = _told(promotion, observed, made, now)
     return replace(made, apply=(*made.apply, *told), actions=_forget(promotion, observed))
+
+
+def _compared(promotion: Promotion, observed: Observed, made: Plan) -> Plan:
+    """With what the environments set differently, as it stood when the promotion was let in."""
+    if promotion.status.phase in ENDED or observed.source is None:
+        return made
+    found = differences(observed.source, observed.app)
+    return replace(made, status={**made.status, "differences": [item.wire() for item in found]})
 
 
 def _event(promotion: Promotion, made: Plan) -> Event | None:

@@ -12,6 +12,8 @@ from roost.model.kinds.triggers import Concurrency, Environment, Parameter, Trig
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
 from roost.model.pipeline import STEP_PATTERN, Pipeline, StepReport, TestReport
 from roost.model.resource import Model, Resource, StatusModel
+from roost.model.settings_difference import MOST as MOST_DIFFERENCES
+from roost.model.settings_difference import SettingDifference
 
 # What git itself refuses in a branch's name, as far as a pattern can say it: Runs and HEAD are made of it.
 BRANCH_PATTERN = r"^[^\x00-\x20\x7f~^:?*\[\\/.-]([^\x00-\x20\x7f~^:?*\[\\]*[^\x00-\x20\x7f~^:?*\[\\/.])?$"
@@ -300,6 +302,9 @@ class PromotionStatus(StatusModel):
 
     phase: Literal["Pending", "Applied", "Superseded", "Refused"] | None = None
     release: str | None = Field(None, max_length=63)
+    differences: tuple[SettingDifference, ...] = Field(
+        (), max_length=MOST_DIFFERENCES, description="What this environment sets differently from where it comes from."
+    )
 
 
 class Promotion(Resource):
