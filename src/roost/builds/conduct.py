@@ -113,7 +113,7 @@ def failure(step: Step, result: StepResult) -> str:
         "Killed": f"Raise its limits.memory (now {step.limits.memory}), or let it use less.",
         "NoShell": "Take an image with a shell for it, such as base/debian:trixie.",
     }
-    told.append(advice.get(result.reason, "Mend it and push again; `roost run logs` has all of its output."))
+    told.append(advice.get(result.reason, "Mend it and push again; `roost build logs` has all of its output."))
     return "\n".join(told)
 
 

@@ -180,7 +180,7 @@ class Keeper:
         if manifest is None or manifest.get("artifactType") != CHECKPOINT:
             words = (
                 f"The workspace of {task.origin} before {task.start_at} is not kept, or no longer. "
-                f"Run all of it: `roost run rerun {task.origin}`."
+                f"Run all of it: `roost build rerun {task.origin}`."
             )
             raise StepFailed("CheckpointGone", words)
         try:

@@ -328,7 +328,7 @@ def test_a_run_goes_on_from_a_step_in_the_workspace_that_was(pods: Callable[[], 
     assert [item.phase for item in work.steps] == ["Skipped"] * 3
     assert third.tree() == {"a/x": "1\n", "a/y": "2\n", "link": "a/x"}
     gone = pods()
-    with pytest.raises(StepFailed, match=r"is not kept, or no longer\. Run all of it: `roost run rerun nothing`"):
+    with pytest.raises(StepFailed, match=r"is not kept, or no longer\. Run all of it: `roost build rerun nothing`"):
         gone.carry_out(steps, origin="nothing", start_at="fail")
 
 

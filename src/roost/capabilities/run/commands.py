@@ -1,6 +1,7 @@
 """`roost build`: builds of a project: list, show, logs, cancel."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -155,7 +156,7 @@ def logs(
         )
 
 
-@commands.command("rerun", examples=("roost run rerun wiki-3-0123456789 --from test",))
+@commands.command("rerun", examples=("roost build rerun wiki-3-0123456789 --from test",))
 @click.argument("name")
 @click.option(
     "--from", "step", default="", metavar="STEP", help="The first step that runs again; without it all of them do."
@@ -172,6 +173,25 @@ def rerun(session: Session, name: str, step: str) -> None:
 def _again(name: str, made: Any) -> str:
     number = str(out.at(made, "spec.rerun.number", ""))
     return tr("Run {name} is run again, for the time {number}: `roost build list` shows it.", name=name, number=number)
+
+
+@commands.command("artefacts", examples=("roost build artefacts wiki-3-0123456789 test",))
+@click.argument("name")
+@click.argument("step")
+@click.option(
+    "--output-file", type=click.Path(path_type=Path), default=None, metavar="FILE", help="Where to; else STEP.tar.gz."
+)
+@target("tenant")
+@pass_session
+def artefacts(session: Session, name: str, step: str, output_file: Path | None) -> None:
+    """Fetch the files that a step of a run left to be kept: a gzipped tar archive."""
+    file = output_file or Path(f"{step}.tar.gz")
+    parts = session.api.download(session.of_tenant("runs", name, "artefacts", step))
+    first = next(parts, b"")  # Only where there are some is a file made.
+    with file.open("wb") as target:
+        target.write(first)
+        target.writelines(parts)
+    out.say(tr("{file} was written.", file=file))
 
 
 @commands.command("cancel")

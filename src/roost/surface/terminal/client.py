@@ -126,6 +126,11 @@ class Client:
             for line in self.api.logs(path, _clean(params)):
                 yield {"time": line.time, "instance": line.instance, "process": line.process, "line": line.line}
 
+    def download(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, as they come."""
+        with self._told():
+            yield from self.api.download(path)
+
     def close(self) -> None:
         """Give the connections back."""
         self.api.close()
