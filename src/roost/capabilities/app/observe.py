@@ -219,7 +219,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         helped=bool(settings.drain_url),
         traffic=await _traffic(app, instances, settings),
         gated=names.GATED in place,
-        refused=await refusal(reader, place, space, app.spec.artefact.image) if app.spec.artefact else None,
+        refused=await refusal(reader, place, space or "", app.spec.artefact.image) if app.spec.artefact else None,
         releases=tuple(sorted(releases, key=lambda seen: seen.number)),
         secret=(secret or {}).get("data") or {},
         copied=copied,

@@ -335,10 +335,10 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         message = "The secret configuration is being written."
         return _before_release(app, observed, not_ready("ConfigurationPending", message), now)
     if not observed.releases or observed.releases[-1].digest != content_digest(app.spec):
-        refused = observed.refused
-        if refused is not None:
-            message = f"No version is made of {refused.image}: {refused.message}{_still_newest(observed)}"
-            return _before_release(app, observed, not_ready(refused.reason, message), now)
+        if observed.refused is not None:
+            why = observed.refused
+            message = f"No version is made of {why.image}: {why.message}{_still_newest(observed)}"
+            return _before_release(app, observed, not_ready(why.reason, message), now)
         return _before_release(app, observed, None, now)
 
     choice = _held(app, _choose(app, observed), observed)
