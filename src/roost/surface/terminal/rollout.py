@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import difference, tell
-from roost.surface.terminal.failure import NOT_FOUND, Failure
+from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure
 from roost.surface.terminal.follow import Progress, State, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
 
+# Reasons of images that signatures keep out; that a registry does not answer passes.
+NOT_LET_IN: Final = ("Unsigned", "WrongSignature", "ImageMissing", "ForeignImage", "ReducedRights")
 LOOKS: Final = 4  # As many times, a second apart, a version must be seen as failed.
 
 
@@ -58,6 +60,13 @@ def steps(app: Mapping[str, Any], release: Mapping[str, Any], instances: list[An
             tr("Version {version} does not serve.", version=version(current)),
             why=why,
             hint=tr("See `roost logs` and `roost status`; what served before still serves."),
+        )
+    if seen and ready.get("reason") in NOT_LET_IN:
+        failure = Failure(
+            tr("No version is made of this image."),
+            why=told,
+            hint=tr("See `roost status`; what served before still serves."),
+            code=REFUSED,
         )
     return Progress((made, running, serving), finished=live, failure=failure)
 

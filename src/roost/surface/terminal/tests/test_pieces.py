@@ -9,7 +9,7 @@ import pytest
 from roost.surface.terminal import output as out
 from roost.surface.terminal import words
 from roost.surface.terminal.difference import Change, difference
-from roost.surface.terminal.failure import TIMED_OUT, Failure, Unreachable, printable
+from roost.surface.terminal.failure import REFUSED, TIMED_OUT, Failure, Unreachable, printable
 from roost.surface.terminal.follow import Progress, Step, follow
 from roost.surface.terminal.rollout import LOOKS, Patience, steps
 from roost.surface.terminal.state import Login, read_login, write_login
@@ -149,6 +149,16 @@ def test_a_failed_release_is_a_failure_with_the_reason_of_the_instances() -> Non
     found = steps(broken, {"status": {"phase": "Failed"}}, instances, generation=2)
     assert found.failure is not None
     assert found.failure.why == "web: OOMKilled (256Mi)"
+
+
+def test_an_image_that_may_not_run_is_refused_and_a_registry_that_is_away_is_waited_for() -> None:
+    def found(reason: str) -> Progress:
+        ready = [{"type": "Ready", "status": "False", "reason": reason, "message": "It is not signed."}]
+        return steps(app(observedGeneration=2, release="shop-v1", conditions=ready), {}, [], generation=2)
+
+    refused = found("Unsigned").failure
+    assert refused is not None and refused.code == REFUSED and refused.why == "It is not signed."
+    assert found("RegistryUnavailable").failure is None and found("Unverified").failure is None
 
 
 def test_a_failure_of_a_moment_is_none() -> None:
