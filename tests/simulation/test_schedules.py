@@ -43,8 +43,12 @@ class Site:
 
     def __post_init__(self) -> None:
         self.server = Server(random.Random(self.seed + 1), VirtualClock(self.seed).now)
-        self.server.ring = lambda: [wire.ring() for wire in self._wires] and None
+        self.server.ring = self._ring
         self._wires: list[Wire] = []
+
+    def _ring(self) -> None:
+        for wire in self._wires:
+            wire.ring()
 
     def client(self, agent: str, chaos: Chaos) -> tuple[Client, Wire]:
         wire = Wire(self.server, agent, chaos)

@@ -32,7 +32,7 @@ def carry_out(task: NoticeTask, secret: str, sender: Sender) -> NoticeReport:
 def main() -> int:
     """Carry out the task in the environment."""
     task = NoticeTask.model_validate_json(os.environ[VARIABLE])
-    secret = (Path(CREDENTIALS) / SECRET_KEY).read_text().strip()
+    secret = (Path(os.environ.get("ROOST_CREDENTIALS", CREDENTIALS)) / SECRET_KEY).read_text().strip()
     sender = Sender(networks(task.networks), task.proxy, task.timeout_s)
     last_words = Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log"))
     try:

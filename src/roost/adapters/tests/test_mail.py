@@ -1,5 +1,6 @@
 """Mail out, over a real SMTP server; nothing that a tenant names becomes a header or a command."""
 
+import asyncio
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
@@ -42,8 +43,9 @@ class Listening(Controller):
     """The server on a port that the kernel chose."""
 
     def _trigger_server(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

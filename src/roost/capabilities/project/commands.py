@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from roost.capabilities.project.commands_pause import pause, resume
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
@@ -27,6 +28,10 @@ COLUMNS = (
 @group("project")
 def commands() -> None:
     """Repositories that build into applications: create, list, show, eject, delete."""
+
+
+commands.add_command(pause)
+commands.add_command(resume)
 
 
 def _repository(session: Session, project: Mapping[str, Any]) -> str:

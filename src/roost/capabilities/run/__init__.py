@@ -9,5 +9,5 @@ capability = Capability(
     plan="roost.capabilities.run.plan:plan",
     watches="roost.capabilities.run.observe:WATCHES",
     actions="roost.capabilities.run.actions:ACTIONS",
-    commands="roost.capabilities.run.commands_start:commands",
+    commands="roost.capabilities.run.commands:commands",
 )

@@ -1,11 +1,12 @@
-"""`roost build`: builds of a project: list, show, logs, cancel."""
+"""`roost build`: builds of a project: start, list, show, logs, cancel."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from roost.capabilities.run.commands_start import ENDED, start
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure
 from roost.surface.terminal.session import Session
@@ -13,8 +14,6 @@ from roost.surface.terminal.shape import group, output, pass_session, target
 from roost.surface.terminal.stream import Query, duration
 from roost.surface.terminal.stream import show as show_stream
 from roost.surface.terminal.words import tr
-
-ENDED: Final = ("Succeeded", "Failed", "Cancelled")
 
 
 def _took(run: Any) -> str:
@@ -47,6 +46,9 @@ PROJECT = click.option("-p", "--project", default=None, metavar="PROJECT", help=
 @group("build")
 def commands() -> None:
     """Builds: start, list, show, logs, cancel."""
+
+
+commands.add_command(start)
 
 
 def _runs(session: Session, project: str | None) -> list[Any]:

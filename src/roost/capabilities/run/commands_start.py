@@ -2,19 +2,18 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from roost.capabilities.run.commands import ENDED, commands
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import REFUSED, USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
 from roost.surface.terminal.session import Session
-from roost.surface.terminal.shape import output, pass_session, target, waits
+from roost.surface.terminal.shape import command, output, pass_session, target, waits
 from roost.surface.terminal.words import tr
 
-__all__ = ["commands"]
+ENDED: Final = ("Succeeded", "Failed", "Cancelled")
 
 
 def _given(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -28,7 +27,7 @@ def _given(context: click.Context, parameter: click.Parameter, values: tuple[str
     return found
 
 
-@commands.command("start", examples=("roost build start wiki", "roost build start wiki --ref v1.2 --param LEVEL=debug"))
+@command("start", examples=("roost build start wiki", "roost build start wiki --ref v1.2 --param LEVEL=debug"))
 @click.argument("project")
 @click.option("--ref", default="", metavar="REF", help="A branch or a tag; without it the project's branch.")
 @click.option(

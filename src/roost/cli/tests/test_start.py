@@ -77,3 +77,14 @@ def test_a_test_is_asked_for_and_seen(roost: Roost) -> None:
     assert "team" in roost("channel", "list").out
     assert roost("channel", "delete", "team", "--confirm", "team").code == 0
     assert f"{CHANNELS}/team" not in roost.api.objects
+
+
+def test_a_project_is_paused_and_goes_on(roost: Roost) -> None:
+    path = "/v1/tenants/acme/projects/shop"
+    roost.api.objects[path] = {"metadata": meta("shop"), "spec": {}, "status": {}}
+    assert roost("project", "pause", "shop", "--reason", "v7 loses orders").code == 0
+    said = roost("project", "resume", "shop")
+    assert said.code == 0 and "roost build start shop" in said.err
+    wanted = [{"spec": {"triggers": {"paused": reason}}} for reason in ("v7 loses orders", "")]
+    assert roost.api.asked("PATCH", path) == wanted
+    assert roost("project", "pause", "shop").code == 2
