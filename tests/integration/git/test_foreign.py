@@ -15,8 +15,10 @@ from roost.builds.foreign import carry_out
 from roost.builds.sources.bench import Place
 from roost.model.fetch_task import FetchReport, FetchTask
 from roost.surface import fetch_token
+from roost.surface.fetch_token import hook_secret
 from tests.integration.git import sources
 from tests.integration.git.conftest import SECRET, Clone, Server, StandIn
+from tests.integration.git.gate import gate
 from tests.integration.git.sources import PASSWORD, USER, call
 
 pytestmark = pytest.mark.integration
@@ -273,6 +275,7 @@ def test_tags_and_branches_of_git_come_along_and_run_once(desk: Desk, repositori
         call("git", f"--git-dir={source}", "tag", "v1")
         call("git", f"--git-dir={source}", "tag", "other")
         call("git", f"--git-dir={source}", "branch", "next")
+        call("chown", "-R", "www-data:", str(source))
         second = desk.look(url, refs=REFS)
         assert second.moved and names(desk) == {"refs/heads/main": 1, "refs/tags/v1": 1, "refs/heads/next": 1}
         assert not desk.look(url, refs=REFS).moved and len(desk.cluster.runs) == 3
@@ -312,3 +315,63 @@ def test_names_of_subversion_that_are_none_of_git_stay_away(desk: Desk, subversi
         assert looked.ok, looked.message
         refs = call("git", "tag", cwd=desk.server.repository()).split()
         assert refs == ([name] if name == "v--upload-pack" else [])
+
+
+def test_only_parts_of_a_folder_come_and_count(desk: Desk, subversion: Path) -> None:
+    put(subversion, "trunk/lib/a.py", "a", new=("trunk/lib",))
+    put(subversion, "trunk/films/big.bin", "big", new=("trunk/films",))
+    with sources.svnserve(subversion) as address:
+        url, parts = f"{address}/private", ["lib", "app.py"]
+        assert desk.look(url, "svn", "trunk", only=parts).moved
+        assert desk.files() == {"app.py": "one", "lib/a.py": "a"}
+        put(subversion, "trunk/films/big.bin", "bigger")
+        assert not desk.look(url, "svn", "trunk", only=parts).moved, "A part that does not come does not count."
+        put(subversion, "trunk/lib/a.py", "b")
+        assert desk.look(url, "svn", "trunk", only=parts).moved and desk.files()["lib/a.py"] == "b"
+        assert desk.look(url, "svn", "trunk", only=["lib"]).moved and list(desk.files()) == ["lib/a.py"]
+        assert desk.look(url, "svn", "trunk", only=["none"]).reason == "BranchMissing"
+    assert len(desk.cluster.runs) == 3
+
+
+def test_a_branch_and_a_tag_are_folders_like_trunk(desk: Desk, subversion: Path) -> None:
+    put(subversion, "branches/next/app.py", "next", new=("branches", "branches/next"))
+    put(subversion, "tags/v1/app.py", "v1", new=("tags", "tags/v1"))
+    with sources.svnserve(subversion) as address:
+        url = f"{address}/private"
+        assert desk.look(url, "svn", "branches/next").moved and desk.files() == {"app.py": "next"}
+        assert desk.look(url, "svn", "tags/v1").moved and desk.files() == {"app.py": "v1"}
+        assert not desk.look(url, "svn", "tags/v1").moved
+        assert desk.look(url, "svn", "trunk").moved and desk.files() == {"app.py": "one"}
+
+
+def test_post_commit_of_a_repository_makes_a_look(desk: Desk, subversion: Path) -> None:
+    secret = hook_secret(SECRET, ("acme", "hello"), "uid-1", 1)
+    hook = subversion / "private/hooks/post-commit"
+    with gate(desk.server) as there:
+        ask = (
+            f'curl --silent --max-time 20 -X POST -H "Authorization: Bearer {secret}" {there.address}/hooks/acme/hello'
+        )
+        hook.write_text(f"#!/bin/sh\n{ask}\nexit 0\n")
+        hook.chmod(0o755)
+        put(subversion, "trunk/app.py", "two")
+        assert there.answered == [202] and len(desk.cluster.looked) == 1
+        hook.write_text(hook.read_text().replace(secret, "rsh_guessed"))
+        put(subversion, "trunk/app.py", "three")
+        assert there.answered == [202, 401] and len(desk.cluster.looked) == 1
+
+
+def test_tags_and_other_branches_come_along_where_they_are_built(
+    desk: Desk, repositories: Path, tmp_path: Path
+) -> None:
+    source = repositories / "open.git"
+    desk.cluster.more = {"triggers": {"tags": [{"pattern": "v*"}], "branches": [{"pattern": "release/*"}]}}
+    refs = ["refs/tags/v*", "refs/heads/release/*"]
+    with sources.apache(tmp_path / "apache", repositories) as address:
+        url = f"{address}/git/open.git"
+        assert desk.look(url, refs=refs).moved and len(desk.cluster.runs) == 1
+        for ref in ("refs/tags/v1", "refs/tags/other", "refs/heads/release/2", "refs/heads/private"):
+            call("git", "-c", "safe.directory=*", "update-ref", ref, "refs/heads/main", cwd=source)
+        assert desk.look(url, refs=refs).moved
+        assert not desk.look(url, refs=refs).moved
+    built = sorted(run["spec"]["ref"] for run in desk.cluster.runs.values())
+    assert built == ["refs/heads/main", "refs/heads/release/2", "refs/tags/v1"]

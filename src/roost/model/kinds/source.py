@@ -45,6 +45,12 @@ class Source(Model):
         pattern=PATH_PATTERN,
         description="Subversion: the folder, e.g. trunk, branches/next or tags/v1.",
     )
+    tags: str = Field(
+        "",
+        max_length=200,
+        pattern=PATH_PATTERN,
+        description="Subversion: the folder of tags, e.g. tags; those that the triggers name come along as made.",
+    )
     only: tuple[Annotated[str, Field(pattern=PATH_PATTERN, min_length=1, max_length=200)], ...] = Field(
         (), max_length=20, description="Subversion: only these folders and files beneath `path`; empty: all."
     )
