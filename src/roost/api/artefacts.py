@@ -49,7 +49,7 @@ async def fetch_layer(ctx: Context, repository: str, kind: str, tag: str) -> tup
         token = tokens.mint(ctx.registry_key(), "roost-api", access, ctx.clock())
         registry = Registry(connect, token, lambda _: None, tries=TRIES)
         manifest = registry.manifest(repository, tag) or {}
-        layers = manifest.get("layers") or ()
+        layers = manifest.get("layers") or []
         if manifest.get("artifactType") != kind or len(layers) != 1:
             return None
         return int(layers[0]["size"]), _stream(registry, repository, str(layers[0]["digest"]))
