@@ -61,20 +61,22 @@ def not_scanned(kind: Kind, view: View, unread: Iterable[str], waived: Collectio
     view: what was left out of it; unread: what of it the scanner could not read.
     """
     wrong = [scan_view.original(path.removeprefix("./")) for path in unread]
-    told = [_not_scanned(kind, path, "The scanner could not read all of it.", waived) for path in wrong[:100]]
+    words = "The scanner could not read all of it, or not in time."
+    told = [_not_scanned((kind, "medium"), path, words, waived) for path in wrong[:100]]
     if view.skipped:
         words = f"{view.skipped} files were not looked at: they are larger than a scan reads, or too many."
-        told.append(_not_scanned(kind, view.left_out[0], words, waived))
+        told.append(_not_scanned((kind, "low"), view.left_out[0], words, waived))
     return told
 
 
-def _not_scanned(kind: Kind, path: str, words: str, waived: Collection[str]) -> Finding:
+def _not_scanned(what: tuple[Kind, Severity], path: str, words: str, waived: Collection[str]) -> Finding:
+    kind, grave = what
     fingerprint = mark("not-scanned", kind, path)
     return Finding(
         kind=kind,
         tool="roost",
         rule="not-scanned",
-        severity="low",
+        severity=grave,
         path=path[:300],
         message=words,
         fix="Mend its form, make it smaller, or keep it out of the repository where it is generated.",

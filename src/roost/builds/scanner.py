@@ -30,7 +30,7 @@ NO_PACKAGES: Final = 128  # osv-scanner's word for nothing to look at.
 FAILED: Final = 127  # Its word for an error, also where no file could be read at all.
 # What they say of files that they could not read, or not wholly; and osv-scanner of an archive that is not there.
 _UNREAD: Final = re.compile(r"^Error during extraction: \(extracting as [\w/-]+\) (.+): could not extract", re.M)
-_WRONG: Final = re.compile(r"\bat line (.+):\d+:")
+_WRONG: Final = re.compile(r"\bat line (.+):\d+:|^Timeout when running [\w-]+ on (.+):\s*$")
 _NO_DATABASE: Final = "could not load db for "
 LOG: Final = 300
 _RULES: Final = files("roost.builds") / "rules"
@@ -105,7 +105,7 @@ class Scanner:
             content = (self._read(f"{answer}.sarif", sarif.LARGEST + 1) or b"") if not nothing else b'{"runs":[]}'
             unread = [
                 *_UNREAD.findall(said),
-                *(path for note in sarif.remarks(content) for path in _WRONG.findall(note)),
+                *(path for note in sarif.remarks(content) for pair in _WRONG.findall(note) for path in pair if path),
             ]
             view = f"{self.asked / name / 'view'}/".removeprefix("/")
             return Answer(list(sarif.read(content)), tuple(dict.fromkeys(path.removeprefix(view) for path in unread)))

@@ -38,7 +38,7 @@ class Finding(Model):
     fix: str = Field("", max_length=500, description="What to do about it.")
     fingerprint: str = Field(pattern=r"^[0-9a-f]{16}$", max_length=16)
     waived: bool = False
-    new: bool = Field(True, description="The last successful run of the project did not have it.")
+    new: bool = Field(True, description="The last successful run of the project's branch did not have it.")
     first_seen: str = Field("", max_length=40, description="When the project had it first; RFC 3339.")
 
     @property

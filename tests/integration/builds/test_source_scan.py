@@ -130,6 +130,24 @@ def test_what_cannot_be_read_is_told(scanner: Scanner, checkout: Path) -> None:
     assert found["not-scanned"].path == "broken.js" and "python-command-injection" in found
 
 
+@pytest.mark.full
+def test_what_takes_too_long_is_told(scanner: Scanner, checkout: Path) -> None:
+    lines = "".join(f"  if x: x = x + str({number})\n" for number in range(36_000))
+    slow = f'from flask import request\nimport os\ndef f():\n  x = request.args["x"]\n{lines}  os.system(x)\n'
+    (checkout / "slow.py").write_text(slow)
+    found = {item.path: item for item in scanned(scanner, checkout)}
+    assert (found["slow.py"].rule, found["slow.py"].severity) == ("not-scanned", "medium")
+    assert found["app.py"].rule == "python-command-injection"
+
+
+@pytest.mark.full
+def test_more_findings_than_anyone_reads_end_the_scan(scanner: Scanner, checkout: Path) -> None:
+    for number in range(150):
+        (checkout / f"app{number}.py").write_text(BAD + BAD.splitlines(keepends=True)[-1] * 200)
+    with pytest.raises(asking_of.ScanFailed, match="did not end well"):
+        scanned(scanner, checkout)
+
+
 def test_a_waived_finding_is_told_as_such(scanner: Scanner, checkout: Path) -> None:
     (found,) = scanned(scanner, checkout)
     assert scanned(scanner, checkout, [found.fingerprint])[0].waived

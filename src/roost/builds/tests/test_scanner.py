@@ -1,5 +1,6 @@
 """What the scanner tells is believed as far as it has the right form: it was given hostile files."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,13 @@ def test_files_that_could_not_be_read_are_named(other: Other, asking: Scanner) -
     wrong = f"Error during extraction: (extracting as python/requirements) {str(other.asked)[1:]}/source/view/a/b.txt: "
     other.answers(GOOD, "1\n", f"{wrong}could not extract: bad\n".encode())
     assert asking.answer("source").unread == ("a/b.txt",)
+
+
+@pytest.mark.parametrize("text", ["Syntax error at line a/b.py:3:\n `x`", "Timeout when running a-rule on a/b.py:\n "])
+def test_files_that_took_too_long_are_named(other: Other, asking: Scanner, text: str) -> None:
+    notes = {"toolExecutionNotifications": [{"message": {"text": text}}, {"message": []}, None]}
+    other.answers(json.dumps({"runs": [{"invocations": [notes]}]}).encode())
+    assert asking.answer("source").unread == ("a/b.py",)
 
 
 def test_a_database_that_lacks_an_archive_is_no_clean_bill(other: Other, asking: Scanner) -> None:

@@ -79,7 +79,7 @@ class Observed(Model):
     job: SeenJob | None = None
     pod: SeenPod | None = None
     waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
-    base_findings: str = Field("", description="Tag of the findings of the last run of this ref that succeeded.")
+    base_findings: str = Field("", description="Tag of the findings of the branch's last good run.")
     told: Telling = Field(Telling(), description="Who is told how it ends.")
     missing_secrets: tuple[str, ...] = Field((), description="Build secrets that the project names and nobody made.")
     images: dict[str, str] = Field(

@@ -129,9 +129,9 @@ def _which(item: Object) -> tuple[str, str, str, str]:
     return spec.get("project", ""), spec.get("ref", ""), spec.get("cause", "push"), spec.get("trigger", "")
 
 
-def _base_findings(run: Run, runs: list[Object]) -> str:
-    """The tag of what the last successful run of the same project and ref found; empty where there was none."""
-    same = (run.spec.project, run.spec.ref)
+def base_findings(run: Run, branch: str, runs: list[Object]) -> str:
+    """The tag of what the last successful run of the project's branch found; empty where there was none."""
+    same = (run.spec.project, f"refs/heads/{branch}")
     ended = [
         (int(item["spec"].get("sequence") or item["spec"].get("attempt") or 1), item["spec"])
         for item in runs
@@ -192,7 +192,7 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         job=read_job(job),
         pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}"), CONDUCTOR),
         waivers=await _waivers(reader, space, run.spec.project),
-        base_findings=_base_findings(run, runs),
+        base_findings=base_findings(run, project.spec.branch, runs) if project else "",
         missing_secrets=tuple(missing),
         images=step_images,
         offered=bases,

@@ -29,7 +29,7 @@ class Scan(Model):
         "never", description="The same for the packages of the image, most of which come with its base."
     )
     only_new: bool = Field(
-        False, description="Findings that the last successful run of the project had as well do not stop a run."
+        False, description="What the last successful run of the project's branch had as well stops no run."
     )
 
 
