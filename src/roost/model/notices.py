@@ -4,9 +4,10 @@ The name of a Notice follows from its channel and what it tells of, so that a pa
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from roost.model.kinds.channel import Channel, ChannelSpec, Event, Notice, NoticeSpec
 from roost.model.names import API_VERSION, BUILD, MANAGED_BY, TENANT, namespace, short_digest
@@ -32,12 +33,16 @@ class Telling(Model):
 
 
 def telling(channels: Iterable[Mapping[str, Any]], notices: Sequence[object]) -> Telling:
-    """As the API server has the objects of the build namespace."""
-    found = (
-        SeenChannel(name=item["metadata"]["name"], uid=item["metadata"]["uid"], spec=Channel.parse(dict(item)).spec)
-        for item in channels
-        if not item["metadata"].get("deletionTimestamp")
-    )
+    """As the API server has the objects of the build namespace. A channel that does not fit its kind is passed over:
+    it must not keep runs from ending.
+    """
+    found = []
+    for item in channels:
+        meta = item["metadata"]
+        if meta.get("deletionTimestamp"):
+            continue
+        with suppress(ValidationError):
+            found.append(SeenChannel(name=meta["name"], uid=meta["uid"], spec=Channel.parse(dict(item)).spec))
     return Telling(channels=tuple(sorted(found, key=lambda seen: seen.name)), room=len(notices) < MOST)
 
 

@@ -119,3 +119,5 @@ def test_there_is_room_for_so_many() -> None:
     assert telling([raw], [None] * (MOST - 1)).room and not telling([raw], [None] * MOST).room
     going = {**raw, "metadata": {**raw["metadata"], "deletionTimestamp": "now"}}
     assert telling([going], []).channels == ()
+    odd = {"metadata": {"name": "odd", "uid": "o"}, "spec": {"type": "pigeon"}}
+    assert [seen.name for seen in telling([odd, raw], []).channels] == ["chat"]
