@@ -21,7 +21,7 @@ MOST: Final = 32 << 20  # Bytes of a whole log; steps are bounded each for thems
 LONGEST: Final = 16 << 10  # Characters of a line.
 OFTEN_S: Final = 20.0
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def tag(run: str) -> str:
