@@ -124,14 +124,10 @@ def create_app(
     for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
         app.include_router(router)
     app.include_router(archives.router)
-    app.include_router(rollback.router)
-    app.include_router(forward.router)
-    app.include_router(starting.router)
-    app.include_router(channels.router)
-    app.include_router(document.router)
-    app.include_router(bills.router)
-    app.include_router(findings.router)
-    app.include_router(run_results.router)
+    for router in (rollback.router, forward.router, starting.router, channels.router):
+        app.include_router(router)
+    for router in (document.router, bills.router, findings.router, run_results.router):
+        app.include_router(router)
     for router in places.routers():
         app.include_router(router)
     for capability in capabilities():
