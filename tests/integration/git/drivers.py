@@ -65,15 +65,17 @@ class Bench:
     secret: dict[str, str] = field(default_factory=dict)
     own: registries.Store | None = None
     bundle: str = ""
+    forge: str = ""  # The forge's token.
     count: int = 0
 
     def look(self, **task: Any) -> FetchReport:
         """One import of the project acme/hello."""
         self.count += 1
         root = self.folder / f"look-{self.count}"
-        place = Place(root / "credentials", root / "source", root / "trust", root / "work", 60)
-        for item in (place.credentials, place.source, place.trust, place.work):
+        place = Place(root / "credentials", root / "source", root / "trust", root / "work", 60, root / "forge")
+        for item in (place.credentials, place.source, place.trust, place.work, root / "forge"):
             item.mkdir(parents=True)
+        (root / "forge" / "token").write_text(self.forge)
         token = fetch_token.mint(SECRET, ("acme", "hello"), datetime.now(UTC), timedelta(minutes=5), fetch_token.PUSH)
         (place.credentials / "push").write_text(token)
         (place.credentials / "registry").write_text("any")
