@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode
 
 import click
 
@@ -74,8 +73,7 @@ def findings(session: Session, project: str | None, run: str, release: str, **wa
     where = session.of_env("releases", name) if release else session.of_tenant("runs", name)
     asked = {"kind": wanted["kind"], "severity": wanted["severity"]}
     asked |= {"new": "true" if wanted["new"] else None, "waived": "false" if wanted["still"] else None}
-    query = urlencode({key: value for key, value in asked.items() if value})
-    found: Mapping[str, Any] = session.api.get(f"{where}/findings?{query}" if query else f"{where}/findings")
+    found: Mapping[str, Any] = session.api.send("GET", f"{where}/findings", params=asked)
     rows = [{**item, "name": item.get("fingerprint", "")} for item in found.get("items", ())]
     out.show_list({"items": rows}, COLUMNS, session.output, tr("The scan of {run} found nothing.", run=name))
     if rows and not session.machine:
