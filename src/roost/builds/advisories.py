@@ -1,6 +1,6 @@
 """The vulnerability database as an image: made of OSV's archives, pushed to the registry, mounted by pods that scan.
 
-`roost.mains.advisories` fetches the archives and calls `publish`. What is fetched is somebody else's: an archive that
+`roost.mains.advisories` calls `fetch` and `publish`. What is fetched is somebody else's: an archive that
 is too large or none of JSON entries is refused as a whole, and the database of yesterday goes on.
 
     ArchiveWrong    an archive that is not what OSV publishes; the text says why
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import tarfile
+import urllib.request
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from roost.adapters.registry import MANIFEST, Registry, descriptor
 from roost.model.advisories import ECOSYSTEMS, FOLDER, REPOSITORY, TAG
 
 LARGEST: Final = 2 << 30  # Bytes of one archive; npm's, the largest, was a quarter of that in 2026.
+FETCH_S: Final = 120  # Without a byte.
 LARGEST_ENTRY: Final = 32 << 20
 MOST: Final = 3_000_000
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -29,6 +31,28 @@ _CHUNK: Final = 1 << 20
 
 class ArchiveWrong(ValueError):
     """An archive that is not what OSV publishes; the text says why."""
+
+
+def fetch(mirror: str, into: Path) -> dict[str, Path]:
+    """The archives of a mirror, `<mirror>/<ecosystem>/all.zip`, checked, as osv-scanner wants them beneath `into`.
+
+    ArchiveWrong, OSError, http.client.HTTPException.
+    """
+    if not mirror.startswith(("https://", "http://")):
+        raise ArchiveWrong(f"{mirror!r} is no http(s) address.")
+    found = {}
+    for ecosystem in ECOSYSTEMS:
+        path = into / FOLDER / ecosystem / "all.zip"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = f"{mirror.rstrip('/')}/{ecosystem}/all.zip"
+        with urllib.request.urlopen(url, timeout=FETCH_S) as answer, path.open("wb") as file:
+            left = LARGEST + 1
+            while left > 0 and (block := answer.read(min(_CHUNK, left))):
+                file.write(block)
+                left -= len(block)
+        check(path, ecosystem)
+        found[ecosystem] = path
+    return found
 
 
 def check(path: Path, ecosystem: str) -> int:

@@ -11,10 +11,9 @@ import os
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from roost.adapters.registry import Registry, over_tls
 from roost.builds import advisories, recheck
 from roost.builds.scanner import Scanner
 from roost.kube.client import Client
-from roost.model.advisories import CONFIG_MAP, ECOSYSTEMS, FOLDER, REPOSITORY, version
+from roost.model.advisories import CONFIG_MAP, FOLDER, REPOSITORY, version
 from roost.model.build_task import ASKED, TOLD
 from roost.model.conditions import timestamp
 from roost.model.names import API_VERSION, SYSTEM_NAMESPACE
@@ -31,9 +30,7 @@ from roost.surface import registry as tokens
 
 ARCHIVES: Final = Path("/advisories")
 WORK: Final = Path("/work")
-FETCH_S: Final = 120  # Without a byte.
 TOKEN: Final = timedelta(hours=3)
-CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,25 +39,6 @@ class Cluster:
 
     releases: list[dict[str, Any]]
     image: str
-
-
-def fetch(mirror: str, into: Path) -> dict[str, Path]:
-    """The archives of a mirror, `<mirror>/<ecosystem>/all.zip`, checked. ArchiveWrong, OSError."""
-    if not mirror.startswith(("https://", "http://")):
-        raise advisories.ArchiveWrong(f"ROOST_ADVISORIES={mirror!r} is no http(s) address.")
-    found = {}
-    for ecosystem in ECOSYSTEMS:
-        path = into / FOLDER / ecosystem / "all.zip"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = f"{mirror.rstrip('/')}/{ecosystem}/all.zip"
-        with urllib.request.urlopen(url, timeout=FETCH_S) as answer, path.open("wb") as file:
-            left = advisories.LARGEST + 1
-            while left > 0 and (block := answer.read(min(CHUNK, left))):
-                file.write(block)
-                left -= len(block)
-        advisories.check(path, ecosystem)
-        found[ecosystem] = path
-    return found
 
 
 def client_of(settings: Settings, repositories: set[str]) -> Registry:
@@ -101,8 +79,8 @@ def main() -> int:
     settings = Settings.read(os.environ)
     if settings.advisories:
         try:
-            archives = fetch(settings.advisories, ARCHIVES)
-        except (advisories.ArchiveWrong, urllib.error.URLError, OSError) as error:
+            archives = advisories.fetch(settings.advisories, ARCHIVES)
+        except (advisories.ArchiveWrong, OSError, HTTPException) as error:
             print(json.dumps({"event": "The vulnerability database stays as it is.", "reason": str(error)}))
             return 1
         registry = client_of(settings, {REPOSITORY})

@@ -5,7 +5,11 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
 import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -44,6 +48,49 @@ def test_a_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
         target.writestr("X-1.json", b" " * (advisories.LARGEST_ENTRY + 1))
     with pytest.raises(ArchiveWrong, match="larger entries"):
         advisories.check(tmp_path / "a.zip", "npm")
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A mirror of OSV: its address and its folder."""
+    folder = tmp_path / "mirror"
+    for name in ECOSYSTEMS:
+        (folder / name).mkdir(parents=True)
+        archive(folder / name / "all.zip", {"X-1.json": '{"id": "X-1"}'})
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/", folder
+        server.shutdown()
+        thread.join()
+
+
+def test_a_mirror_is_fetched_whole(mirror: tuple[str, Path], tmp_path: Path) -> None:
+    found = advisories.fetch(mirror[0], tmp_path / "held")
+    assert found["npm"] == tmp_path / "held/osv-scalibr/npm/all.zip" and set(found) == set(ECOSYSTEMS)
+
+
+def test_a_mirror_that_lacks_one_or_lies_is_refused(mirror: tuple[str, Path], tmp_path: Path) -> None:
+    (mirror[1] / "npm/all.zip").write_text("<html>Sign in</html>")
+    with pytest.raises(ArchiveWrong, match="npm cannot be read"):
+        advisories.fetch(mirror[0], tmp_path / "held")
+    (mirror[1] / "npm/all.zip").unlink()
+    with pytest.raises(OSError, match="404"):
+        advisories.fetch(mirror[0], tmp_path / "held")
+
+
+@pytest.mark.parametrize("address", ["file:///etc", "ftp://mirror", "", "/etc"])
+def test_only_http_is_fetched(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveWrong, match="no http"):
+        advisories.fetch(address, tmp_path)
+
+
+def test_what_is_endless_is_cut(mirror: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(advisories, "LARGEST", 100)
+    with pytest.raises(ArchiveWrong, match="larger than"):
+        advisories.fetch(mirror[0], tmp_path / "held")
+    assert (tmp_path / "held/osv-scalibr/Debian/all.zip").stat().st_size == 101
 
 
 def test_the_image_holds_every_ecosystem_and_is_always_the_same(tmp_path: Path) -> None:
