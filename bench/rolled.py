@@ -8,6 +8,7 @@ import signal
 from urllib.parse import parse_qs, urlsplit
 
 BODY = os.environ.get("COLOUR", "").encode()
+PORT = int(os.environ.get("PORT", "8080"))
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
@@ -54,7 +55,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def main() -> None:
     """Until SIGTERM."""
-    server = await asyncio.start_server(serve, "0.0.0.0", 8080, backlog=1024)
+    server = await asyncio.start_server(serve, "0.0.0.0", PORT, backlog=1024)
     await server.serve_forever()
 
 

@@ -227,7 +227,7 @@ def workers() -> list[str]:
 def under_load(side: Side, rate: float, told: dict[str, Any]) -> Any:
     """An open-loop load on a side, while it lasts; `told` is filled with what came of it afterwards."""
     program = engine.build(["load"]).path("load")
-    command = [program, "-host", side.host, "-rate", str(rate), "-authority", str(side.place.folder / "ca.crt")]
+    command = [str(program), "-host", side.host, "-rate", str(rate), "-authority", str(side.place.folder / "ca.crt")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         try:
             yield

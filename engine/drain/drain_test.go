@@ -166,7 +166,8 @@ const listed = `[{"loadBalancer":{"servers":[{"url":"http://10.0.0.5:8080"},{"ur
 
 func TestTheServersOfAGatewayAreRead(t *testing.T) {
 	found, err := servers(strings.NewReader(listed))
-	if err != nil || len(found) != 2 || found[netip.MustParseAddr("10.0.0.5")][0] != "a@k" || len(found[netip.MustParseAddr("fd00::5")]) != 1 {
+	if err != nil || len(found) != 2 || found[netip.MustParseAddrPort("10.0.0.5:8080")][0] != "a@k" ||
+		len(found[netip.MustParseAddrPort("[fd00::5]:8080")]) != 1 {
 		t.Fatalf("%v, %v", found, err)
 	}
 	if _, err := servers(strings.NewReader("<html>")); err == nil {
@@ -198,7 +199,7 @@ func together(members ...*gateway) *fleet {
 func TestAnInstanceIsServedWhereOneGatewaySaysSo(t *testing.T) {
 	dead := &gateway{url: "http://127.0.0.1:1", client: http.DefaultClient}
 	ctx := context.Background()
-	mine := netip.MustParseAddr("10.0.0.5")
+	mine := netip.MustParseAddrPort("10.0.0.5:8080")
 	for name, c := range map[string]struct {
 		all  *fleet
 		want string
@@ -224,7 +225,7 @@ func TestWhoeverAsksLearnsOfItselfOnly(t *testing.T) {
 	defer door.Close()
 	var said answer
 	// Whatever it says of itself, in the query and in headers: the connection's address counts.
-	request, _ := http.NewRequest("GET", door.URL+"/served?address=10.0.0.6&peer=10.0.0.1&peer=10.0.0.99&peer=x", nil)
+	request, _ := http.NewRequest("GET", door.URL+"/served?port=8080&address=10.0.0.6&peer=10.0.0.1&peer=10.0.0.99&peer=x", nil)
 	request.Header.Set("X-Forwarded-For", "10.0.0.6")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -245,7 +246,10 @@ func TestWhoeverAsksLearnsOfItselfOnly(t *testing.T) {
 	if response, _ := http.Post(door.URL+"/served", "text/plain", nil); response.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %s", response.Status)
 	}
-	if response, _ := http.Get(door.URL + "/served?" + strings.Repeat("peer=10.0.0.1&", most+1)); response.StatusCode != 400 {
+	if response, _ := http.Get(door.URL + "/served?port=http"); response.StatusCode != 400 {
+		t.Errorf("no port: %s", response.Status)
+	}
+	if response, _ := http.Get(door.URL + "/served?port=1&" + strings.Repeat("peer=10.0.0.1&", most+1)); response.StatusCode != 400 {
 		t.Errorf("%d peers: %s", most+1, response.Status)
 	}
 }
@@ -286,7 +290,7 @@ func TestHoweverManyAskAGatewayIsAskedSeldom(t *testing.T) {
 	all := together(standing(t, "10.0.0.6", &asked))
 	begin := time.Now()
 	for range 200 {
-		all.served(context.Background(), other, nil)
+		all.served(context.Background(), netip.AddrPortFrom(other, 8080), nil)
 	}
 	if most := int32(time.Since(begin)/newEvery) + 2; asked.Load() > most {
 		t.Fatalf("it was asked %d times in %v", asked.Load(), time.Since(begin))
@@ -341,7 +345,7 @@ func TestNoVariableOfTheApplicationLeadsTheHelperElsewhere(t *testing.T) {
 	defer proxy.Close()
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
-	if said := ask(direct(), "http://nobody.invalid", nil); said.Served != "unknown" || asked.Load() != 0 {
+	if said := ask(direct(), "http://nobody.invalid", 8080, nil); said.Served != "unknown" || asked.Load() != 0 {
 		t.Fatalf("%+v, the proxy was asked %d times", said, asked.Load())
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,13 +39,13 @@ type gateway struct {
 	mutex  sync.Mutex // Held while it is asked: who comes meanwhile takes the same answer.
 	asked  time.Time
 	next   time.Time
-	serves map[netip.Addr][]string
+	serves map[netip.AddrPort][]string
 	failed error
 }
 
 // look asks the gateway, unless that was done just now. What it returns is not older than newEvery, or the time that
 // ten askings take.
-func (g *gateway) look(ctx context.Context) (map[netip.Addr][]string, error) {
+func (g *gateway) look(ctx context.Context) (map[netip.AddrPort][]string, error) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if time.Now().Before(g.next) {
@@ -79,7 +80,7 @@ func (g *gateway) get(ctx context.Context, path string) (io.ReadCloser, error) {
 }
 
 // ask reads which addresses the gateway leads requests to, at this moment.
-func (g *gateway) ask(ctx context.Context) (map[netip.Addr][]string, error) {
+func (g *gateway) ask(ctx context.Context) (map[netip.AddrPort][]string, error) {
 	body, err := g.get(ctx, "/api/http/services?per_page=1000000")
 	if err != nil {
 		return nil, err
@@ -89,7 +90,7 @@ func (g *gateway) ask(ctx context.Context) (map[netip.Addr][]string, error) {
 }
 
 // servers are the addresses in Traefik's list of services, each with the services that it is of.
-func servers(body io.Reader) (map[netip.Addr][]string, error) {
+func servers(body io.Reader) (map[netip.AddrPort][]string, error) {
 	var services []struct {
 		Name         string `json:"name"`
 		LoadBalancer struct {
@@ -101,14 +102,14 @@ func servers(body io.Reader) (map[netip.Addr][]string, error) {
 	if err := json.NewDecoder(body).Decode(&services); err != nil {
 		return nil, err
 	}
-	found := map[netip.Addr][]string{}
+	found := map[netip.AddrPort][]string{}
 	for _, service := range services {
 		for _, server := range service.LoadBalancer.Servers {
 			_, place, _ := strings.Cut(server.URL, "://")
 			place, _, _ = strings.Cut(place, "/")
 			if at, err := netip.ParseAddrPort(place); err == nil {
-				address := at.Addr().Unmap()
-				found[address] = append(found[address], service.Name)
+				at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+				found[at] = append(found[at], service.Name)
 			}
 		}
 	}
@@ -176,8 +177,8 @@ func (f *fleet) take(hosts []string, sources []string) {
 	f.members, f.sources, f.known = members, addresses(append(sources, hosts...)), true
 }
 
-// served says whether any gateway leads to an address.
-func (f *fleet) served(ctx context.Context, address netip.Addr, peers []string) answer {
+// served says whether any gateway leads to an address and port.
+func (f *fleet) served(ctx context.Context, at netip.AddrPort, peers []string) answer {
 	members, sources, err := f.now(ctx)
 	said := answer{Served: "unknown", Gateways: []string{}}
 	if err != nil {
@@ -189,7 +190,7 @@ func (f *fleet) served(ctx context.Context, address netip.Addr, peers []string) 
 		}
 	}
 	type look struct {
-		serves map[netip.Addr][]string
+		serves map[netip.AddrPort][]string
 		err    error
 	}
 	looks := make(chan look, len(members))
@@ -204,7 +205,7 @@ func (f *fleet) served(ctx context.Context, address netip.Addr, peers []string) 
 		seen := <-looks
 		if seen.err != nil && said.Served == "no" {
 			said.Served = "unknown"
-		} else if len(seen.serves[address]) > 0 {
+		} else if len(seen.serves[at]) > 0 {
 			said.Served = "yes"
 		}
 	}
@@ -218,12 +219,13 @@ func (f *fleet) served(ctx context.Context, address netip.Addr, peers []string) 
 func (f *fleet) answerInstances(w http.ResponseWriter, r *http.Request) {
 	from, err := netip.ParseAddrPort(r.RemoteAddr)
 	peers := r.URL.Query()["peer"]
-	if err != nil || len(peers) > most {
-		http.Error(w, "at most 64 peers", http.StatusBadRequest)
+	port, wrong := strconv.ParseUint(r.URL.Query().Get("port"), 10, 16)
+	if err != nil || wrong != nil || len(peers) > most {
+		http.Error(w, "a port, and at most 64 peers", http.StatusBadRequest)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(f.served(r.Context(), from.Addr().Unmap(), peers))
+	_ = json.NewEncoder(w).Encode(f.served(r.Context(), netip.AddrPortFrom(from.Addr().Unmap(), uint16(port)), peers))
 }
 
 // answerController is the way in for the controller: what the gateways counted of the services that instances with these
@@ -253,9 +255,11 @@ func (g *gateway) counted(ctx context.Context, asked map[netip.Addr]bool) (strin
 		return "", err
 	}
 	wanted := map[string]bool{}
-	for address := range asked {
-		for _, name := range serves[address] {
-			wanted[name] = true
+	for at, names := range serves {
+		if asked[at.Addr()] {
+			for _, name := range names {
+				wanted[name] = true
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -102,8 +103,8 @@ func busy(info *netlink.TCPInfo) bool {
 }
 
 // ask asks the server about this instance; "unknown" where it does not answer.
-func ask(client *http.Client, view string, open []connection) answer {
-	told := url.Values{}
+func ask(client *http.Client, view string, port int, open []connection) answer {
+	told := url.Values{"port": {strconv.Itoa(port)}}
 	seen := map[netip.Addr]bool{}
 	for _, c := range open {
 		if !seen[c.peer] && len(seen) < most {
@@ -165,7 +166,7 @@ func wait(arguments []string) error {
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "The kernel does not tell which connections are open: %v\n", err)
 		}
-		said := ask(client, *view, open)
+		said := ask(client, *view, *port, open)
 		if err != nil {
 			said.Served = "unknown"
 		}

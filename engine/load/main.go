@@ -29,10 +29,9 @@ import (
 	"github.com/coder/websocket"
 )
 
-const (
-	patience = 10 * time.Second // Of a client, beyond what it asked for.
-	messages = 10
-)
+const messages = 10
+
+var patience time.Duration // Of a client, beyond what it asked for.
 
 type kind struct {
 	mutex sync.Mutex
@@ -184,6 +183,7 @@ func main() {
 	http2 := flag.Float64("http2", 0.15, "share of HTTP/2")
 	slow := flag.Float64("slow", 0.02, "share of slow requests")
 	sockets := flag.Float64("websocket", 0.01, "share of WebSocket sessions")
+	flag.DurationVar(&patience, "patience", 10*time.Second, "of a client, beyond what it asked for")
 	flag.Parse()
 	l, err := clients(*http1, *https, *authority)
 	if err != nil {

@@ -152,7 +152,7 @@ def test_a_canary_takes_over_by_steps_and_the_old_instances_go_last() -> None:
     assert world.running["web"][0] == OLD
     assert world.running[CANDIDATE] == (NEW, 3)
     assert phase(world) == ("Starting", 0)
-    seen = []
+    seen: list[tuple[str, int]] = []
     for _ in range(60):
         made = world.look(5)
         world.serve()
@@ -357,7 +357,7 @@ def test_another_version_in_between_takes_the_place_of_the_one_on_trial() -> Non
 def test_whoever_is_killed_before_writing_down_how_it_stands_goes_on(lost: int) -> None:
     """The plan's writes were done, its status was not."""
     world = World()
-    seen = []
+    seen: list[tuple[str, int]] = []
     for number in range(70):
         world.look(5, keep=number != lost)
         world.serve()

@@ -1,0 +1,1 @@
+"""The gateway and the end of instances, with the real programs."""
