@@ -41,7 +41,11 @@ def as_data(plan: Plan) -> dict[str, Any]:
             {"identity": item.identity, "create": item.create, "owned": item.owned, "manifest": _plain(item.manifest)}
             for item in plan.apply
         ],
-        "actions": [{"name": item.name, "key": item.key, "arguments": _plain(item.arguments)} for item in plan.actions],
+        "actions": [
+            {"name": item.name, "key": item.key, "arguments": _plain(item.arguments)}
+            | ({"first": True} if item.first else {})
+            for item in plan.actions
+        ],
         "conditions": [
             {"type": item.type, "status": item.status, "reason": item.reason, "message": item.message}
             for item in plan.conditions

@@ -1,8 +1,8 @@
 """THE loop, for one object of one capability:
 
-    read object -> gone? done -> observe (reads only) -> plan (pure) -> apply (server-side, in order, owned)
-    -> delete what the plan dropped -> actions -> conditions from the plan or the error -> one status patch
-    -> look again at plan.next_check
+    read object -> gone? done -> observe (reads only) -> plan (pure) -> actions that are first
+    -> apply (server-side, in order, owned) -> delete what the plan dropped -> other actions
+    -> conditions from the plan or the error -> one status patch -> look again at plan.next_check
 
 Level-based: nothing here depends on which event came. `controller` calls it for every key that its queue hands out.
 """
@@ -110,9 +110,10 @@ class Reconciler:
         if self._capability.finalizer and self.finalizer not in (item["metadata"].get("finalizers") or ()):
             item = await self._patch_finalizers(item, [*(item["metadata"].get("finalizers") or ()), self.finalizer])
         plan = await self._plan(item)
+        await self._act(item, plan, first=True)
         await writer.apply(plan.apply)
         rest = await self._prune(item, writer, plan)
-        await self._act(item, plan)
+        await self._act(item, plan, first=False)
         await self._write_status(item, plan.conditions, [*writer.inventory, *rest], plan.status)
         after_s = plan.next_check.total_seconds() if plan.next_check is not None else None
         return Result(DELETION_CHECK_S if rest and not plan.hold else after_s)
@@ -133,8 +134,8 @@ class Reconciler:
             return [entry for entry in _inventory(item) if entry["uid"] not in kept]
         return await writer.prune(_inventory(item))
 
-    async def _act(self, item: Object, plan: Plan) -> None:
-        for action in plan.actions:
+    async def _act(self, item: Object, plan: Plan, first: bool) -> None:
+        for action in [action for action in plan.actions if action.first == first]:
             self._means.fence.check()
             await self._parts.actions[action.name](action, self._context(item))
 

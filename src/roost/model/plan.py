@@ -34,21 +34,25 @@ class Apply:
 
 @dataclass(frozen=True)
 class Action:
-    """An effect outside Kubernetes' objects, named; keyed so that doing it twice is doing it once."""
+    """An effect outside Kubernetes' objects, named; keyed so that doing it twice is doing it once.
+
+    first: before anything is applied. For what a pod needs to start: the kubelet that finds it missing only looks
+    again half a second later.
+    """
 
     name: str
     key: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    first: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
     """What should be. Same spec, observation and time give the same bytes.
 
-    apply: in order. actions: after all that is applied. status: fields of `.status` beside conditions, inventory and
-    observedGeneration. next_check: look again after that long even if nothing happens. hold: stop pruning (the
-    plan is incomplete
-    because something is waited for).
+    apply: in order. actions: after all that is applied, but for those that are `first`. status: fields of `.status`
+    beside conditions, inventory and observedGeneration. next_check: look again after that long even if nothing
+    happens. hold: stop pruning (the plan is incomplete because something is waited for).
     """
 
     apply: tuple[Apply, ...] = ()

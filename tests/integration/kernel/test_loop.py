@@ -17,18 +17,20 @@ pytestmark = pytest.mark.integration
 
 async def test_what_is_planned_stands(place: Place, run: Run, eventually: Eventually) -> None:
     await run()
-    await place.app("one", A="1", PLATFORM="2", ONCE="3", ACT="key-1")
+    toy.DONE.clear()
+    await place.app("one", A="1", PLATFORM="2", ONCE="3", ACT="key-1", FIRST="key-2")
 
     async def done() -> bool:
         return await place.ready("one") == "True Ready"
 
     await eventually(done)
-    assert await place.maps() == {"one-a": "1", "one-platform": "2", "one-once": "3", "one-act": "key-1"}
+    values = {"one-a": "1", "one-platform": "2", "one-once": "3", "one-act": "key-1", "one-first": "key-2"}
+    assert await place.maps() == values
     item = await place.read("one")
     inventory = {entry["name"]: entry["identity"] for entry in item["status"]["inventory"]}
-    assert inventory == {"one-a": "deployer", "one-platform": "platform", "one-once": "deployer", "one-act": "deployer"}
-    assert item["status"]["instances"] == 4
-    assert "key-1" in toy.DONE
+    assert inventory == {name: "platform" if name == "one-platform" else "deployer" for name in values}
+    assert item["status"]["instances"] == 5
+    assert toy.DONE[:2] == ["key-2 before", "key-1 after"]
     child = await place.client.get("v1", "ConfigMap", "one-a", place.name)
     assert child is not None
     assert child["metadata"]["ownerReferences"][0]["uid"] == item["metadata"]["uid"]

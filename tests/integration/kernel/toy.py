@@ -1,8 +1,8 @@
 """A toy capability for the kernel's tests: every variable of an App's configuration becomes a ConfigMap.
 
-Names of variables have a meaning: PLATFORM is applied by the platform instead of the deployer, ONCE is created and
-never changed, AWAY goes into another namespace (its value), POISON breaks the plan, HANG never ends, STALL is stalled,
-WAIT waits.
+Names of variables have a meaning: ACT and FIRST are done beside what is applied, FIRST before it; PLATFORM is applied
+by the platform instead of the deployer, ONCE is created and never changed, AWAY goes into another namespace (its
+value), POISON breaks the plan, HANG never ends, STALL is stalled, WAIT waits.
 """
 
 import asyncio
@@ -50,7 +50,11 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         raise Waiting("NotYet", "Something else comes first.", after_s=0.5)
     return Plan(
         apply=tuple(_apply(app, variable.name, variable.value) for variable in app.spec.config),
-        actions=tuple(Action("note", variable.value) for variable in app.spec.config if variable.name == "ACT"),
+        actions=tuple(
+            Action("note", variable.value, first=variable.name == "FIRST")
+            for variable in app.spec.config
+            if variable.name in ("ACT", "FIRST")
+        ),
         conditions=(ready(),),
         status={"release": "none", "instances": len(app.spec.config)},
         hold=app.spec.hold != "",
@@ -73,8 +77,10 @@ def _apply(app: App, name: str, value: str) -> Apply:
 
 
 async def note(action: Action, context: ActionContext) -> None:
-    """Remember that it was done."""
-    DONE.append(action.key)
+    """Remember that it was done, and whether what is applied stood then."""
+    meta = context.object["metadata"]
+    stood = await context.client.get("v1", "ConfigMap", f"{meta['name']}-a", meta["namespace"])
+    DONE.append(f"{action.key} {'after' if stood else 'before'}")
 
 
 async def finalize(app: App, context: ActionContext) -> None:

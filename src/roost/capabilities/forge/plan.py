@@ -77,7 +77,7 @@ def _send(item: CommitStatus, forge: Forge, tenant: str, observed: Observed, now
         apply=(Apply(job.job(item, tenant, observed.platform_image, forge.token, task), create=True),),
         actions=()
         if observed.pod and observed.pod.started
-        else (Action("prepare", item.metadata.uid, {"tenant": tenant}),),
+        else (Action("prepare", item.metadata.uid, {"tenant": tenant}, first=True),),
         conditions=(not_ready("Sending", "The forge is being told."),),
         status=_status(item) | {"phase": "Sending"},
         next_check=LOOK_AGAIN,

@@ -60,7 +60,7 @@ def _webhook(notice: Notice, tenant: str, channel: ChannelSpec, observed: Observ
     why = f" It was not taken yet: {pod.message[:500]}" if pod and pod.ended and pod.message else ""
     return Plan(
         apply=(Apply(job.job(notice, tenant, observed.platform_image, channel.secret, task), create=True),),
-        actions=(Action("prepare", notice.metadata.uid, {"tenant": tenant}),) if pod is None else (),
+        actions=(Action("prepare", notice.metadata.uid, {"tenant": tenant}, first=True),) if pod is None else (),
         conditions=(not_ready("Sending", f"It is being sent.{why}"),),
         status={"phase": "Pending"},
         next_check=LOOK_AGAIN,

@@ -90,7 +90,8 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     started = observed.pod is not None and observed.pod.started
     actions = []
     if not started:
-        actions.append(Action("prepare", run.metadata.uid, {"tenant": tenant, "timeoutS": _timeout_s(run, observed)}))
+        arguments = {"tenant": tenant, "timeoutS": _timeout_s(run, observed)}
+        actions.append(Action("prepare", run.metadata.uid, arguments, first=True))
     seen = observed.builder
     if seen is not None and seen.ended and not seen.deleting:
         actions.append(_remove("Pod", builder.NAME, seen.uid, run))
