@@ -19,9 +19,11 @@ _ALL_CONTAINERS: Final = (
 )
 CONTAINERS: Final = _ALL_CONTAINERS.format("object")
 VOLUMES: Final = "(has(object.spec.volumes) ? dyn(object.spec.volumes) : dyn([]))"
+# Every image but the one that the platform mounts into instances, where it is mounted: nothing may run it as such.
 IMAGES: Final = (
     "variables.containers.map(c, c.image)"
     " + variables.volumes.filter(v, has(v.image)).map(v, has(v.image.reference) ? v.image.reference : '')"
+    f".filter(i, i != '{names.DRAIN_IMAGE}')"
 )
 
 # Kubernetes gives these two to every pod.
