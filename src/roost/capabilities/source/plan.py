@@ -116,7 +116,7 @@ def _fetch(item: Import, tenant: str, observed: Observed, now: datetime) -> Plan
         arguments["pull"] = sorted(set(observed.projects) - {item.spec.project})
     return Plan(
         apply=(Apply(job.job(item, tenant, observed.platform_image, _secrets(observed.project), task), create=True),),
-        actions=() if started else (Action("prepare", item.metadata.uid, arguments),),
+        actions=() if started else (Action("prepare", item.metadata.uid, arguments, first=True),),
         conditions=(not_ready("Fetching", f"Looking at {source.follows}."),),
         status={
             "phase": "Fetching" if started else "Pending",
