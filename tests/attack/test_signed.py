@@ -44,7 +44,9 @@ def test_nobody_of_a_tenant_lets_an_image_in(world: World, who: str) -> None:
     assert world.call(MALLORY, "GET", path).status_code == 200  # The twin: one may look.
     for attempt in (
         world.call(who, "PATCH", f"{path}/status", evil, params=DRY),
-        world.call(who, "PATCH", f"{path}/status", whole, kind="apply", params={**DRY, "fieldManager": "m"}),
+        world.call(
+            who, "PATCH", f"{path}/status", whole, kind="apply", params={**DRY, "fieldManager": "m", "force": "true"}
+        ),
         world.call(who, "PATCH", path, {"metadata": {"labels": None}}, params=DRY),
         world.call(who, "DELETE", path, params=DRY),
         world.call(who, "DELETE", path.rpartition("/")[0], params=DRY),

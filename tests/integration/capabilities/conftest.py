@@ -125,7 +125,7 @@ async def controlling(
     client = Client.connect(str(file), "roost-controller")
     runtime = Runtime(client, [item for item in capabilities() if item.name in ours], settings or Settings(workers=4))
     tasks = [asyncio.ensure_future(runtime.run(Open())), asyncio.ensure_future(count_quotas(admin))]
-    await asyncio.wait_for(runtime.ready.wait(), 30)
+    await asyncio.wait_for(runtime.ready.wait(), 120)  # A machine may be busy.
     try:
         yield Cluster(admin, server)
     finally:
