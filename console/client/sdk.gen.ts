@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AcceptInvitationData, AcceptInvitationErrors, AcceptInvitationResponses, AppLogsData, AppLogsErrors, AppLogsResponses, BatchAppData, BatchAppErrors, BatchAppResponses, BatchApprovalData, BatchApprovalErrors, BatchApprovalResponses, BatchImageAllowlistData, BatchImageAllowlistErrors, BatchImageAllowlistResponses, BatchImportData, BatchImportErrors, BatchImportResponses, BatchProjectData, BatchProjectErrors, BatchProjectResponses, BatchPromotionData, BatchPromotionErrors, BatchPromotionResponses, BatchReleaseData, BatchReleaseErrors, BatchReleaseResponses, BatchRunData, BatchRunErrors, BatchRunResponses, BatchTaskData, BatchTaskErrors, BatchTaskResponses, BatchTenantData, BatchTenantErrors, BatchTenantResponses, BatchWaiverData, BatchWaiverErrors, BatchWaiverResponses, CancelRunData, CancelRunErrors, CancelRunResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateAppData, CreateAppErrors, CreateAppResponses, CreateApprovalData, CreateApprovalErrors, CreateApprovalResponses, CreateImageAllowlistData, CreateImageAllowlistErrors, CreateImageAllowlistResponses, CreateImportData, CreateImportErrors, CreateImportResponses, CreateInvitationData, CreateInvitationErrors, CreateInvitationResponses, CreateKubernetesCredentialData, CreateKubernetesCredentialErrors, CreateKubernetesCredentialResponses, CreateMachineData, CreateMachineErrors, CreateMachineResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, CreatePromotionData, CreatePromotionErrors, CreatePromotionResponses, CreateReleaseData, CreateReleaseErrors, CreateReleaseResponses, CreateRunData, CreateRunErrors, CreateRunResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTenantData, CreateTenantErrors, CreateTenantResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, CreateUserData, CreateUserErrors, CreateUserResponses, CreateWaiverData, CreateWaiverErrors, CreateWaiverResponses, DeleteAppData, DeleteAppErrors, DeleteAppResponses, DeleteApprovalData, DeleteApprovalErrors, DeleteApprovalResponses, DeleteImageAllowlistData, DeleteImageAllowlistErrors, DeleteImageAllowlistResponses, DeleteImportData, DeleteImportErrors, DeleteImportResponses, DeleteInvitationData, DeleteInvitationErrors, DeleteInvitationResponses, DeleteMachineData, DeleteMachineErrors, DeleteMachineResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeletePromotionData, DeletePromotionErrors, DeletePromotionResponses, DeleteReleaseData, DeleteReleaseErrors, DeleteReleaseResponses, DeleteRunData, DeleteRunErrors, DeleteRunResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteTenantData, DeleteTenantErrors, DeleteTenantResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWaiverData, DeleteWaiverErrors, DeleteWaiverResponses, DeliverData, DeliverErrors, DeliverResponses, DeployAppData, DeployAppErrors, DeployAppResponses, GetAppData, GetAppErrors, GetAppResponses, GetApprovalData, GetApprovalErrors, GetApprovalResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetHookData, GetHookErrors, GetHookResponses, GetImageAllowlistData, GetImageAllowlistErrors, GetImageAllowlistResponses, GetImportData, GetImportErrors, GetImportResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetPromotionData, GetPromotionErrors, GetPromotionResponses, GetReleaseData, GetReleaseErrors, GetReleaseResponses, GetReleaseSbomData, GetReleaseSbomErrors, GetReleaseSbomResponses, GetRunData, GetRunErrors, GetRunFindingsData, GetRunFindingsErrors, GetRunFindingsResponses, GetRunResponses, GetTaskData, GetTaskErrors, GetTaskResponses, GetTenantData, GetTenantErrors, GetTenantResponses, GetUserData, GetUserErrors, GetUserResponses, GetWaiverData, GetWaiverErrors, GetWaiverResponses, HealthzData, HealthzErrors, HealthzResponses, JoinTenantData, JoinTenantErrors, JoinTenantResponses, ListAppData, ListAppErrors, ListAppResponses, ListApprovalData, ListApprovalErrors, ListApprovalResponses, ListImageAllowlistData, ListImageAllowlistErrors, ListImageAllowlistResponses, ListImportData, ListImportErrors, ListImportResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvitationsData, ListInvitationsErrors, ListInvitationsResponses, ListMachinesData, ListMachinesErrors, ListMachinesResponses, ListProjectData, ListProjectErrors, ListProjectResponses, ListPromotionData, ListPromotionErrors, ListPromotionResponses, ListReleaseData, ListReleaseErrors, ListReleaseResponses, ListRunData, ListRunErrors, ListRunResponses, ListTaskData, ListTaskErrors, ListTaskResponses, ListTenantData, ListTenantErrors, ListTenantResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUserData, ListUserErrors, ListUserResponses, ListWaiverData, ListWaiverErrors, ListWaiverResponses, MeData, MeErrors, MeResponses, OperationsAppData, OperationsAppErrors, OperationsAppResponses, OperationsApprovalData, OperationsApprovalErrors, OperationsApprovalResponses, OperationsImageAllowlistData, OperationsImageAllowlistErrors, OperationsImageAllowlistResponses, OperationsImportData, OperationsImportErrors, OperationsImportResponses, OperationsProjectData, OperationsProjectErrors, OperationsProjectResponses, OperationsPromotionData, OperationsPromotionErrors, OperationsPromotionResponses, OperationsReleaseData, OperationsReleaseErrors, OperationsReleaseResponses, OperationsRunData, OperationsRunErrors, OperationsRunResponses, OperationsTaskData, OperationsTaskErrors, OperationsTaskResponses, OperationsTenantData, OperationsTenantErrors, OperationsTenantResponses, OperationsUserData, OperationsUserErrors, OperationsUserResponses, OperationsWaiverData, OperationsWaiverErrors, OperationsWaiverResponses, PatchAppData, PatchAppErrors, PatchAppResponses, PatchApprovalData, PatchApprovalErrors, PatchApprovalResponses, PatchConfigData, PatchConfigErrors, PatchConfigResponses, PatchImageAllowlistData, PatchImageAllowlistErrors, PatchImageAllowlistResponses, PatchImportData, PatchImportErrors, PatchImportResponses, PatchProjectData, PatchProjectErrors, PatchProjectResponses, PatchPromotionData, PatchPromotionErrors, PatchPromotionResponses, PatchReleaseData, PatchReleaseErrors, PatchReleaseResponses, PatchRunData, PatchRunErrors, PatchRunResponses, PatchTaskData, PatchTaskErrors, PatchTaskResponses, PatchTenantData, PatchTenantErrors, PatchTenantResponses, PatchUserData, PatchUserErrors, PatchUserResponses, PatchWaiverData, PatchWaiverErrors, PatchWaiverResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RegistryTokenData, RegistryTokenErrors, RegistryTokenPostData, RegistryTokenPostErrors, RegistryTokenPostResponses, RegistryTokenResponses, ReplaceAppData, ReplaceAppErrors, ReplaceAppResponses, ReplaceApprovalData, ReplaceApprovalErrors, ReplaceApprovalResponses, ReplaceImageAllowlistData, ReplaceImageAllowlistErrors, ReplaceImageAllowlistResponses, ReplaceImportData, ReplaceImportErrors, ReplaceImportResponses, ReplaceProjectData, ReplaceProjectErrors, ReplaceProjectResponses, ReplacePromotionData, ReplacePromotionErrors, ReplacePromotionResponses, ReplaceReleaseData, ReplaceReleaseErrors, ReplaceReleaseResponses, ReplaceRunData, ReplaceRunErrors, ReplaceRunResponses, ReplaceTaskData, ReplaceTaskErrors, ReplaceTaskResponses, ReplaceTenantData, ReplaceTenantErrors, ReplaceTenantResponses, ReplaceUserData, ReplaceUserErrors, ReplaceUserResponses, ReplaceWaiverData, ReplaceWaiverErrors, ReplaceWaiverResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResumeAppData, ResumeAppErrors, ResumeAppResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackAppData, RollbackAppErrors, RollbackAppResponses, RunLogsData, RunLogsErrors, RunLogsResponses, ScaleAppData, ScaleAppErrors, ScaleAppResponses, SetCredentialsData, SetCredentialsErrors, SetCredentialsResponses, SignInData, SignInErrors, SignInResponses, SignOutData, SignOutErrors, SignOutResponses } from './types.gen';
+import type { AcceptInvitationData, AcceptInvitationErrors, AcceptInvitationResponses, AppLogsData, AppLogsErrors, AppLogsResponses, BatchAppData, BatchAppErrors, BatchAppResponses, BatchApprovalData, BatchApprovalErrors, BatchApprovalResponses, BatchChannelData, BatchChannelErrors, BatchChannelResponses, BatchCommitStatusData, BatchCommitStatusErrors, BatchCommitStatusResponses, BatchDomainData, BatchDomainErrors, BatchDomainResponses, BatchImageAllowlistData, BatchImageAllowlistErrors, BatchImageAllowlistResponses, BatchImportData, BatchImportErrors, BatchImportResponses, BatchNoticeData, BatchNoticeErrors, BatchNoticeResponses, BatchPreviewData, BatchPreviewErrors, BatchPreviewResponses, BatchProjectData, BatchProjectErrors, BatchProjectResponses, BatchPromotionData, BatchPromotionErrors, BatchPromotionResponses, BatchReleaseData, BatchReleaseErrors, BatchReleaseResponses, BatchRunData, BatchRunErrors, BatchRunResponses, BatchTaskData, BatchTaskErrors, BatchTaskResponses, BatchTenantData, BatchTenantErrors, BatchTenantResponses, BatchWaiverData, BatchWaiverErrors, BatchWaiverResponses, CancelRunData, CancelRunErrors, CancelRunResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, CreateAppData, CreateAppErrors, CreateAppResponses, CreateApprovalData, CreateApprovalErrors, CreateApprovalResponses, CreateChannelData, CreateChannelErrors, CreateChannelResponses, CreateCommitStatusData, CreateCommitStatusErrors, CreateCommitStatusResponses, CreateDomainData, CreateDomainErrors, CreateDomainResponses, CreateImageAllowlistData, CreateImageAllowlistErrors, CreateImageAllowlistResponses, CreateImportData, CreateImportErrors, CreateImportResponses, CreateInvitationData, CreateInvitationErrors, CreateInvitationResponses, CreateKubernetesCredentialData, CreateKubernetesCredentialErrors, CreateKubernetesCredentialResponses, CreateMachineData, CreateMachineErrors, CreateMachineResponses, CreateNoticeData, CreateNoticeErrors, CreateNoticeResponses, CreatePreviewData, CreatePreviewErrors, CreatePreviewResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, CreatePromotionData, CreatePromotionErrors, CreatePromotionResponses, CreateReleaseData, CreateReleaseErrors, CreateReleaseResponses, CreateRunData, CreateRunErrors, CreateRunResponses, CreateTaskData, CreateTaskErrors, CreateTaskResponses, CreateTenantData, CreateTenantErrors, CreateTenantResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, CreateUserData, CreateUserErrors, CreateUserResponses, CreateWaiverData, CreateWaiverErrors, CreateWaiverResponses, DeleteAppData, DeleteAppErrors, DeleteAppResponses, DeleteApprovalData, DeleteApprovalErrors, DeleteApprovalResponses, DeleteChannelData, DeleteChannelErrors, DeleteChannelResponses, DeleteCommitStatusData, DeleteCommitStatusErrors, DeleteCommitStatusResponses, DeleteDomainData, DeleteDomainErrors, DeleteDomainResponses, DeleteImageAllowlistData, DeleteImageAllowlistErrors, DeleteImageAllowlistResponses, DeleteImportData, DeleteImportErrors, DeleteImportResponses, DeleteInvitationData, DeleteInvitationErrors, DeleteInvitationResponses, DeleteMachineData, DeleteMachineErrors, DeleteMachineResponses, DeleteNoticeData, DeleteNoticeErrors, DeleteNoticeResponses, DeletePreviewData, DeletePreviewErrors, DeletePreviewResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeletePromotionData, DeletePromotionErrors, DeletePromotionResponses, DeleteReleaseData, DeleteReleaseErrors, DeleteReleaseResponses, DeleteRunData, DeleteRunErrors, DeleteRunResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteTenantData, DeleteTenantErrors, DeleteTenantResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWaiverData, DeleteWaiverErrors, DeleteWaiverResponses, DeliverData, DeliverErrors, DeliverResponses, DeployAppData, DeployAppErrors, DeployAppResponses, DiffVersionsData, DiffVersionsErrors, DiffVersionsResponses, GetAppData, GetAppErrors, GetAppResponses, GetApprovalData, GetApprovalErrors, GetApprovalResponses, GetChannelData, GetChannelErrors, GetChannelResponses, GetCommitStatusData, GetCommitStatusErrors, GetCommitStatusResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDomainData, GetDomainErrors, GetDomainResponses, GetHookData, GetHookErrors, GetHookResponses, GetImageAllowlistData, GetImageAllowlistErrors, GetImageAllowlistResponses, GetImportData, GetImportErrors, GetImportResponses, GetNoticeData, GetNoticeErrors, GetNoticeResponses, GetPreviewData, GetPreviewErrors, GetPreviewResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetPromotionData, GetPromotionErrors, GetPromotionResponses, GetReleaseData, GetReleaseErrors, GetReleaseFindingsData, GetReleaseFindingsErrors, GetReleaseFindingsResponses, GetReleaseResponses, GetReleaseSbomData, GetReleaseSbomErrors, GetReleaseSbomResponses, GetRunArtefactsData, GetRunArtefactsErrors, GetRunArtefactsResponses, GetRunData, GetRunErrors, GetRunFindingsData, GetRunFindingsErrors, GetRunFindingsResponses, GetRunResponses, GetRunTestsData, GetRunTestsErrors, GetRunTestsResponses, GetTaskData, GetTaskErrors, GetTaskResponses, GetTenantData, GetTenantErrors, GetTenantResponses, GetUserData, GetUserErrors, GetUserResponses, GetWaiverData, GetWaiverErrors, GetWaiverResponses, HealthzData, HealthzErrors, HealthzResponses, JoinTenantData, JoinTenantErrors, JoinTenantResponses, ListAppData, ListAppErrors, ListAppResponses, ListApprovalData, ListApprovalErrors, ListApprovalResponses, ListChannelData, ListChannelErrors, ListChannelResponses, ListCommitStatusData, ListCommitStatusErrors, ListCommitStatusResponses, ListDomainData, ListDomainErrors, ListDomainResponses, ListGrantedDomainsData, ListGrantedDomainsErrors, ListGrantedDomainsResponses, ListImageAllowlistData, ListImageAllowlistErrors, ListImageAllowlistResponses, ListImportData, ListImportErrors, ListImportResponses, ListInstancesData, ListInstancesErrors, ListInstancesResponses, ListInvitationsData, ListInvitationsErrors, ListInvitationsResponses, ListMachinesData, ListMachinesErrors, ListMachinesResponses, ListNoticeData, ListNoticeErrors, ListNoticeResponses, ListPreviewData, ListPreviewErrors, ListPreviewResponses, ListProjectData, ListProjectErrors, ListProjectResponses, ListPromotionData, ListPromotionErrors, ListPromotionResponses, ListReleaseData, ListReleaseErrors, ListReleaseResponses, ListRunData, ListRunErrors, ListRunResponses, ListTaskData, ListTaskErrors, ListTaskResponses, ListTenantData, ListTenantErrors, ListTenantResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUserData, ListUserErrors, ListUserResponses, ListWaiverData, ListWaiverErrors, ListWaiverResponses, MeData, MeErrors, MeResponses, OperationsAppData, OperationsAppErrors, OperationsAppResponses, OperationsApprovalData, OperationsApprovalErrors, OperationsApprovalResponses, OperationsChannelData, OperationsChannelErrors, OperationsChannelResponses, OperationsCommitStatusData, OperationsCommitStatusErrors, OperationsCommitStatusResponses, OperationsDomainData, OperationsDomainErrors, OperationsDomainResponses, OperationsImageAllowlistData, OperationsImageAllowlistErrors, OperationsImageAllowlistResponses, OperationsImportData, OperationsImportErrors, OperationsImportResponses, OperationsNoticeData, OperationsNoticeErrors, OperationsNoticeResponses, OperationsPreviewData, OperationsPreviewErrors, OperationsPreviewResponses, OperationsProjectData, OperationsProjectErrors, OperationsProjectResponses, OperationsPromotionData, OperationsPromotionErrors, OperationsPromotionResponses, OperationsReleaseData, OperationsReleaseErrors, OperationsReleaseResponses, OperationsRunData, OperationsRunErrors, OperationsRunResponses, OperationsTaskData, OperationsTaskErrors, OperationsTaskResponses, OperationsTenantData, OperationsTenantErrors, OperationsTenantResponses, OperationsUserData, OperationsUserErrors, OperationsUserResponses, OperationsWaiverData, OperationsWaiverErrors, OperationsWaiverResponses, PatchAppData, PatchAppErrors, PatchAppResponses, PatchApprovalData, PatchApprovalErrors, PatchApprovalResponses, PatchChannelData, PatchChannelErrors, PatchChannelResponses, PatchCommitStatusData, PatchCommitStatusErrors, PatchCommitStatusResponses, PatchConfigData, PatchConfigErrors, PatchConfigResponses, PatchDomainData, PatchDomainErrors, PatchDomainResponses, PatchImageAllowlistData, PatchImageAllowlistErrors, PatchImageAllowlistResponses, PatchImportData, PatchImportErrors, PatchImportResponses, PatchNoticeData, PatchNoticeErrors, PatchNoticeResponses, PatchPreviewData, PatchPreviewErrors, PatchPreviewResponses, PatchProjectData, PatchProjectErrors, PatchProjectResponses, PatchPromotionData, PatchPromotionErrors, PatchPromotionResponses, PatchReleaseData, PatchReleaseErrors, PatchReleaseResponses, PatchRunData, PatchRunErrors, PatchRunResponses, PatchTaskData, PatchTaskErrors, PatchTaskResponses, PatchTenantData, PatchTenantErrors, PatchTenantResponses, PatchUserData, PatchUserErrors, PatchUserResponses, PatchWaiverData, PatchWaiverErrors, PatchWaiverResponses, PlanRollbackData, PlanRollbackErrors, PlanRollbackResponses, ReadyzData, ReadyzErrors, ReadyzResponses, RegistryTokenData, RegistryTokenErrors, RegistryTokenPostData, RegistryTokenPostErrors, RegistryTokenPostResponses, RegistryTokenResponses, RenewChannelSecretData, RenewChannelSecretErrors, RenewChannelSecretResponses, ReplaceAppData, ReplaceAppErrors, ReplaceAppResponses, ReplaceApprovalData, ReplaceApprovalErrors, ReplaceApprovalResponses, ReplaceChannelData, ReplaceChannelErrors, ReplaceChannelResponses, ReplaceCommitStatusData, ReplaceCommitStatusErrors, ReplaceCommitStatusResponses, ReplaceDomainData, ReplaceDomainErrors, ReplaceDomainResponses, ReplaceImageAllowlistData, ReplaceImageAllowlistErrors, ReplaceImageAllowlistResponses, ReplaceImportData, ReplaceImportErrors, ReplaceImportResponses, ReplaceNoticeData, ReplaceNoticeErrors, ReplaceNoticeResponses, ReplacePreviewData, ReplacePreviewErrors, ReplacePreviewResponses, ReplaceProjectData, ReplaceProjectErrors, ReplaceProjectResponses, ReplacePromotionData, ReplacePromotionErrors, ReplacePromotionResponses, ReplaceReleaseData, ReplaceReleaseErrors, ReplaceReleaseResponses, ReplaceRunData, ReplaceRunErrors, ReplaceRunResponses, ReplaceTaskData, ReplaceTaskErrors, ReplaceTaskResponses, ReplaceTenantData, ReplaceTenantErrors, ReplaceTenantResponses, ReplaceUserData, ReplaceUserErrors, ReplaceUserResponses, ReplaceWaiverData, ReplaceWaiverErrors, ReplaceWaiverResponses, RerunRunData, RerunRunErrors, RerunRunResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResumeAppData, ResumeAppErrors, ResumeAppResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RollbackAppData, RollbackAppErrors, RollbackAppResponses, RunLogsData, RunLogsErrors, RunLogsResponses, ScaleAppData, ScaleAppErrors, ScaleAppResponses, SetCredentialsData, SetCredentialsErrors, SetCredentialsResponses, SetForgeTokenData, SetForgeTokenErrors, SetForgeTokenResponses, SignInData, SignInErrors, SignInResponses, SignOutData, SignOutErrors, SignOutResponses, StartRunData, StartRunErrors, StartRunResponses, UploadArchiveData, UploadArchiveErrors, UploadArchiveResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -52,6 +52,94 @@ export const registryToken = <ThrowOnError extends boolean = false>(options?: Op
  * As GET, the parameters as a form (what containerd and BuildKit try first); a password may stand in it.
  */
 export const registryTokenPost = <ThrowOnError extends boolean = false>(options?: Options<RegistryTokenPostData, ThrowOnError>) => (options?.client ?? client).post<RegistryTokenPostResponses, RegistryTokenPostErrors, ThrowOnError>({ url: '/registry/token', ...options });
+
+/**
+ * List or watch: Domain
+ */
+export const listDomain = <ThrowOnError extends boolean = false>(options?: Options<ListDomainData, ThrowOnError>) => (options?.client ?? client).get<ListDomainResponses, ListDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains',
+    ...options
+});
+
+/**
+ * Create: Domain
+ */
+export const createDomain = <ThrowOnError extends boolean = false>(options: Options<CreateDomainData, ThrowOnError>) => (options.client ?? client).post<CreateDomainResponses, CreateDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: Domain
+ */
+export const batchDomain = <ThrowOnError extends boolean = false>(options: Options<BatchDomainData, ThrowOnError>) => (options.client ?? client).post<BatchDomainResponses, BatchDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: Domain
+ */
+export const deleteDomain = <ThrowOnError extends boolean = false>(options: Options<DeleteDomainData, ThrowOnError>) => (options.client ?? client).delete<DeleteDomainResponses, DeleteDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/{name}',
+    ...options
+});
+
+/**
+ * Get one: Domain
+ */
+export const getDomain = <ThrowOnError extends boolean = false>(options: Options<GetDomainData, ThrowOnError>) => (options.client ?? client).get<GetDomainResponses, GetDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/{name}',
+    ...options
+});
+
+/**
+ * Change: Domain
+ */
+export const patchDomain = <ThrowOnError extends boolean = false>(options: Options<PatchDomainData, ThrowOnError>) => (options.client ?? client).patch<PatchDomainResponses, PatchDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: Domain
+ */
+export const replaceDomain = <ThrowOnError extends boolean = false>(options: Options<ReplaceDomainData, ThrowOnError>) => (options.client ?? client).put<ReplaceDomainResponses, ReplaceDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: Domain
+ */
+export const operationsDomain = <ThrowOnError extends boolean = false>(options: Options<OperationsDomainData, ThrowOnError>) => (options.client ?? client).get<OperationsDomainResponses, OperationsDomainErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/domains/{name}/operations',
+    ...options
+});
 
 /**
  * Take an invitation up
@@ -229,6 +317,193 @@ export const replaceTenant = <ThrowOnError extends boolean = false>(options: Opt
 export const operationsTenant = <ThrowOnError extends boolean = false>(options: Options<OperationsTenantData, ThrowOnError>) => (options.client ?? client).get<OperationsTenantResponses, OperationsTenantErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/tenants/{name}/operations',
+    ...options
+});
+
+/**
+ * List or watch: Channel
+ */
+export const listChannel = <ThrowOnError extends boolean = false>(options?: Options<ListChannelData, ThrowOnError>) => (options?.client ?? client).get<ListChannelResponses, ListChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels',
+    ...options
+});
+
+/**
+ * Create: Channel
+ */
+export const createChannel = <ThrowOnError extends boolean = false>(options: Options<CreateChannelData, ThrowOnError>) => (options.client ?? client).post<CreateChannelResponses, CreateChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: Channel
+ */
+export const batchChannel = <ThrowOnError extends boolean = false>(options: Options<BatchChannelData, ThrowOnError>) => (options.client ?? client).post<BatchChannelResponses, BatchChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: Channel
+ */
+export const deleteChannel = <ThrowOnError extends boolean = false>(options: Options<DeleteChannelData, ThrowOnError>) => (options.client ?? client).delete<DeleteChannelResponses, DeleteChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}',
+    ...options
+});
+
+/**
+ * Get one: Channel
+ */
+export const getChannel = <ThrowOnError extends boolean = false>(options: Options<GetChannelData, ThrowOnError>) => (options.client ?? client).get<GetChannelResponses, GetChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}',
+    ...options
+});
+
+/**
+ * Change: Channel
+ */
+export const patchChannel = <ThrowOnError extends boolean = false>(options: Options<PatchChannelData, ThrowOnError>) => (options.client ?? client).patch<PatchChannelResponses, PatchChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: Channel
+ */
+export const replaceChannel = <ThrowOnError extends boolean = false>(options: Options<ReplaceChannelData, ThrowOnError>) => (options.client ?? client).put<ReplaceChannelResponses, ReplaceChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: Channel
+ */
+export const operationsChannel = <ThrowOnError extends boolean = false>(options: Options<OperationsChannelData, ThrowOnError>) => (options.client ?? client).get<OperationsChannelResponses, OperationsChannelErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}/operations',
+    ...options
+});
+
+/**
+ * Make a channel's secret
+ *
+ * A new secret, which is not given back later. The one before ends; tries that are under way may still have it.
+ */
+export const renewChannelSecret = <ThrowOnError extends boolean = false>(options: Options<RenewChannelSecretData, ThrowOnError>) => (options.client ?? client).post<RenewChannelSecretResponses, RenewChannelSecretErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/channels/{name}/secret',
+    ...options
+});
+
+/**
+ * List or watch: CommitStatus
+ */
+export const listCommitStatus = <ThrowOnError extends boolean = false>(options?: Options<ListCommitStatusData, ThrowOnError>) => (options?.client ?? client).get<ListCommitStatusResponses, ListCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses',
+    ...options
+});
+
+/**
+ * Create: CommitStatus
+ */
+export const createCommitStatus = <ThrowOnError extends boolean = false>(options: Options<CreateCommitStatusData, ThrowOnError>) => (options.client ?? client).post<CreateCommitStatusResponses, CreateCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: CommitStatus
+ */
+export const batchCommitStatus = <ThrowOnError extends boolean = false>(options: Options<BatchCommitStatusData, ThrowOnError>) => (options.client ?? client).post<BatchCommitStatusResponses, BatchCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: CommitStatus
+ */
+export const deleteCommitStatus = <ThrowOnError extends boolean = false>(options: Options<DeleteCommitStatusData, ThrowOnError>) => (options.client ?? client).delete<DeleteCommitStatusResponses, DeleteCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}',
+    ...options
+});
+
+/**
+ * Get one: CommitStatus
+ */
+export const getCommitStatus = <ThrowOnError extends boolean = false>(options: Options<GetCommitStatusData, ThrowOnError>) => (options.client ?? client).get<GetCommitStatusResponses, GetCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}',
+    ...options
+});
+
+/**
+ * Change: CommitStatus
+ */
+export const patchCommitStatus = <ThrowOnError extends boolean = false>(options: Options<PatchCommitStatusData, ThrowOnError>) => (options.client ?? client).patch<PatchCommitStatusResponses, PatchCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: CommitStatus
+ */
+export const replaceCommitStatus = <ThrowOnError extends boolean = false>(options: Options<ReplaceCommitStatusData, ThrowOnError>) => (options.client ?? client).put<ReplaceCommitStatusResponses, ReplaceCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: CommitStatus
+ */
+export const operationsCommitStatus = <ThrowOnError extends boolean = false>(options: Options<OperationsCommitStatusData, ThrowOnError>) => (options.client ?? client).get<OperationsCommitStatusResponses, OperationsCommitStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}/operations',
     ...options
 });
 
@@ -441,6 +716,17 @@ export const deployApp = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
+ * Two versions compared
+ *
+ * What differs from the version `from` to the version `to`.
+ */
+export const diffVersions = <ThrowOnError extends boolean = false>(options: Options<DiffVersionsData, ThrowOnError>) => (options.client ?? client).get<DiffVersionsResponses, DiffVersionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/apps/{name}/difference',
+    ...options
+});
+
+/**
  * Instances
  *
  * What runs now, and how it is.
@@ -483,6 +769,17 @@ export const resumeApp = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
+ * What going back would do
+ *
+ * The difference and the verdict; nothing is changed.
+ */
+export const planRollback = <ThrowOnError extends boolean = false>(options: Options<PlanRollbackData, ThrowOnError>) => (options.client ?? client).get<PlanRollbackResponses, PlanRollbackErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/apps/{name}/rollback',
+    ...options
+});
+
+/**
  * Roll back
  *
  * Write an old version's content into the App, secrets too, and let automatic promotion pause.
@@ -510,6 +807,17 @@ export const scaleApp = <ThrowOnError extends boolean = false>(options: Options<
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Host names of its own
+ *
+ * The host names outside the platform's domain that the environment's applications may have.
+ */
+export const listGrantedDomains = <ThrowOnError extends boolean = false>(options: Options<ListGrantedDomainsData, ThrowOnError>) => (options.client ?? client).get<ListGrantedDomainsResponses, ListGrantedDomainsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/domains',
+    ...options
 });
 
 /**
@@ -765,6 +1073,17 @@ export const replaceRelease = <ThrowOnError extends boolean = false>(options: Op
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Known vulnerabilities of a version
+ *
+ * Of the packages of its image, by the newest database that judged it: `database` says which.
+ */
+export const getReleaseFindings = <ThrowOnError extends boolean = false>(options: Options<GetReleaseFindingsData, ThrowOnError>) => (options.client ?? client).get<GetReleaseFindingsResponses, GetReleaseFindingsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/environments/{environment}/releases/{name}/findings',
+    ...options
 });
 
 /**
@@ -1038,6 +1357,182 @@ export const deleteMachine = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
+ * List or watch: Notice
+ */
+export const listNotice = <ThrowOnError extends boolean = false>(options?: Options<ListNoticeData, ThrowOnError>) => (options?.client ?? client).get<ListNoticeResponses, ListNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices',
+    ...options
+});
+
+/**
+ * Create: Notice
+ */
+export const createNotice = <ThrowOnError extends boolean = false>(options: Options<CreateNoticeData, ThrowOnError>) => (options.client ?? client).post<CreateNoticeResponses, CreateNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: Notice
+ */
+export const batchNotice = <ThrowOnError extends boolean = false>(options: Options<BatchNoticeData, ThrowOnError>) => (options.client ?? client).post<BatchNoticeResponses, BatchNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: Notice
+ */
+export const deleteNotice = <ThrowOnError extends boolean = false>(options: Options<DeleteNoticeData, ThrowOnError>) => (options.client ?? client).delete<DeleteNoticeResponses, DeleteNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/{name}',
+    ...options
+});
+
+/**
+ * Get one: Notice
+ */
+export const getNotice = <ThrowOnError extends boolean = false>(options: Options<GetNoticeData, ThrowOnError>) => (options.client ?? client).get<GetNoticeResponses, GetNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/{name}',
+    ...options
+});
+
+/**
+ * Change: Notice
+ */
+export const patchNotice = <ThrowOnError extends boolean = false>(options: Options<PatchNoticeData, ThrowOnError>) => (options.client ?? client).patch<PatchNoticeResponses, PatchNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: Notice
+ */
+export const replaceNotice = <ThrowOnError extends boolean = false>(options: Options<ReplaceNoticeData, ThrowOnError>) => (options.client ?? client).put<ReplaceNoticeResponses, ReplaceNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: Notice
+ */
+export const operationsNotice = <ThrowOnError extends boolean = false>(options: Options<OperationsNoticeData, ThrowOnError>) => (options.client ?? client).get<OperationsNoticeResponses, OperationsNoticeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/notices/{name}/operations',
+    ...options
+});
+
+/**
+ * List or watch: Preview
+ */
+export const listPreview = <ThrowOnError extends boolean = false>(options?: Options<ListPreviewData, ThrowOnError>) => (options?.client ?? client).get<ListPreviewResponses, ListPreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews',
+    ...options
+});
+
+/**
+ * Create: Preview
+ */
+export const createPreview = <ThrowOnError extends boolean = false>(options: Options<CreatePreviewData, ThrowOnError>) => (options.client ?? client).post<CreatePreviewResponses, CreatePreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Several changes: Preview
+ */
+export const batchPreview = <ThrowOnError extends boolean = false>(options: Options<BatchPreviewData, ThrowOnError>) => (options.client ?? client).post<BatchPreviewResponses, BatchPreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete: Preview
+ */
+export const deletePreview = <ThrowOnError extends boolean = false>(options: Options<DeletePreviewData, ThrowOnError>) => (options.client ?? client).delete<DeletePreviewResponses, DeletePreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/{name}',
+    ...options
+});
+
+/**
+ * Get one: Preview
+ */
+export const getPreview = <ThrowOnError extends boolean = false>(options: Options<GetPreviewData, ThrowOnError>) => (options.client ?? client).get<GetPreviewResponses, GetPreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/{name}',
+    ...options
+});
+
+/**
+ * Change: Preview
+ */
+export const patchPreview = <ThrowOnError extends boolean = false>(options: Options<PatchPreviewData, ThrowOnError>) => (options.client ?? client).patch<PatchPreviewResponses, PatchPreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replace: Preview
+ */
+export const replacePreview = <ThrowOnError extends boolean = false>(options: Options<ReplacePreviewData, ThrowOnError>) => (options.client ?? client).put<ReplacePreviewResponses, ReplacePreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/{name}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who did what: Preview
+ */
+export const operationsPreview = <ThrowOnError extends boolean = false>(options: Options<OperationsPreviewData, ThrowOnError>) => (options.client ?? client).get<OperationsPreviewResponses, OperationsPreviewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/previews/{name}/operations',
+    ...options
+});
+
+/**
  * List or watch: Project
  */
 export const listProject = <ThrowOnError extends boolean = false>(options?: Options<ListProjectData, ThrowOnError>) => (options?.client ?? client).get<ListProjectResponses, ListProjectErrors, ThrowOnError>({
@@ -1117,6 +1612,24 @@ export const replaceProject = <ThrowOnError extends boolean = false>(options: Op
 });
 
 /**
+ * Upload an archive to a project
+ *
+ * Make the files of a zip, tar or tar.gz the next commit; with the files that stand there already, none is made.
+ *
+ * `Content-Digest` (RFC 9530, sha-256) is checked where it is given.
+ */
+export const uploadArchive = <ThrowOnError extends boolean = false>(options: Options<UploadArchiveData, ThrowOnError>) => (options.client ?? client).put<UploadArchiveResponses, UploadArchiveErrors, ThrowOnError>({
+    bodySerializer: null,
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/projects/{name}/archive',
+    ...options,
+    headers: {
+        'Content-Type': 'application/octet-stream',
+        ...options.headers
+    }
+});
+
+/**
  * Credentials of a project's source
  *
  * Keep them as a Secret of the build namespace, and name it in the project. They are never given back.
@@ -1149,6 +1662,36 @@ export const operationsProject = <ThrowOnError extends boolean = false>(options:
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/tenants/{tenant}/projects/{name}/operations',
     ...options
+});
+
+/**
+ * Start a run
+ *
+ * Run the project's branch, or another branch or tag, as it stands now.
+ */
+export const startRun = <ThrowOnError extends boolean = false>(options: Options<StartRunData, ThrowOnError>) => (options.client ?? client).post<StartRunResponses, StartRunErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/projects/{name}/runs',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Token of a project's forge
+ *
+ * Keep it as a Secret of the build namespace, and name it in the project. It is never given back.
+ */
+export const setForgeToken = <ThrowOnError extends boolean = false>(options: Options<SetForgeTokenData, ThrowOnError>) => (options.client ?? client).put<SetForgeTokenResponses, SetForgeTokenErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/projects/{name}/token',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -1231,6 +1774,17 @@ export const replaceRun = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
+ * The artefacts of a step
+ *
+ * What the step was told to keep. No path in it leads out of the folder that it is unpacked into.
+ */
+export const getRunArtefacts = <ThrowOnError extends boolean = false>(options: Options<GetRunArtefactsData, ThrowOnError>) => (options.client ?? client).get<GetRunArtefactsResponses, GetRunArtefactsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/runs/{name}/artefacts/{step}',
+    ...options
+});
+
+/**
  * Cancel a run
  *
  * Ask the run to stop; what is over stays as it is.
@@ -1242,9 +1796,9 @@ export const cancelRun = <ThrowOnError extends boolean = false>(options: Options
 });
 
 /**
- * What the scan of a run found
+ * What the scans of a run found
  *
- * Where the scan found nothing, or has not come so far, the list is empty.
+ * Where the scans found nothing, or have not come so far, the list is empty.
  */
 export const getRunFindings = <ThrowOnError extends boolean = false>(options: Options<GetRunFindingsData, ThrowOnError>) => (options.client ?? client).get<GetRunFindingsResponses, GetRunFindingsErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -1255,7 +1809,7 @@ export const getRunFindings = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Log of a run
  *
- * The lines of all steps, as NDJSON; followed, it ends when the run ends.
+ * The lines of all steps, as NDJSON; followed, it ends when the run ends. Of one that is over, as it was kept.
  */
 export const runLogs = <ThrowOnError extends boolean = false>(options: Options<RunLogsData, ThrowOnError>) => (options.client ?? client).get<RunLogsResponses, RunLogsErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -1269,6 +1823,32 @@ export const runLogs = <ThrowOnError extends boolean = false>(options: Options<R
 export const operationsRun = <ThrowOnError extends boolean = false>(options: Options<OperationsRunData, ThrowOnError>) => (options.client ?? client).get<OperationsRunResponses, OperationsRunErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/tenants/{tenant}/runs/{name}/operations',
+    ...options
+});
+
+/**
+ * Run the steps of a run again
+ *
+ * Of a run that is over. From a step on, the workspace is what it was before that step. Makes another Run.
+ */
+export const rerunRun = <ThrowOnError extends boolean = false>(options: Options<RerunRunData, ThrowOnError>) => (options.client ?? client).post<RerunRunResponses, RerunRunErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/runs/{name}/rerun',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What the tests of a run said
+ *
+ * Counts, and each test that did not pass. Where no step told of tests, all is 0.
+ */
+export const getRunTests = <ThrowOnError extends boolean = false>(options: Options<GetRunTestsData, ThrowOnError>) => (options.client ?? client).get<GetRunTestsResponses, GetRunTestsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/tenants/{tenant}/runs/{name}/tests',
     ...options
 });
 

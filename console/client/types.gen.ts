@@ -68,7 +68,7 @@ export type AppSpec = {
      *
      * Plain configuration, sorted by name.
      */
-    config?: Array<Variable>;
+    config?: Array<RoostModelKindsAppVariable>;
     /**
      * Domains
      *
@@ -96,11 +96,19 @@ export type AppSpec = {
      */
     releaseCommand?: Array<string>;
     /**
+     * How a new version takes over.
+     */
+    rollout?: Rollout;
+    /**
      * Secretversion
      *
      * Digest of the secret configuration (Secret `<app>-config`); set by the API.
      */
     secretVersion?: string;
+    /**
+     * What the application promises; new versions slow down or stop when it is missed.
+     */
+    slo?: Slo;
     /**
      * Stopped
      *
@@ -115,6 +123,10 @@ export type AppSpec = {
  * What came of it.
  */
 export type AppStatus = {
+    /**
+     * Where something is promised: how much may still go wrong.
+     */
+    budget?: Budget | null;
     /**
      * Conditions
      *
@@ -151,6 +163,10 @@ export type AppStatus = {
      * The current Release.
      */
     release?: string | null;
+    /**
+     * The version that takes over by steps, or did last.
+     */
+    rollout?: RolloutStatus | null;
     /**
      * Served
      *
@@ -391,6 +407,42 @@ export type BatchResults = {
 };
 
 /**
+ * Budget
+ *
+ * How much may still go wrong before the promise is broken.
+ */
+export type Budget = {
+    /**
+     * At
+     *
+     * When it was last looked at.
+     */
+    at?: string;
+    /**
+     * What the gateways had counted when it was last looked at.
+     */
+    last?: Counters;
+    /**
+     * Leftpercent
+     *
+     * What is left of the budget.
+     */
+    leftPercent?: number | null;
+    /**
+     * Part
+     *
+     * The number of the last part since 1970.
+     */
+    part?: number;
+    /**
+     * Parts
+     *
+     * What was counted, by parts of the window.
+     */
+    parts?: Array<Counters>;
+};
+
+/**
  * Build
  *
  * How the image is made. Empty fields: what the repository says.
@@ -429,9 +481,9 @@ export type Build = {
     /**
      * Strategy
      *
-     * auto: a Containerfile where there is one, else the language that the files show.
+     * auto: a Containerfile where there is one, else the language that the files show. image: nothing is built, the commit names a ready image; so it is where the source is one.
      */
-    strategy?: 'auto' | 'containerfile' | 'python' | 'node' | 'go' | 'java' | 'static';
+    strategy?: 'auto' | 'containerfile' | 'python' | 'node' | 'go' | 'java' | 'static' | 'image';
     /**
      * Timeouts
      *
@@ -441,29 +493,291 @@ export type Build = {
 };
 
 /**
- * Change
+ * Case
  *
- * One field that differs.
+ * A test that did not pass.
  */
-export type Change = {
+export type Case = {
     /**
-     * After
-     *
-     * Absent: it is gone.
+     * Message
      */
-    after?: string | null;
+    message?: string;
     /**
-     * Before
-     *
-     * Absent: it was not there.
+     * Name
      */
-    before?: string | null;
+    name: string;
     /**
-     * Field
+     * Outcome
      *
-     * A path, e.g. `processes[web].replicas`; list items by their name.
+     * failure or error.
      */
-    field: string;
+    outcome: string;
+    /**
+     * Step
+     */
+    step?: string;
+};
+
+/**
+ * Channel
+ *
+ * Where a tenant is told how its runs and promotions went.
+ */
+export type Channel = {
+    metadata?: Metadata;
+    spec: ChannelSpec;
+    status?: ChannelStatus;
+};
+
+export type ChannelList = {
+    items: Array<Channel>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * ChannelSpec
+ *
+ * A receiver, and what it is told.
+ */
+export type ChannelSpec = {
+    /**
+     * Environments
+     *
+     * Only of promotions into these environments; empty: all.
+     */
+    environments?: Array<string>;
+    /**
+     * Events
+     *
+     * What is told.
+     */
+    events?: Array<'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'channel.test'>;
+    /**
+     * Paused
+     *
+     * Nothing is told meanwhile, nor later.
+     */
+    paused?: boolean;
+    /**
+     * Projects
+     *
+     * Only of runs of these projects, and promotions of Apps of these names; empty: all.
+     */
+    projects?: Array<string>;
+    /**
+     * Secret
+     *
+     * webhook: Secret of the build namespace whose key `secret` signs; `roost channel secret` makes it.
+     */
+    secret?: string;
+    /**
+     * Test
+     *
+     * A higher number sends a test.
+     */
+    test?: number;
+    /**
+     * To
+     *
+     * mail: who gets it.
+     */
+    to?: Array<string>;
+    /**
+     * Type
+     */
+    type?: 'webhook' | 'mail';
+    /**
+     * Url
+     *
+     * webhook: where to; an address of the world outside.
+     */
+    url?: string;
+};
+
+/**
+ * ChannelStatus
+ *
+ * How it is.
+ */
+export type ChannelStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Tested
+     *
+     * The last test that was sent.
+     */
+    tested?: number | null;
+};
+
+/**
+ * Checks
+ *
+ * What a new version must show in every step. It is measured at the gateway.
+ */
+export type Checks = {
+    /**
+     * Errorpercent
+     *
+     * Most requests in a hundred that may fail (500 and above).
+     */
+    errorPercent?: number;
+    /**
+     * Latencyms
+     *
+     * Milliseconds; 0: not looked at.
+     */
+    latencyMs?: number;
+    /**
+     * Minrequests
+     *
+     * Fewer requests in a step say nothing; then only readiness counts.
+     */
+    minRequests?: number;
+    /**
+     * Slowpercent
+     *
+     * Most requests in a hundred that may take longer.
+     */
+    slowPercent?: number;
+};
+
+/**
+ * CommitStatus
+ *
+ * One word on a commit, on its way to the forge.
+ */
+export type CommitStatus = {
+    metadata?: Metadata;
+    spec: CommitStatusSpec;
+    status?: CommitStatusStatus;
+};
+
+export type CommitStatusList = {
+    items: Array<CommitStatus>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * CommitStatusSpec
+ *
+ * What the forge is to be told of a commit.
+ */
+export type CommitStatusSpec = {
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Run
+     */
+    run: string;
+    /**
+     * State
+     */
+    state: 'pending' | 'success' | 'failure';
+    /**
+     * Url
+     */
+    url?: string;
+};
+
+/**
+ * CommitStatusStatus
+ *
+ * How far it is.
+ */
+export type CommitStatusStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Phase
+     */
+    phase?: 'Pending' | 'Sending' | 'Done' | 'Failed' | 'Superseded' | null;
+    /**
+     * Retryat
+     *
+     * RFC 3339.
+     */
+    retryAt?: string | null;
+    /**
+     * Tries
+     */
+    tries?: number | null;
+};
+
+/**
+ * Concurrency
+ *
+ * How runs of one project meet. The tenant's places come before.
+ */
+export type Concurrency = {
+    /**
+     * Max
+     *
+     * Runs at the same time; of `queue` it is always one.
+     */
+    max?: number;
+    /**
+     * Policy
+     *
+     * parallel: up to `max` at once; queue: one after the other, in order; cancelOlder: a run ends older ones of the same ref and trigger that have not ended.
+     */
+    policy?: 'parallel' | 'queue' | 'cancelOlder';
 };
 
 /**
@@ -526,6 +840,58 @@ export type ConfigChange = {
      * Unset
      */
     unset?: Array<string>;
+};
+
+/**
+ * ContentChange
+ *
+ * One field of a version's content that differs. Long values are cut; secrets are told by fingerprint.
+ */
+export type ContentChange = {
+    /**
+     * After
+     *
+     * Absent: it is gone.
+     */
+    after?: string | null;
+    /**
+     * Before
+     *
+     * Absent: it was not there.
+     */
+    before?: string | null;
+    /**
+     * Field
+     *
+     * A path, e.g. `processes[web].replicas`; list items by their name.
+     */
+    field: string;
+};
+
+/**
+ * Counters
+ *
+ * What the gateways counted of a service until a moment. Counts only ever grow, but for a gateway's restart.
+ */
+export type Counters = {
+    /**
+     * Errors
+     *
+     * Of these, answered by 500 or above, or not at all.
+     */
+    errors?: number;
+    /**
+     * Requests
+     *
+     * Requests.
+     */
+    requests?: number;
+    /**
+     * Slow
+     *
+     * Of these, answered later than the bound of the checks.
+     */
+    slow?: number;
 };
 
 /**
@@ -639,6 +1005,73 @@ export type Deploy = {
 };
 
 /**
+ * Domain
+ *
+ * A host name that an administrator granted to a tenant.
+ */
+export type Domain = {
+    metadata?: Metadata;
+    spec: DomainSpec;
+    status?: DomainStatus;
+};
+
+export type DomainList = {
+    items: Array<Domain>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * DomainSpec
+ *
+ * Whose host name it is.
+ */
+export type DomainSpec = {
+    /**
+     * Environment
+     *
+     * Whose Apps may have it.
+     */
+    environment: string;
+    /**
+     * Tenant
+     */
+    tenant: string;
+};
+
+/**
+ * DomainStatus
+ *
+ * Nothing becomes of a Domain itself: its tenant's namespaces and the gateway's certificate tell of it.
+ */
+export type DomainStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+};
+
+/**
  * Environment
  *
  * One environment, e.g. dev, test, prod: a namespace of its own.
@@ -654,6 +1087,12 @@ export type Environment = {
      * No hyphen: `<tenant>-<environment>` is read back.
      */
     name: string;
+    /**
+     * Previews
+     *
+     * Merge requests of projects may get applications of their own here.
+     */
+    previews?: boolean;
     quota?: Quota;
 };
 
@@ -688,11 +1127,23 @@ export type Finding = {
      */
     fingerprint: string;
     /**
+     * Firstseen
+     *
+     * When the project had it first; RFC 3339.
+     */
+    firstSeen?: string;
+    /**
      * Fix
      *
      * What to do about it.
      */
     fix?: string;
+    /**
+     * Kind
+     *
+     * Which scan found it.
+     */
+    kind?: 'secret' | 'source' | 'dependency' | 'image';
     /**
      * Line
      */
@@ -704,9 +1155,15 @@ export type Finding = {
      */
     message?: string;
     /**
+     * New
+     *
+     * The last successful run of the project's branch did not have it.
+     */
+    new?: boolean;
+    /**
      * Path
      *
-     * In the repository.
+     * In the repository; of an image, the package.
      */
     path: string;
     /**
@@ -716,7 +1173,7 @@ export type Finding = {
     /**
      * Severity
      */
-    severity: 'low' | 'medium' | 'high';
+    severity: 'low' | 'medium' | 'high' | 'critical';
     /**
      * Tool
      */
@@ -734,6 +1191,12 @@ export type Finding = {
  */
 export type Findings = {
     /**
+     * Database
+     *
+     * The vulnerability database that was asked; empty: none.
+     */
+    database?: string;
+    /**
      * Items
      */
     items?: Array<Finding>;
@@ -743,6 +1206,48 @@ export type Findings = {
      * How many were left off.
      */
     more?: number;
+};
+
+/**
+ * Forge
+ *
+ * The forge that the project's repository stands at.
+ */
+export type Forge = {
+    /**
+     * Api
+     *
+     * Address of its API; empty: made of the source's url.
+     */
+    api?: string;
+    /**
+     * Repository
+     *
+     * `owner/name`; empty: made of the source's url.
+     */
+    repository?: string;
+    /**
+     * Token
+     *
+     * Secret of the build namespace (key `token`); no run ever has it. Empty: nothing is written back.
+     */
+    token?: string;
+    /**
+     * Type
+     */
+    type: 'gitlab' | 'github' | 'gitea';
+};
+
+/**
+ * ForgeToken
+ *
+ * What the forge is told with: a token that may read merge requests and write commit statuses.
+ */
+export type ForgeToken = {
+    /**
+     * Token
+     */
+    token: string;
 };
 
 /**
@@ -822,6 +1327,94 @@ export type Gates = {
      * When nothing new comes in.
      */
     freezes?: Array<Freeze>;
+};
+
+/**
+ * GrantedDomain
+ *
+ * A host name that the environment was granted.
+ */
+export type GrantedDomain = {
+    /**
+     * App
+     *
+     * The application that it leads to; absent: none.
+     */
+    app?: string | null;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * GrantedDomains
+ *
+ * All of them, sorted.
+ */
+export type GrantedDomains = {
+    /**
+     * Items
+     */
+    items?: Array<GrantedDomain>;
+};
+
+/**
+ * GroupMember
+ *
+ * Somebody who is a member by a group.
+ */
+export type GroupMember = {
+    /**
+     * Environments
+     *
+     * Only in these environments; empty: in all.
+     */
+    environments?: Array<string>;
+    /**
+     * Person
+     *
+     * The person's immutable id.
+     */
+    person: string;
+    /**
+     * Role
+     *
+     * owner, developer, viewer or approver.
+     */
+    role?: 'owner' | 'developer' | 'viewer' | 'approver';
+    /**
+     * Uid
+     *
+     * The uid of the person's User.
+     */
+    uid: string;
+};
+
+/**
+ * GroupRole
+ *
+ * What everybody of a group at the site's provider may do.
+ */
+export type GroupRole = {
+    /**
+     * Environments
+     *
+     * Only in these environments; empty: in all.
+     */
+    environments?: Array<string>;
+    /**
+     * Group
+     *
+     * The group's name, exactly as the provider gives it.
+     */
+    group: string;
+    /**
+     * Role
+     *
+     * owner, developer, viewer or approver.
+     */
+    role?: 'owner' | 'developer' | 'viewer' | 'approver';
 };
 
 /**
@@ -947,6 +1540,42 @@ export type ImageAllowlistStatus = {
 };
 
 /**
+ * ImageStatus
+ *
+ * What is known of an image that is looked after.
+ */
+export type ImageStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Digest
+     *
+     * The digest that the last run, or the first look, met.
+     */
+    digest: string;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+};
+
+/**
  * Import
  *
  * One look at a project's source, which brings what is new into the hosted repository.
@@ -1009,6 +1638,12 @@ export type ImportStatus = {
      * What is true, and why.
      */
     conditions?: Array<ConditionStatus>;
+    /**
+     * Digest
+     *
+     * A ready image: what was copied.
+     */
+    digest?: string | null;
     /**
      * Finishedat
      */
@@ -1374,6 +2009,18 @@ export type NewUser = {
      */
     disabled?: boolean;
     /**
+     * Groups
+     *
+     * The person's groups, as the site's provider named them at the last sign-in. Never set by hand; they may be taken away. Tenants say what a group may do.
+     */
+    groups?: Array<string>;
+    /**
+     * Groupsat
+     *
+     * When that was (RFC 3339, UTC). What it gives ends 14 days later.
+     */
+    groupsAt?: string;
+    /**
      * Machineof
      *
      * Not a person but a machine of this tenant; it has no password. Never changes.
@@ -1416,6 +2063,93 @@ export type NewUserShown = {
      */
     password: string;
     user: User;
+};
+
+/**
+ * Notice
+ *
+ * One thing that is told on a channel.
+ */
+export type Notice = {
+    metadata?: Metadata;
+    spec: NoticeSpec;
+    status?: NoticeStatus;
+};
+
+export type NoticeList = {
+    items: Array<Notice>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * NoticeSpec
+ *
+ * One thing that is told on one channel.
+ */
+export type NoticeSpec = {
+    /**
+     * At
+     *
+     * When it happened; RFC 3339.
+     */
+    at: string;
+    /**
+     * Channel
+     */
+    channel: string;
+    /**
+     * Event
+     */
+    event: 'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'channel.test';
+    /**
+     * Facts
+     *
+     * What is told of it, by name.
+     */
+    facts?: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * NoticeStatus
+ *
+ * What came of it.
+ */
+export type NoticeStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Finishedat
+     */
+    finishedAt?: string | null;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Phase
+     */
+    phase?: 'Pending' | 'Delivered' | 'Failed' | null;
 };
 
 /**
@@ -1481,6 +2215,209 @@ export type Operations = {
 };
 
 /**
+ * Parameter
+ *
+ * A value that a run may be given. It reaches the build as a build argument and the steps as a variable.
+ */
+export type Parameter = {
+    /**
+     * Default
+     *
+     * The value where none is given.
+     */
+    default?: string;
+    /**
+     * Description
+     *
+     * What people are told.
+     */
+    description?: string;
+    /**
+     * Name
+     *
+     * Upper case, as of a variable.
+     */
+    name: string;
+    /**
+     * Pattern
+     *
+     * A regular expression (RE2 syntax) of the whole value; empty: any.
+     */
+    pattern?: string;
+    /**
+     * Values
+     *
+     * The values that are allowed; empty: any.
+     */
+    values?: Array<string>;
+};
+
+/**
+ * Pipeline
+ *
+ * Steps in their order.
+ */
+export type Pipeline = {
+    /**
+     * Env
+     *
+     * Variables of all steps.
+     */
+    env?: Array<RoostModelPipelineVariable>;
+    /**
+     * Image
+     *
+     * Of steps that name none.
+     */
+    image?: string;
+    /**
+     * Steps
+     */
+    steps?: Array<RoostModelPipelineStep>;
+    /**
+     * Timeouts
+     *
+     * Seconds that all steps together may take.
+     */
+    timeoutS?: number;
+};
+
+/**
+ * Preview
+ *
+ * A merge request, or a branch, in an application of its own.
+ */
+export type Preview = {
+    metadata?: Metadata;
+    spec: PreviewSpec;
+    status?: PreviewStatus;
+};
+
+export type PreviewList = {
+    items: Array<Preview>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * PreviewSpec
+ *
+ * A ref that is tried out. Made and removed by the git server, as the ref comes and goes.
+ */
+export type PreviewSpec = {
+    /**
+     * App
+     *
+     * The App that it becomes.
+     */
+    app: string;
+    /**
+     * Environment
+     */
+    environment: string;
+    /**
+     * Project
+     */
+    project: string;
+    /**
+     * Ref
+     *
+     * The full ref in the hosted repository.
+     */
+    ref: string;
+};
+
+/**
+ * PreviewStatus
+ *
+ * What came of it.
+ */
+export type PreviewStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Expiresat
+     *
+     * When its application goes; RFC 3339.
+     */
+    expiresAt?: string | null;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Phase
+     */
+    phase?: 'Open' | 'Expired' | null;
+    /**
+     * Run
+     *
+     * The newest Run.
+     */
+    run?: string | null;
+    /**
+     * Url
+     */
+    url?: string | null;
+};
+
+/**
+ * Previews
+ *
+ * Merge requests get an application of their own for a while.
+ */
+export type Previews = {
+    /**
+     * Branches
+     *
+     * Branches that get one as well: names, or several with one `*`.
+     */
+    branches?: Array<string>;
+    /**
+     * Environment
+     *
+     * Where; the tenant must allow previews there. Empty: there are none.
+     */
+    environment?: string;
+    /**
+     * Forks
+     *
+     * Also what comes from forks, by anybody; without any secret.
+     */
+    forks?: boolean;
+    /**
+     * Lifetimeh
+     *
+     * Hours after its last commit after which one goes.
+     */
+    lifetimeH?: number;
+    /**
+     * Max
+     *
+     * Previews at the same time.
+     */
+    max?: number;
+};
+
+/**
  * Problem
  *
  * What went wrong, why, and what to do (RFC 9457).
@@ -1509,6 +2446,12 @@ export type Process = {
      * argv; empty: what the image says.
      */
     command?: Array<string>;
+    /**
+     * Drains
+     *
+     * Seconds, before SIGTERM, that requests under way have to end once the gateway sends no more.
+     */
+    drainS?: number;
     /**
      * Graces
      *
@@ -1578,11 +2521,33 @@ export type ProjectSpec = {
     branch?: string;
     build?: Build;
     /**
+     * How its runs meet.
+     */
+    concurrency?: Concurrency;
+    /**
      * Environment
      *
      * Where a successful run goes; empty: the tenant's first environment.
      */
     environment?: string;
+    /**
+     * The forge that the source's url belongs to; results are written back to it.
+     */
+    forge?: Forge | null;
+    /**
+     * Parameters
+     *
+     * What a run may be given.
+     */
+    parameters?: Array<Parameter>;
+    /**
+     * Steps between scan and build; without any, those of the commit's roost.yaml.
+     */
+    pipeline?: Pipeline;
+    /**
+     * Merge requests that get an application of their own.
+     */
+    previews?: Previews;
     /**
      * What a commit must not hold.
      */
@@ -1591,6 +2556,16 @@ export type ProjectSpec = {
      * Where the code is; by default it is pushed to Roost.
      */
     source?: Source;
+    /**
+     * Stepsecrets
+     *
+     * Secrets of the build namespace (key `value`) that steps may name, in runs of `branch` alone.
+     */
+    stepSecrets?: Array<string>;
+    /**
+     * What starts a run.
+     */
+    triggers?: Triggers;
 };
 
 /**
@@ -1605,6 +2580,10 @@ export type ProjectStatus = {
      * What is true, and why.
      */
     conditions?: Array<ConditionStatus>;
+    /**
+     * Images
+     */
+    images?: Array<ImageStatus>;
     /**
      * Inventory
      *
@@ -1627,6 +2606,10 @@ export type ProjectStatus = {
      * Where to push to.
      */
     repository?: string | null;
+    /**
+     * Schedules
+     */
+    schedules?: Array<ScheduleStatus>;
 };
 
 /**
@@ -1668,6 +2651,12 @@ export type PromotionSpec = {
      */
     author?: string;
     /**
+     * Preview
+     *
+     * The Preview that the App is for; it goes with that.
+     */
+    preview?: string;
+    /**
      * Processes
      *
      * What the build says; scale and resources stay the App's.
@@ -1705,6 +2694,12 @@ export type PromotionStatus = {
      * What is true, and why.
      */
     conditions?: Array<ConditionStatus>;
+    /**
+     * Differences
+     *
+     * What this environment sets differently from where it comes from.
+     */
+    differences?: Array<SettingDifference>;
     /**
      * Inventory
      *
@@ -1757,6 +2752,26 @@ export type Quota = {
      * Storage that all volumes may add up to, in bytes.
      */
     storage?: string;
+};
+
+/**
+ * RefTrigger
+ *
+ * Refs whose moves are built.
+ */
+export type RefTrigger = {
+    /**
+     * Environment
+     *
+     * Where a successful run goes; empty: it is only built.
+     */
+    environment?: string;
+    /**
+     * Pattern
+     *
+     * A name, or several with one `*`: `release*`.
+     */
+    pattern: string;
 };
 
 /**
@@ -1831,7 +2846,7 @@ export type ReleaseSpec = {
      *
      * What differs from the version before; secrets as fingerprints.
      */
-    changes?: Array<Change>;
+    changes?: Array<ContentChange>;
     /**
      * The App's content at that moment.
      */
@@ -1911,7 +2926,41 @@ export type ReleaseStatus = {
     /**
      * Phase
      */
-    phase?: 'Pending' | 'Live' | 'Failed' | 'Superseded' | null;
+    phase?: 'Pending' | 'Live' | 'Failed' | 'Superseded' | 'Aborted' | null;
+};
+
+/**
+ * Rerun
+ *
+ * A person's wish to run the steps of a run again.
+ */
+export type Rerun = {
+    /**
+     * Number
+     *
+     * How many were wished for; a higher one starts another.
+     */
+    number?: number;
+    /**
+     * Step
+     *
+     * The first that runs again; empty: all do.
+     */
+    step?: string;
+};
+
+/**
+ * RerunRun
+ *
+ * Which steps run again.
+ */
+export type RerunRun = {
+    /**
+     * From
+     *
+     * The first step that runs again, or `build`; empty: all do.
+     */
+    from?: string;
 };
 
 /**
@@ -1947,11 +2996,200 @@ export type Resources = {
  */
 export type Rollback = {
     /**
+     * Force
+     *
+     * Pass over refusals that may be passed over.
+     */
+    force?: boolean;
+    /**
      * To
      *
-     * Its number; nothing: the one before the current.
+     * Its number; nothing: the last that served well.
      */
     to?: number | null;
+};
+
+/**
+ * RollbackCheck
+ *
+ * One thing that speaks against going back.
+ */
+export type RollbackCheck = {
+    /**
+     * Force
+     *
+     * A refusal that `force` passes over.
+     */
+    force?: boolean;
+    /**
+     * Level
+     */
+    level: 'care' | 'refuse';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Reason
+     *
+     * One CamelCase word for machines.
+     */
+    reason: string;
+    /**
+     * Values
+     *
+     * What the message names, for other languages.
+     */
+    values?: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * RollbackPlan
+ *
+ * What going back would change, and what is to be said of it.
+ */
+export type RollbackPlan = {
+    /**
+     * App
+     */
+    app: string;
+    /**
+     * Changes
+     */
+    changes?: Array<ContentChange>;
+    /**
+     * Checks
+     */
+    checks?: Array<RollbackCheck>;
+    /**
+     * Current
+     *
+     * The number of the newest version.
+     */
+    current?: number | null;
+    /**
+     * Force
+     *
+     * Whether `force` passes over all that refuses.
+     */
+    force?: boolean;
+    /**
+     * Omitted
+     *
+     * Fields that differ beyond those.
+     */
+    omitted?: number;
+    /**
+     * Target
+     *
+     * The number of the version that would come back.
+     */
+    target: number;
+    /**
+     * Verdict
+     */
+    verdict: 'safe' | 'care' | 'refused' | 'same';
+};
+
+/**
+ * Rollout
+ *
+ * How a new version takes over. Versions that served before come back at once, whatever is said here.
+ */
+export type Rollout = {
+    /**
+     * Abort
+     *
+     * The number of a version that is taken back, for good.
+     */
+    abort?: number;
+    /**
+     * Automaticrollback
+     *
+     * Take a version back whose checks fail; else it stops there.
+     */
+    automaticRollback?: boolean;
+    /**
+     * Bakes
+     *
+     * Seconds with all requests before the old instances go.
+     */
+    bakeS?: number;
+    checks?: Checks;
+    /**
+     * Pause
+     *
+     * Before it takes all requests, wait for `roost rollout promote`.
+     */
+    pause?: boolean;
+    /**
+     * Promote
+     *
+     * The number of a version that need not wait any longer.
+     */
+    promote?: number;
+    /**
+     * Steps
+     *
+     * Of a canary, in order.
+     */
+    steps?: Array<RoostModelKindsAppStep>;
+    /**
+     * Strategy
+     *
+     * rolling: one instance after the other. blueGreen: all at once, when every instance is ready; the old ones stay for the last step's time. canary: by steps. The last two need room for twice the instances.
+     */
+    strategy?: 'rolling' | 'blueGreen' | 'canary';
+};
+
+/**
+ * RolloutStatus
+ *
+ * How far a new version is that takes over by steps.
+ */
+export type RolloutStatus = {
+    /**
+     * What the gateways had counted of it then.
+     */
+    before?: Counters;
+    /**
+     * Message
+     *
+     * What it waits for, or why it was taken back.
+     */
+    message?: string;
+    /**
+     * Phase
+     *
+     * Starting: its instances begin, without requests. Testing: it has its step's share of them. Paused: until `roost rollout promote`. Replacing: it has all, and the old instances are replaced.
+     */
+    phase: 'Starting' | 'Testing' | 'Paused' | 'Replacing' | 'Live' | 'Aborted';
+    /**
+     * Release
+     *
+     * The version.
+     */
+    release: string;
+    /**
+     * Since
+     *
+     * When that began.
+     */
+    since?: string;
+    /**
+     * Step
+     *
+     * Which step, from 1.
+     */
+    step?: number;
+    /**
+     * Weight
+     *
+     * Its share of requests, in percent.
+     */
+    weight?: number;
 };
 
 /**
@@ -1984,6 +3222,12 @@ export type RunList = {
  */
 export type RunSpec = {
     /**
+     * App
+     *
+     * The App it becomes; empty: the project's.
+     */
+    app?: string;
+    /**
      * Attempt
      *
      * Which move of the ref this is.
@@ -2004,13 +3248,61 @@ export type RunSpec = {
      */
     cancel?: boolean;
     /**
+     * Cause
+     *
+     * What started it.
+     */
+    cause?: 'push' | 'manual' | 'schedule' | 'image';
+    /**
      * Commit
      */
     commit: string;
     /**
+     * Environment
+     *
+     * Which one; empty: where the project goes.
+     */
+    environment?: string;
+    /**
+     * Origin
+     *
+     * The run that this one repeats.
+     */
+    origin?: string;
+    /**
+     * Parameters
+     *
+     * The value of each parameter that the project declared.
+     */
+    parameters?: {
+        [key: string]: string;
+    };
+    /**
+     * The steps of the commit, as they stood when the ref moved.
+     */
+    pipeline?: Pipeline;
+    /**
+     * Preview
+     *
+     * The Preview that it is for.
+     */
+    preview?: string;
+    /**
+     * Problem
+     *
+     * Why the definition cannot be used; the run fails with it.
+     */
+    problem?: string;
+    /**
      * Project
      */
     project: string;
+    /**
+     * Promote
+     *
+     * Whether a successful run is brought into an environment.
+     */
+    promote?: boolean;
     /**
      * Ref
      *
@@ -2018,9 +3310,49 @@ export type RunSpec = {
      */
     ref: string;
     /**
+     * Remarks
+     *
+     * What of the definition is not supported, with its line.
+     */
+    remarks?: Array<string>;
+    /**
+     * Set by a person when it is over; makes another run.
+     */
+    rerun?: Rerun;
+    /**
+     * Rights
+     *
+     * reduced: not of the project's branch. No step has a secret, and nothing is promoted.
+     */
+    rights?: 'full' | 'reduced';
+    /**
      * The project's scan as it stood when the ref moved.
      */
     scan?: Scan;
+    /**
+     * Sequence
+     *
+     * Which move of the whole project this is; 0: `attempt` says it.
+     */
+    sequence?: number;
+    /**
+     * Startat
+     *
+     * The first step that runs; those before are taken from `origin`.
+     */
+    startAt?: string;
+    /**
+     * Stepsecrets
+     *
+     * What steps may name; the project's word when the ref moved.
+     */
+    stepSecrets?: Array<string>;
+    /**
+     * Trigger
+     *
+     * Which schedule or image.
+     */
+    trigger?: string;
 };
 
 /**
@@ -2083,6 +3415,24 @@ export type RunStatus = {
      */
     releaseCommand?: Array<string>;
     /**
+     * Rerun
+     *
+     * The newest run that repeats this one.
+     */
+    rerun?: string | null;
+    /**
+     * Reruns
+     *
+     * How many wishes for a rerun were followed.
+     */
+    reruns?: number | null;
+    /**
+     * Signedby
+     *
+     * Which of the platform's keys signed the image.
+     */
+    signedBy?: string | null;
+    /**
      * Startedat
      */
     startedAt?: string | null;
@@ -2090,6 +3440,16 @@ export type RunStatus = {
      * Step
      */
     step?: string | null;
+    /**
+     * Steps
+     *
+     * All steps in their order.
+     */
+    steps?: Array<StepReport>;
+    /**
+     * What the JUnit files of all steps say.
+     */
+    tests?: TestReport | null;
 };
 
 /**
@@ -2109,7 +3469,7 @@ export type Scale = {
 /**
  * Scan
  *
- * What is looked for before anything is built, and what stops the run. The Project says so, not the code.
+ * What is looked for in a run, and what stops it. The Project says so, not the code.
  */
 export type Scan = {
     /**
@@ -2117,13 +3477,129 @@ export type Scan = {
      *
      * Findings of this severity or graver stop the run, unless they are waived.
      */
-    block?: 'high' | 'medium' | 'low' | 'never';
+    block?: 'critical' | 'high' | 'medium' | 'low' | 'never';
+    /**
+     * Blockimage
+     *
+     * The same for the packages of the image, most of which come with its base.
+     */
+    blockImage?: 'critical' | 'high' | 'medium' | 'low' | 'never';
+    /**
+     * Dependencies
+     *
+     * Look for known vulnerabilities in what lock files name, where the platform has a database.
+     */
+    dependencies?: boolean;
+    /**
+     * Image
+     *
+     * Look for known vulnerabilities in the packages of the image, where there is a database.
+     */
+    image?: boolean;
+    /**
+     * Onlynew
+     *
+     * What the last successful run of the project's branch had as well stops no run.
+     */
+    onlyNew?: boolean;
     /**
      * Secrets
      *
      * Look for passwords, keys and tokens in the commit's files.
      */
     secrets?: boolean;
+    /**
+     * Source
+     *
+     * Look for injection in Python, JavaScript, Java, Go and Containerfiles.
+     */
+    source?: boolean;
+};
+
+/**
+ * Schedule
+ *
+ * Runs of the project's branch at times.
+ */
+export type Schedule = {
+    /**
+     * Cron
+     *
+     * Five fields, at most 12 times in an hour.
+     */
+    cron: string;
+    /**
+     * Environment
+     *
+     * Where a successful run goes; empty: it is only built.
+     */
+    environment?: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Parameters
+     *
+     * Values that differ from the defaults.
+     */
+    parameters?: {
+        [key: string]: string;
+    };
+    /**
+     * Zone
+     *
+     * As in the tz database.
+     */
+    zone?: string;
+};
+
+/**
+ * ScheduleStatus
+ *
+ * What is known of a schedule.
+ */
+export type ScheduleStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Last
+     *
+     * When it was due last, or since when it stands; RFC 3339.
+     */
+    last: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Next
+     *
+     * When it is due next; RFC 3339.
+     */
+    next?: string | null;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Rule
+     *
+     * Expression and zone that `last` speaks of.
+     */
+    rule: string;
 };
 
 /**
@@ -2153,6 +3629,38 @@ export type Session = {
 };
 
 /**
+ * SettingDifference
+ *
+ * One setting.
+ */
+export type SettingDifference = {
+    /**
+     * Field
+     *
+     * A path, e.g. `config[DATABASE].value`.
+     */
+    field: string;
+    /**
+     * Source
+     *
+     * The value there; never of configuration.
+     */
+    source?: string | null;
+    /**
+     * Target
+     *
+     * The value here; never of configuration.
+     */
+    target?: string | null;
+    /**
+     * Where
+     *
+     * both: with different values; else in this environment only.
+     */
+    where: 'both' | 'source' | 'target';
+};
+
+/**
  * SignIn
  *
  * A name and its password.
@@ -2169,9 +3677,29 @@ export type SignIn = {
 };
 
 /**
+ * Slo
+ *
+ * A service level objective: what share of requests is answered, below 500, over a window.
+ */
+export type Slo = {
+    /**
+     * Availability
+     *
+     * Percent, e.g. 99.9; empty: no promise.
+     */
+    availability?: string;
+    /**
+     * Windowdays
+     *
+     * Days over which it counts.
+     */
+    windowDays?: number;
+};
+
+/**
  * Source
  *
- * Where the code is. `hosted`: people push it to Roost.
+ * Where the code is. `hosted`: people push it to Roost; `archive`: they upload it.
  */
 export type Source = {
     /**
@@ -2187,9 +3715,21 @@ export type Source = {
      */
     hook?: number;
     /**
+     * Image
+     *
+     * A ready image, registry/name:tag or registry/name@sha256:...; what the tag names is followed.
+     */
+    image?: string;
+    /**
+     * Only
+     *
+     * Subversion: only these folders and files beneath `path`; empty: all.
+     */
+    only?: Array<string>;
+    /**
      * Path
      *
-     * Subversion: the folder, e.g. trunk.
+     * Subversion: the folder, e.g. trunk, branches/next or tags/v1.
      */
     path?: string;
     /**
@@ -2199,15 +3739,107 @@ export type Source = {
      */
     pollS?: number;
     /**
+     * Tags
+     *
+     * Subversion: the folder of tags, e.g. tags; those that the triggers name come along as made.
+     */
+    tags?: string;
+    /**
      * Type
      */
-    type?: 'hosted' | 'git' | 'svn';
+    type?: 'hosted' | 'git' | 'svn' | 'archive' | 'image';
     /**
      * Url
      *
      * https://, http:// or ssh:// of a git repository; https://, http:// or svn:// of a Subversion one.
      */
     url?: string;
+};
+
+/**
+ * StartRun
+ *
+ * What is to be started.
+ */
+export type StartRun = {
+    /**
+     * Key
+     *
+     * Of your own, 8 to 100 characters: the same key starts the same run, however often it is sent.
+     */
+    key?: string;
+    /**
+     * Parameters
+     *
+     * Values that differ from the project's defaults.
+     */
+    parameters?: {
+        [key: string]: string;
+    };
+    /**
+     * Ref
+     *
+     * A branch or a tag; empty: the project's branch.
+     */
+    ref?: string;
+};
+
+/**
+ * StepLimits
+ *
+ * The most that a step may take while it runs.
+ */
+export type StepLimits = {
+    /**
+     * Cpu
+     *
+     * Cores: 10m to 8.
+     */
+    cpu?: string;
+    /**
+     * Memory
+     *
+     * Bytes: 40Mi to 16Gi.
+     */
+    memory?: string;
+};
+
+/**
+ * StepReport
+ *
+ * How one step of a run went; Roost's own (fetch, scan, build ...) among them. Their order is the run's.
+ */
+export type StepReport = {
+    /**
+     * Exitcode
+     *
+     * -1: it was ended by a signal or a limit.
+     */
+    exitCode?: number | null;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Phase
+     */
+    phase?: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Skipped';
+    /**
+     * Reason
+     *
+     * One CamelCase word where it failed.
+     */
+    reason?: string | null;
+    /**
+     * Seconds
+     *
+     * That it took, with all its tries.
+     */
+    seconds?: number | null;
+    /**
+     * Tries
+     */
+    tries?: number | null;
 };
 
 /**
@@ -2369,9 +4001,21 @@ export type TenantSpec = {
      */
     environments?: Array<Environment>;
     /**
+     * Groups
+     *
+     * Who is a member by a group at the site's provider, as of their last sign-in there.
+     */
+    groups?: Array<GroupRole>;
+    /**
      * Members
      */
     members?: Array<Member>;
+    /**
+     * Registries
+     *
+     * Foreign registries that ready images are taken from: `host`, or `host/path` for a part of it.
+     */
+    registries?: Array<string>;
     /**
      * Title
      *
@@ -2386,6 +4030,12 @@ export type TenantSpec = {
  * What came of it.
  */
 export type TenantStatus = {
+    /**
+     * Bygroup
+     *
+     * Who is a member by a group, now.
+     */
+    byGroup?: Array<GroupMember>;
     /**
      * Conditions
      *
@@ -2414,6 +4064,72 @@ export type TenantStatus = {
      * The members, as Roost came to know them.
      */
     people?: Array<Known>;
+};
+
+/**
+ * TestReport
+ *
+ * What the JUnit files of a run say together.
+ */
+export type TestReport = {
+    /**
+     * Errors
+     */
+    errors?: number;
+    /**
+     * Failed
+     *
+     * The first that failed, by name.
+     */
+    failed?: Array<string>;
+    /**
+     * Failures
+     */
+    failures?: number;
+    /**
+     * Seconds
+     */
+    seconds?: number;
+    /**
+     * Skipped
+     */
+    skipped?: number;
+    /**
+     * Tests
+     */
+    tests?: number;
+};
+
+/**
+ * Tests
+ *
+ * All of a run: counts, and each test that did not pass.
+ */
+export type Tests = {
+    /**
+     * Cases
+     */
+    cases?: Array<Case>;
+    /**
+     * Errors
+     */
+    errors?: number;
+    /**
+     * Failures
+     */
+    failures?: number;
+    /**
+     * Seconds
+     */
+    seconds?: number;
+    /**
+     * Skipped
+     */
+    skipped?: number;
+    /**
+     * Tests
+     */
+    tests?: number;
 };
 
 /**
@@ -2448,6 +4164,48 @@ export type TokenShown = {
      * Token
      */
     token?: string | null;
+};
+
+/**
+ * Triggers
+ *
+ * What starts a run. A person may always start one.
+ */
+export type Triggers = {
+    /**
+     * Branches
+     *
+     * Moves of other branches; the first wins.
+     */
+    branches?: Array<RefTrigger>;
+    /**
+     * Images
+     *
+     * Images of the registry, e.g. `base/python:3.13`: each new digest starts a run of the branch.
+     */
+    images?: Array<string>;
+    /**
+     * Paused
+     *
+     * Why only people start runs now; empty: it is not paused.
+     */
+    paused?: string;
+    /**
+     * Push
+     *
+     * A move of the project's branch.
+     */
+    push?: boolean;
+    /**
+     * Schedules
+     */
+    schedules?: Array<Schedule>;
+    /**
+     * Tags
+     *
+     * Tags that are made or moved; the first wins.
+     */
+    tags?: Array<RefTrigger>;
 };
 
 /**
@@ -2508,6 +4266,18 @@ export type UserSpec = {
      */
     disabled?: boolean;
     /**
+     * Groups
+     *
+     * The person's groups, as the site's provider named them at the last sign-in. Never set by hand; they may be taken away. Tenants say what a group may do.
+     */
+    groups?: Array<string>;
+    /**
+     * Groupsat
+     *
+     * When that was (RFC 3339, UTC). What it gives ends 14 days later.
+     */
+    groupsAt?: string;
+    /**
      * Machineof
      *
      * Not a person but a machine of this tenant; it has no password. Never changes.
@@ -2562,19 +4332,33 @@ export type UserStatus = {
 };
 
 /**
- * Variable
+ * VersionDifference
  *
- * One variable of the environment that the processes see.
+ * What differs from one version to another. Secrets by fingerprint and name, never by value.
  */
-export type Variable = {
+export type VersionDifference = {
     /**
-     * Name
+     * App
      */
-    name: string;
+    app: string;
     /**
-     * Value
+     * Changes
      */
-    value?: string;
+    changes?: Array<ContentChange>;
+    /**
+     * New
+     */
+    new: number;
+    /**
+     * Old
+     */
+    old: number;
+    /**
+     * Omitted
+     *
+     * Fields that differ beyond those.
+     */
+    omitted?: number;
 };
 
 /**
@@ -2652,6 +4436,131 @@ export type WaiverStatus = {
      * The generation of the spec that this status speaks of.
      */
     observedGeneration?: number | null;
+};
+
+/**
+ * Step
+ *
+ * A share of the requests, for a while.
+ */
+export type RoostModelKindsAppStep = {
+    /**
+     * Holds
+     *
+     * Seconds that the checks must hold.
+     */
+    holdS?: number;
+    /**
+     * Weight
+     *
+     * Percent of the requests.
+     */
+    weight: number;
+};
+
+/**
+ * Variable
+ *
+ * One variable of the environment that the processes see.
+ */
+export type RoostModelKindsAppVariable = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Value
+     */
+    value?: string;
+};
+
+/**
+ * Step
+ *
+ * Commands in an image, in the workspace that all steps of a run share.
+ */
+export type RoostModelPipelineStep = {
+    /**
+     * Allowfailure
+     *
+     * The run goes on when this step fails.
+     */
+    allowFailure?: boolean;
+    /**
+     * Artefacts
+     *
+     * Files and folders that are kept, also of a step that fails.
+     */
+    artefacts?: Array<string>;
+    /**
+     * Cache
+     *
+     * Files and folders that the project's next run finds again.
+     */
+    cache?: Array<string>;
+    /**
+     * Commands
+     *
+     * Lines of one shell (sh); the first that fails ends the step.
+     */
+    commands: Array<string>;
+    /**
+     * Env
+     *
+     * Variables of this step.
+     */
+    env?: Array<RoostModelPipelineVariable>;
+    /**
+     * Image
+     *
+     * Empty: the pipeline's. An offered base, or <tenant>/<project>:<tag>.
+     */
+    image?: string;
+    /**
+     * Junit
+     *
+     * JUnit XML files that tell of tests.
+     */
+    junit?: Array<string>;
+    limits?: StepLimits;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Retry
+     *
+     * How often it is tried again after it failed.
+     */
+    retry?: number;
+    /**
+     * Secrets
+     *
+     * Secrets that the project lets steps have, each as a variable: npm-token is NPM_TOKEN.
+     */
+    secrets?: Array<string>;
+    /**
+     * Timeouts
+     *
+     * Seconds that one try may take.
+     */
+    timeoutS?: number;
+};
+
+/**
+ * Variable
+ *
+ * A variable that steps see.
+ */
+export type RoostModelPipelineVariable = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Value
+     */
+    value?: string;
 };
 
 export type HealthzData = {
@@ -2786,6 +4695,325 @@ export type RegistryTokenPostResponses = {
      */
     200: unknown;
 };
+
+export type ListDomainData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/domains';
+};
+
+export type ListDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListDomainError = ListDomainErrors[keyof ListDomainErrors];
+
+export type ListDomainResponses = {
+    /**
+     * Successful Response
+     */
+    200: DomainList;
+};
+
+export type ListDomainResponse = ListDomainResponses[keyof ListDomainResponses];
+
+export type CreateDomainData = {
+    body: Domain;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/domains';
+};
+
+export type CreateDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateDomainError = CreateDomainErrors[keyof CreateDomainErrors];
+
+export type CreateDomainResponses = {
+    /**
+     * Successful Response
+     */
+    201: Domain;
+};
+
+export type CreateDomainResponse = CreateDomainResponses[keyof CreateDomainResponses];
+
+export type BatchDomainData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/domains/batch';
+};
+
+export type BatchDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchDomainError = BatchDomainErrors[keyof BatchDomainErrors];
+
+export type BatchDomainResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchDomainResponse = BatchDomainResponses[keyof BatchDomainResponses];
+
+export type DeleteDomainData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/domains/{name}';
+};
+
+export type DeleteDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteDomainError = DeleteDomainErrors[keyof DeleteDomainErrors];
+
+export type DeleteDomainResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetDomainData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/domains/{name}';
+};
+
+export type GetDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetDomainError = GetDomainErrors[keyof GetDomainErrors];
+
+export type GetDomainResponses = {
+    /**
+     * Successful Response
+     */
+    200: Domain;
+};
+
+export type GetDomainResponse = GetDomainResponses[keyof GetDomainResponses];
+
+export type PatchDomainData = {
+    body: Domain;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/domains/{name}';
+};
+
+export type PatchDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchDomainError = PatchDomainErrors[keyof PatchDomainErrors];
+
+export type PatchDomainResponses = {
+    /**
+     * Successful Response
+     */
+    200: Domain;
+};
+
+export type PatchDomainResponse = PatchDomainResponses[keyof PatchDomainResponses];
+
+export type ReplaceDomainData = {
+    body: Domain;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/domains/{name}';
+};
+
+export type ReplaceDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceDomainError = ReplaceDomainErrors[keyof ReplaceDomainErrors];
+
+export type ReplaceDomainResponses = {
+    /**
+     * Successful Response
+     */
+    200: Domain;
+};
+
+export type ReplaceDomainResponse = ReplaceDomainResponses[keyof ReplaceDomainResponses];
+
+export type OperationsDomainData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/domains/{name}/operations';
+};
+
+export type OperationsDomainErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsDomainError = OperationsDomainErrors[keyof OperationsDomainErrors];
+
+export type OperationsDomainResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsDomainResponse = OperationsDomainResponses[keyof OperationsDomainResponses];
 
 export type AcceptInvitationData = {
     body: Acceptance;
@@ -3276,6 +5504,676 @@ export type OperationsTenantResponses = {
 };
 
 export type OperationsTenantResponse = OperationsTenantResponses[keyof OperationsTenantResponses];
+
+export type ListChannelData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/channels';
+};
+
+export type ListChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListChannelError = ListChannelErrors[keyof ListChannelErrors];
+
+export type ListChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ChannelList;
+};
+
+export type ListChannelResponse = ListChannelResponses[keyof ListChannelResponses];
+
+export type CreateChannelData = {
+    body: Channel;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/channels';
+};
+
+export type CreateChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateChannelError = CreateChannelErrors[keyof CreateChannelErrors];
+
+export type CreateChannelResponses = {
+    /**
+     * Successful Response
+     */
+    201: Channel;
+};
+
+export type CreateChannelResponse = CreateChannelResponses[keyof CreateChannelResponses];
+
+export type BatchChannelData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/channels/batch';
+};
+
+export type BatchChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchChannelError = BatchChannelErrors[keyof BatchChannelErrors];
+
+export type BatchChannelResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchChannelResponse = BatchChannelResponses[keyof BatchChannelResponses];
+
+export type DeleteChannelData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/channels/{name}';
+};
+
+export type DeleteChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteChannelError = DeleteChannelErrors[keyof DeleteChannelErrors];
+
+export type DeleteChannelResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/channels/{name}';
+};
+
+export type GetChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetChannelError = GetChannelErrors[keyof GetChannelErrors];
+
+export type GetChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: Channel;
+};
+
+export type GetChannelResponse = GetChannelResponses[keyof GetChannelResponses];
+
+export type PatchChannelData = {
+    body: Channel;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/channels/{name}';
+};
+
+export type PatchChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchChannelError = PatchChannelErrors[keyof PatchChannelErrors];
+
+export type PatchChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: Channel;
+};
+
+export type PatchChannelResponse = PatchChannelResponses[keyof PatchChannelResponses];
+
+export type ReplaceChannelData = {
+    body: Channel;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/channels/{name}';
+};
+
+export type ReplaceChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceChannelError = ReplaceChannelErrors[keyof ReplaceChannelErrors];
+
+export type ReplaceChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: Channel;
+};
+
+export type ReplaceChannelResponse = ReplaceChannelResponses[keyof ReplaceChannelResponses];
+
+export type OperationsChannelData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/channels/{name}/operations';
+};
+
+export type OperationsChannelErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsChannelError = OperationsChannelErrors[keyof OperationsChannelErrors];
+
+export type OperationsChannelResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsChannelResponse = OperationsChannelResponses[keyof OperationsChannelResponses];
+
+export type RenewChannelSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/channels/{name}/secret';
+};
+
+export type RenewChannelSecretErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type RenewChannelSecretError = RenewChannelSecretErrors[keyof RenewChannelSecretErrors];
+
+export type RenewChannelSecretResponses = {
+    /**
+     * Successful Response
+     */
+    201: unknown;
+};
+
+export type ListCommitStatusData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses';
+};
+
+export type ListCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListCommitStatusError = ListCommitStatusErrors[keyof ListCommitStatusErrors];
+
+export type ListCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: CommitStatusList;
+};
+
+export type ListCommitStatusResponse = ListCommitStatusResponses[keyof ListCommitStatusResponses];
+
+export type CreateCommitStatusData = {
+    body: CommitStatus;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses';
+};
+
+export type CreateCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateCommitStatusError = CreateCommitStatusErrors[keyof CreateCommitStatusErrors];
+
+export type CreateCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    201: CommitStatus;
+};
+
+export type CreateCommitStatusResponse = CreateCommitStatusResponses[keyof CreateCommitStatusResponses];
+
+export type BatchCommitStatusData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses/batch';
+};
+
+export type BatchCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchCommitStatusError = BatchCommitStatusErrors[keyof BatchCommitStatusErrors];
+
+export type BatchCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchCommitStatusResponse = BatchCommitStatusResponses[keyof BatchCommitStatusResponses];
+
+export type DeleteCommitStatusData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}';
+};
+
+export type DeleteCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteCommitStatusError = DeleteCommitStatusErrors[keyof DeleteCommitStatusErrors];
+
+export type DeleteCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetCommitStatusData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}';
+};
+
+export type GetCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetCommitStatusError = GetCommitStatusErrors[keyof GetCommitStatusErrors];
+
+export type GetCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: CommitStatus;
+};
+
+export type GetCommitStatusResponse = GetCommitStatusResponses[keyof GetCommitStatusResponses];
+
+export type PatchCommitStatusData = {
+    body: CommitStatus;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}';
+};
+
+export type PatchCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchCommitStatusError = PatchCommitStatusErrors[keyof PatchCommitStatusErrors];
+
+export type PatchCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: CommitStatus;
+};
+
+export type PatchCommitStatusResponse = PatchCommitStatusResponses[keyof PatchCommitStatusResponses];
+
+export type ReplaceCommitStatusData = {
+    body: CommitStatus;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}';
+};
+
+export type ReplaceCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceCommitStatusError = ReplaceCommitStatusErrors[keyof ReplaceCommitStatusErrors];
+
+export type ReplaceCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: CommitStatus;
+};
+
+export type ReplaceCommitStatusResponse = ReplaceCommitStatusResponses[keyof ReplaceCommitStatusResponses];
+
+export type OperationsCommitStatusData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/commitstatuses/{name}/operations';
+};
+
+export type OperationsCommitStatusErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsCommitStatusError = OperationsCommitStatusErrors[keyof OperationsCommitStatusErrors];
+
+export type OperationsCommitStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsCommitStatusResponse = OperationsCommitStatusResponses[keyof OperationsCommitStatusResponses];
 
 export type ListApprovalData = {
     body?: never;
@@ -4027,6 +6925,57 @@ export type DeployAppResponses = {
 
 export type DeployAppResponse = DeployAppResponses[keyof DeployAppResponses];
 
+export type DiffVersionsData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Environment
+         */
+        environment: string;
+    };
+    query: {
+        /**
+         * From
+         *
+         * The number of a version.
+         */
+        from: number;
+        /**
+         * To
+         *
+         * The number of a version.
+         */
+        to: number;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/apps/{name}/difference';
+};
+
+export type DiffVersionsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DiffVersionsError = DiffVersionsErrors[keyof DiffVersionsErrors];
+
+export type DiffVersionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: VersionDifference;
+};
+
+export type DiffVersionsResponse = DiffVersionsResponses[keyof DiffVersionsResponses];
+
 export type ListInstancesData = {
     body?: never;
     path: {
@@ -4106,6 +7055,12 @@ export type AppLogsData = {
          * Instance
          */
         instance?: string;
+        /**
+         * Step
+         *
+         * Of a run: only this step's lines.
+         */
+        step?: string;
     };
     url: '/v1/tenants/{tenant}/environments/{environment}/apps/{name}/logs';
 };
@@ -4209,6 +7164,51 @@ export type ResumeAppResponses = {
 
 export type ResumeAppResponse = ResumeAppResponses[keyof ResumeAppResponses];
 
+export type PlanRollbackData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+        /**
+         * Environment
+         */
+        environment: string;
+    };
+    query?: {
+        /**
+         * To
+         *
+         * Nothing: the last that served well.
+         */
+        to?: number | null;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/apps/{name}/rollback';
+};
+
+export type PlanRollbackErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PlanRollbackError = PlanRollbackErrors[keyof PlanRollbackErrors];
+
+export type PlanRollbackResponses = {
+    /**
+     * Successful Response
+     */
+    200: RollbackPlan;
+};
+
+export type PlanRollbackResponse = PlanRollbackResponses[keyof PlanRollbackResponses];
+
 export type RollbackAppData = {
     body: Rollback;
     headers?: {
@@ -4221,13 +7221,13 @@ export type RollbackAppData = {
     };
     path: {
         /**
-         * Name
-         */
-        name: string;
-        /**
          * Tenant
          */
         tenant: string;
+        /**
+         * Name
+         */
+        name: string;
         /**
          * Environment
          */
@@ -4314,6 +7314,40 @@ export type ScaleAppResponses = {
 };
 
 export type ScaleAppResponse = ScaleAppResponses[keyof ScaleAppResponses];
+
+export type ListGrantedDomainsData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Environment
+         */
+        environment: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/environments/{environment}/domains';
+};
+
+export type ListGrantedDomainsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListGrantedDomainsError = ListGrantedDomainsErrors[keyof ListGrantedDomainsErrors];
+
+export type ListGrantedDomainsResponses = {
+    /**
+     * Successful Response
+     */
+    200: GrantedDomains;
+};
+
+export type ListGrantedDomainsResponse = ListGrantedDomainsResponses[keyof ListGrantedDomainsResponses];
 
 export type ListImageAllowlistData = {
     body?: never;
@@ -5242,6 +8276,75 @@ export type ReplaceReleaseResponses = {
 
 export type ReplaceReleaseResponse = ReplaceReleaseResponses[keyof ReplaceReleaseResponses];
 
+export type GetReleaseFindingsData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Environment
+         */
+        environment: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Kind
+         *
+         * Of this scan.
+         */
+        kind?: 'secret' | 'source' | 'dependency' | 'image' | null;
+        /**
+         * Severity
+         *
+         * This grave or graver.
+         */
+        severity?: 'low' | 'medium' | 'high' | 'critical' | null;
+        /**
+         * New
+         *
+         * Whether the last successful run had it not.
+         */
+        new?: boolean | null;
+        /**
+         * Waived
+         *
+         * Whether it may stay.
+         */
+        waived?: boolean | null;
+        /**
+         * Path
+         *
+         * What its path begins with.
+         */
+        path?: string;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/releases/{name}/findings';
+};
+
+export type GetReleaseFindingsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetReleaseFindingsError = GetReleaseFindingsErrors[keyof GetReleaseFindingsErrors];
+
+export type GetReleaseFindingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Findings;
+};
+
+export type GetReleaseFindingsResponse = GetReleaseFindingsResponses[keyof GetReleaseFindingsResponses];
+
 export type OperationsReleaseData = {
     body?: never;
     path: {
@@ -6134,6 +9237,644 @@ export type DeleteMachineResponses = {
 
 export type DeleteMachineResponse = DeleteMachineResponses[keyof DeleteMachineResponses];
 
+export type ListNoticeData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/notices';
+};
+
+export type ListNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListNoticeError = ListNoticeErrors[keyof ListNoticeErrors];
+
+export type ListNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    200: NoticeList;
+};
+
+export type ListNoticeResponse = ListNoticeResponses[keyof ListNoticeResponses];
+
+export type CreateNoticeData = {
+    body: Notice;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/notices';
+};
+
+export type CreateNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateNoticeError = CreateNoticeErrors[keyof CreateNoticeErrors];
+
+export type CreateNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    201: Notice;
+};
+
+export type CreateNoticeResponse = CreateNoticeResponses[keyof CreateNoticeResponses];
+
+export type BatchNoticeData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/notices/batch';
+};
+
+export type BatchNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchNoticeError = BatchNoticeErrors[keyof BatchNoticeErrors];
+
+export type BatchNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchNoticeResponse = BatchNoticeResponses[keyof BatchNoticeResponses];
+
+export type DeleteNoticeData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/notices/{name}';
+};
+
+export type DeleteNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteNoticeError = DeleteNoticeErrors[keyof DeleteNoticeErrors];
+
+export type DeleteNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetNoticeData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/notices/{name}';
+};
+
+export type GetNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetNoticeError = GetNoticeErrors[keyof GetNoticeErrors];
+
+export type GetNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notice;
+};
+
+export type GetNoticeResponse = GetNoticeResponses[keyof GetNoticeResponses];
+
+export type PatchNoticeData = {
+    body: Notice;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/notices/{name}';
+};
+
+export type PatchNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchNoticeError = PatchNoticeErrors[keyof PatchNoticeErrors];
+
+export type PatchNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notice;
+};
+
+export type PatchNoticeResponse = PatchNoticeResponses[keyof PatchNoticeResponses];
+
+export type ReplaceNoticeData = {
+    body: Notice;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/notices/{name}';
+};
+
+export type ReplaceNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceNoticeError = ReplaceNoticeErrors[keyof ReplaceNoticeErrors];
+
+export type ReplaceNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Notice;
+};
+
+export type ReplaceNoticeResponse = ReplaceNoticeResponses[keyof ReplaceNoticeResponses];
+
+export type OperationsNoticeData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/notices/{name}/operations';
+};
+
+export type OperationsNoticeErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsNoticeError = OperationsNoticeErrors[keyof OperationsNoticeErrors];
+
+export type OperationsNoticeResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsNoticeResponse = OperationsNoticeResponses[keyof OperationsNoticeResponses];
+
+export type ListPreviewData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/previews';
+};
+
+export type ListPreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListPreviewError = ListPreviewErrors[keyof ListPreviewErrors];
+
+export type ListPreviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: PreviewList;
+};
+
+export type ListPreviewResponse = ListPreviewResponses[keyof ListPreviewResponses];
+
+export type CreatePreviewData = {
+    body: Preview;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/previews';
+};
+
+export type CreatePreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreatePreviewError = CreatePreviewErrors[keyof CreatePreviewErrors];
+
+export type CreatePreviewResponses = {
+    /**
+     * Successful Response
+     */
+    201: Preview;
+};
+
+export type CreatePreviewResponse = CreatePreviewResponses[keyof CreatePreviewResponses];
+
+export type BatchPreviewData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/previews/batch';
+};
+
+export type BatchPreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchPreviewError = BatchPreviewErrors[keyof BatchPreviewErrors];
+
+export type BatchPreviewResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchPreviewResponse = BatchPreviewResponses[keyof BatchPreviewResponses];
+
+export type DeletePreviewData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/previews/{name}';
+};
+
+export type DeletePreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeletePreviewError = DeletePreviewErrors[keyof DeletePreviewErrors];
+
+export type DeletePreviewResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetPreviewData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/previews/{name}';
+};
+
+export type GetPreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetPreviewError = GetPreviewErrors[keyof GetPreviewErrors];
+
+export type GetPreviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Preview;
+};
+
+export type GetPreviewResponse = GetPreviewResponses[keyof GetPreviewResponses];
+
+export type PatchPreviewData = {
+    body: Preview;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/previews/{name}';
+};
+
+export type PatchPreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchPreviewError = PatchPreviewErrors[keyof PatchPreviewErrors];
+
+export type PatchPreviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Preview;
+};
+
+export type PatchPreviewResponse = PatchPreviewResponses[keyof PatchPreviewResponses];
+
+export type ReplacePreviewData = {
+    body: Preview;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/previews/{name}';
+};
+
+export type ReplacePreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplacePreviewError = ReplacePreviewErrors[keyof ReplacePreviewErrors];
+
+export type ReplacePreviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Preview;
+};
+
+export type ReplacePreviewResponse = ReplacePreviewResponses[keyof ReplacePreviewResponses];
+
+export type OperationsPreviewData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/previews/{name}/operations';
+};
+
+export type OperationsPreviewErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsPreviewError = OperationsPreviewErrors[keyof OperationsPreviewErrors];
+
+export type OperationsPreviewResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsPreviewResponse = OperationsPreviewResponses[keyof OperationsPreviewResponses];
+
 export type ListProjectData = {
     body?: never;
     path?: never;
@@ -6423,6 +10164,45 @@ export type ReplaceProjectResponses = {
 
 export type ReplaceProjectResponse = ReplaceProjectResponses[keyof ReplaceProjectResponses];
 
+export type UploadArchiveData = {
+    body: Blob | File;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Folder
+         *
+         * auto: where all stands in one folder, that is left out.
+         */
+        folder?: 'auto' | 'keep';
+    };
+    url: '/v1/tenants/{tenant}/projects/{name}/archive';
+};
+
+export type UploadArchiveErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type UploadArchiveError = UploadArchiveErrors[keyof UploadArchiveErrors];
+
+export type UploadArchiveResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
 export type SetCredentialsData = {
     body: Credentials;
     path: {
@@ -6516,6 +10296,72 @@ export type OperationsProjectResponses = {
 };
 
 export type OperationsProjectResponse = OperationsProjectResponses[keyof OperationsProjectResponses];
+
+export type StartRunData = {
+    body: StartRun;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/projects/{name}/runs';
+};
+
+export type StartRunErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type StartRunError = StartRunErrors[keyof StartRunErrors];
+
+export type StartRunResponses = {
+    /**
+     * Successful Response
+     */
+    201: Run;
+};
+
+export type StartRunResponse = StartRunResponses[keyof StartRunResponses];
+
+export type SetForgeTokenData = {
+    body: ForgeToken;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/projects/{name}/token';
+};
+
+export type SetForgeTokenErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type SetForgeTokenError = SetForgeTokenErrors[keyof SetForgeTokenErrors];
+
+export type SetForgeTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
 
 export type ListRunData = {
     body?: never;
@@ -6806,6 +10652,44 @@ export type ReplaceRunResponses = {
 
 export type ReplaceRunResponse = ReplaceRunResponses[keyof ReplaceRunResponses];
 
+export type GetRunArtefactsData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+        /**
+         * Step
+         */
+        step: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/runs/{name}/artefacts/{step}';
+};
+
+export type GetRunArtefactsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetRunArtefactsError = GetRunArtefactsErrors[keyof GetRunArtefactsErrors];
+
+export type GetRunArtefactsResponses = {
+    /**
+     * A gzipped tar archive.
+     */
+    200: Blob | File;
+};
+
+export type GetRunArtefactsResponse = GetRunArtefactsResponses[keyof GetRunArtefactsResponses];
+
 export type CancelRunData = {
     body?: never;
     headers?: {
@@ -6867,7 +10751,38 @@ export type GetRunFindingsData = {
          */
         name: string;
     };
-    query?: never;
+    query?: {
+        /**
+         * Kind
+         *
+         * Of this scan.
+         */
+        kind?: 'secret' | 'source' | 'dependency' | 'image' | null;
+        /**
+         * Severity
+         *
+         * This grave or graver.
+         */
+        severity?: 'low' | 'medium' | 'high' | 'critical' | null;
+        /**
+         * New
+         *
+         * Whether the last successful run had it not.
+         */
+        new?: boolean | null;
+        /**
+         * Waived
+         *
+         * Whether it may stay.
+         */
+        waived?: boolean | null;
+        /**
+         * Path
+         *
+         * What its path begins with.
+         */
+        path?: string;
+    };
     url: '/v1/tenants/{tenant}/runs/{name}/findings';
 };
 
@@ -6928,6 +10843,12 @@ export type RunLogsData = {
          * Instance
          */
         instance?: string;
+        /**
+         * Step
+         *
+         * Of a run: only this step's lines.
+         */
+        step?: string;
     };
     url: '/v1/tenants/{tenant}/runs/{name}/logs';
 };
@@ -6977,6 +10898,74 @@ export type OperationsRunResponses = {
 };
 
 export type OperationsRunResponse = OperationsRunResponses[keyof OperationsRunResponses];
+
+export type RerunRunData = {
+    body: RerunRun;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+        /**
+         * Tenant
+         */
+        tenant: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/runs/{name}/rerun';
+};
+
+export type RerunRunErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type RerunRunError = RerunRunErrors[keyof RerunRunErrors];
+
+export type RerunRunResponses = {
+    /**
+     * Successful Response
+     */
+    200: Run;
+};
+
+export type RerunRunResponse = RerunRunResponses[keyof RerunRunResponses];
+
+export type GetRunTestsData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/runs/{name}/tests';
+};
+
+export type GetRunTestsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetRunTestsError = GetRunTestsErrors[keyof GetRunTestsErrors];
+
+export type GetRunTestsResponses = {
+    /**
+     * Successful Response
+     */
+    200: Tests;
+};
+
+export type GetRunTestsResponse = GetRunTestsResponses[keyof GetRunTestsResponses];
 
 export type ListWaiverData = {
     body?: never;

@@ -10,7 +10,7 @@ from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
 from roost.model.kinds.triggers import Concurrency, Environment, Parameter, Triggers, Values, resolve
 from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
-from roost.model.pipeline import STEP_PATTERN, Pipeline, StepReport, TestReport
+from roost.model.pipeline import OWN, STEP_PATTERN, Pipeline, StepReport, TestReport
 from roost.model.resource import Model, Resource, StatusModel
 from roost.model.settings_difference import MOST as MOST_DIFFERENCES
 from roost.model.settings_difference import SettingDifference
@@ -131,6 +131,11 @@ class Project(Resource):
         (
             f"self.metadata.name.matches('{APP_PATTERN}')",
             "A project's name has 1 to 30 lower-case letters, digits and hyphens, a letter first.",
+        ),
+        (
+            "!has(self.spec.pipeline) || !has(self.spec.pipeline.steps) || self.spec.pipeline.steps.all(a,"
+            f" !(a.name in {sorted(OWN)}) && self.spec.pipeline.steps.exists_one(b, b.name == a.name))",
+            "Two steps have the same name, or one has a name of Roost's own steps (fetch, scan, build, sign ...).",
         ),
         (
             "!has(self.spec.source) || !has(self.spec.source.type)"
