@@ -215,6 +215,7 @@ def fetch(task: Task, bench: Bench) -> Path:
     clear(root)
     config = {
         "http.extraHeader": f"Authorization: Bearer {bench.secret(FETCH_TOKEN)}",
+        "safe.directory": str(root),  # Where it is a mount it belongs to root.
         "core.hooksPath": os.devnull,
         "core.fsmonitor": "false",
         "protocol.allow": "never",
