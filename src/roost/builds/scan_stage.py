@@ -131,17 +131,22 @@ def verdict(stopping: Sequence[Finding], project: str) -> str:
     """What a person reads whose run is stopped: which findings, where, and how to fix or waive them."""
     lines = [f"{len(stopping)} findings stop this run." if len(stopping) > 1 else "1 finding stops this run."]
     for item in stopping[:SHOWN]:
-        lines.append(f"{item.place}  {item.rule}  ({item.severity}, {item.fingerprint})"[:200])
+        lines.append(f"{_short(item.place, 70)}  {_short(item.rule, 40)}  ({item.severity}, {item.fingerprint})")
     if len(stopping) > SHOWN:
         lines.append(f"... and {len(stopping) - SHOWN} more: `roost findings -p {project}`.")
     for fix in list(dict.fromkeys(item.fix for item in stopping[:SHOWN]))[:2]:
-        lines.append(fix[:300])
+        lines.append(fix if len(fix) <= 220 else f"{fix[:217]}...")
     lines.append(f"An owner lets one stay: `roost waive {stopping[0].fingerprint} -p {project} --reason ...`.")
     return "\n".join(lines)
 
 
 def _view(asking: Scanner, name: str) -> Path:
     return asking.asked / name / "view"
+
+
+def _short(text: str, most: int) -> str:
+    """The end of a text, which says more of a place than its beginning, where it is longer than `most`."""
+    return text if len(text) <= most else f"...{text[3 - most :]}"
 
 
 def _base(task: Task, registry: Registry) -> Findings | None:
