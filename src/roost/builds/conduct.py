@@ -11,7 +11,7 @@ from typing import Final
 
 from roost.adapters.registry import RegistryFailed
 from roost.builds import junit, kept, tree
-from roost.builds.bench import StepFailed
+from roost.builds.bench import Halted, StepFailed
 from roost.builds.gates import Gates
 from roost.builds.narrate import INDENT
 from roost.builds.run_log import plain
@@ -55,10 +55,22 @@ def steps(work: Work) -> None:
         work.bench.speaker(step.name)
         try:
             _step(work, gates, keeper, place, clock)
+        except Halted:
+            _broken_off(work, step, work.bench.why)
+            raise
+        except StepFailed as error:
+            _broken_off(work, step, error.reason)
+            raise
         finally:
             work.bench.speaker("")
         keeper.checkpoint(place)
         work.keep_log(again=True)
+
+
+def _broken_off(work: Work, step: Step, reason: str) -> None:
+    """A step that could not say how it ended."""
+    if any(item.name == step.name and item.phase == "Running" for item in work.steps):
+        work.tell(StepReport(name=step.name, phase="Failed", reason=reason[:30] or None))
 
 
 def _resume(work: Work, keeper: kept.Keeper, first: int) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from roost.adapters.tests.memory_registry import MemoryRegistry
 from roost.builds import conduct, junit, kept, run_log
-from roost.builds.bench import Bench, Shared, StepFailed
+from roost.builds.bench import Bench, Halted, Shared, StepFailed
 from roost.builds.gates import Gates
 from roost.builds.run_log import RunLog
 from roost.builds.work import Work
@@ -381,3 +381,19 @@ def test_the_log_is_kept_with_the_step_of_each_line(pod: Pod) -> None:
     assert content is not None
     lines = [(whose, text.strip()) for _, whose, text in run_log.read(content)]
     assert ("one", "hello") in lines and ("two", "again") in lines
+
+
+def test_a_run_that_is_cancelled_says_which_step_it_broke_off(pod: Pod) -> None:
+    work = pod.work([step("long", "echo begun; sleep 60"), step("two", "true")])
+
+    def cancel() -> None:
+        while not any("begun" in line and "$" not in line for line in pod.said):
+            time.sleep(0.02)
+        work.bench.halt("Cancelled")
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
+    with pytest.raises(Halted):
+        conduct.steps(work)
+    canceller.join()
+    assert [(item.phase, item.reason) for item in work.steps] == [("Failed", "Cancelled"), ("Pending", None)]
