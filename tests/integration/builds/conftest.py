@@ -3,15 +3,19 @@
 import os
 import subprocess
 import time
+import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from roost.builds.scanner import Scanner
+from roost.model.advisories import ECOSYSTEMS, FOLDER
 from roost.node import engine
 
 SERVE = Path(__file__).resolve().parents[3] / "images/scanner/serve"
+ENTRIES = Path(__file__).parent / "advisories"
 SCANNERS = ("semgrep", "osv-scanner")
 
 
@@ -24,6 +28,21 @@ def scanners() -> str:
         programs = engine.build(SCANNERS)
     folders = {str(programs.path(name).parent) for name in ("osemgrep", "osv-scanner")}
     return ":".join([*sorted(folders), "/usr/local/bin:/usr/bin:/bin"])
+
+
+@pytest.fixture
+def advisories(tmp_path: Path) -> Path:
+    """The database: the archives as OSV publishes them, of the entries beside this file."""
+    found = defaultdict[str, list[Path]](list)
+    for path in sorted(ENTRIES.glob("*.json")):
+        found[path.name.partition("-")[0]].append(path)
+    folder = tmp_path / "advisories" / FOLDER
+    for ecosystem in ECOSYSTEMS:
+        (folder / ecosystem).mkdir(parents=True)
+        with zipfile.ZipFile(folder / ecosystem / "all.zip", "w") as archive:
+            for path in found[ecosystem]:
+                archive.write(path, path.name.partition("-")[2])
+    return folder
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The real osv-scanner, without a network, over a database of a few entries: lock files, and bills of materials."""
 
 import json
-import zipfile
-from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,11 +10,10 @@ from roost.builds import bill, scan_findings
 from roost.builds import scanner as asking_of
 from roost.builds.bill import Part
 from roost.builds.scanner import Scanner
-from roost.model.advisories import ECOSYSTEMS, FOLDER
 from roost.model.findings import Finding
+from tests.integration.builds.conftest import ENTRIES
 
 pytestmark = pytest.mark.integration
-ENTRIES = Path(__file__).parent / "advisories"
 NPM = '{"name": "shop", "lockfileVersion": 3, "packages": {"node_modules/lodash": {"version": "%s"}}}'
 GO = "module shop\n\ngo 1.26\n\nrequire golang.org/x/text v%s\n"
 POM = """<project><modelVersion>4.0.0</modelVersion><groupId>a</groupId><artifactId>b</artifactId><version>1</version>
@@ -31,18 +28,9 @@ LOCKS = {
 
 
 @pytest.fixture(autouse=True)
-def database(scanner: Scanner, tmp_path: Path) -> Path:
-    """The archives as OSV publishes them, of the entries beside this file."""
-    found = defaultdict[str, list[Path]](list)
-    for path in sorted(ENTRIES.glob("*.json")):
-        found[path.name.partition("-")[0]].append(path)
-    folder = tmp_path / "advisories" / FOLDER
-    for ecosystem in ECOSYSTEMS:
-        (folder / ecosystem).mkdir(parents=True)
-        with zipfile.ZipFile(folder / ecosystem / "all.zip", "w") as archive:
-            for path in found[ecosystem]:
-                archive.write(path, path.name.partition("-")[2])
-    return folder
+def database(advisories: Path) -> Path:
+    """The folder of the archives."""
+    return advisories
 
 
 @pytest.fixture
