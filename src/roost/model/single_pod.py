@@ -15,6 +15,7 @@ class SeenPod(Model):
     started: bool = False
     ended: bool = False
     exit_code: int | None = None
+    over: tuple[str, ...] = Field((), description="Containers that have ended.")
     reason: str = Field("", description="Why it waits or how it ended, as Kubernetes says it.")
     message: str = Field("", description="What it left as its last words; before its end, why it waits.")
 
@@ -34,7 +35,8 @@ def newest(pods: Iterable[Mapping[str, Any]], container: str = "") -> SeenPod | 
     if pod is None:
         return None
     status: Mapping[str, Any] = pod.get("status") or {}
-    states = (item for item in status.get("containerStatuses") or () if container in ("", item.get("name")))
+    containers = status.get("containerStatuses") or ()
+    states = (item for item in containers if container in ("", item.get("name")))
     state: Mapping[str, Any] = next((item.get("state") or {} for item in states), {})
     ended, waiting = state.get("terminated"), state.get("waiting") or {}
     conditions = status.get("conditions") or ()
@@ -48,6 +50,12 @@ def newest(pods: Iterable[Mapping[str, Any]], container: str = "") -> SeenPod | 
         started="running" in state or ended is not None,
         ended=ended is not None or status.get("phase") == "Failed",
         exit_code=(ended or {}).get("exitCode"),
+        over=_over(containers),
         reason=str(told.get("reason") or status.get("reason") or "")[:100],
         message=str(told.get("message") or "").strip(),
     )
+
+
+def _over(containers: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    ended = (item for item in containers if "terminated" in (item.get("state") or {}))
+    return tuple(sorted(item["name"] for item in ended if "name" in item))

@@ -111,7 +111,7 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
         conditions=(not_ready("Building", _words(observed)),),
         status={
             "phase": "Building" if started else "Pending",
-            "step": "build" if started else "start",
+            "step": definition.current(run, observed) if started else "start",
             "startedAt": run.status.started_at or timestamp(now),
         },
         next_check=LOOK_AGAIN,

@@ -6,7 +6,7 @@ from roost.capabilities.run.manifests.steps import allowed_secrets
 from roost.capabilities.run.model import Observed
 from roost.model.build_report import BuildReport
 from roost.model.kinds.delivery import Run
-from roost.model.pipeline import Pipeline
+from roost.model.pipeline import BUILD, Pipeline
 from roost.model.plan import Verdict
 
 UNENDED: Final = ("TimedOut", "StepStuck", "StepNotStarted")  # Reasons after which a step may still be there.
@@ -46,6 +46,12 @@ def _no_image(step: str, image: str, offered: tuple[str, ...]) -> str:
         f"The step {step} names the image {image}, which is not there. Take one that Roost offers ({bases}), or one of "
         "your own, as <tenant>/<project>:<tag>."
     )
+
+
+def current(run: Run, observed: Observed) -> str:
+    """The step that goes on: the first whose container has not ended, or what comes after all of them."""
+    over = observed.pod.over if observed.pod else ()
+    return next((name for name in run.spec.pipeline.names if name not in over), BUILD)
 
 
 def without_commands(pipeline: Pipeline) -> Pipeline:
