@@ -193,7 +193,7 @@ class Tar:
             source = Counted(unzipped if self._zipped else file, self._limit)  # type: ignore[arg-type]
             with tarfile.open(fileobj=io.BufferedReader(source, CHUNK), mode="r|", errorlevel=2) as tar:
                 for member in tar:
-                    tar.members = []  # It would keep them all.
+                    tar.members = []  # type: ignore[attr-defined]  # It would keep them all.
                     yield tar, member
 
     def items(self) -> Iterator[Item]:

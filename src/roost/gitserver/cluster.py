@@ -98,8 +98,15 @@ def run_for(project: Project, tenant: str, move: Move, commit: str, problem: str
 
     problem: why it can only fail, which it then says.
     """
-    said = {"attempt": move.attempt, "sequence": move.sequence, "author": _author(move), "problem": problem}
-    made = starts.spec_of(project, move.ref, commit, **said)
+    made = starts.spec_of(
+        project,
+        move.ref,
+        commit,
+        attempt=move.attempt,
+        sequence=move.sequence,
+        author=_author(move),
+        problem=problem,
+    )
     return starts.manifest(project, tenant, name_of(project.metadata.name, move), made)
 
 

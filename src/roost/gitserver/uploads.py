@@ -67,13 +67,13 @@ class Uploads:
         async with self._places, self._scratch() as scratch:
             await self._receive(upload, part, scratch / "archive")
             head = (await self._repositories.refs(upload.name)).get(f"refs/heads/{upload.branch}", "")
-            said = await self._read(upload, scratch, head)
+            files, folder = await self._read(upload, scratch, head)
             commit = (await self._git(upload, scratch, "rev-parse", archive.BRANCH)).strip()
             if head and await self._tree(upload, scratch, commit) == await self._tree(upload, scratch, head):
-                return Taken(head, False, said["files"], said["folder"])
+                return Taken(head, False, files, folder)
             await self._pack(upload, scratch, commit, head)
             await self._push(upload, scratch / "pack", commit, head or ZERO)
-            return Taken(commit, True, said["files"], said["folder"])
+            return Taken(commit, True, files, folder)
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[Path]:
@@ -124,12 +124,12 @@ class Uploads:
     async def _tree(self, upload: Upload, scratch: Path, commit: str) -> str:
         return (await self._git(upload, scratch, "rev-parse", f"{commit}^{{tree}}")).strip()
 
-    async def _read(self, upload: Upload, scratch: Path, head: str) -> dict[str, int | str]:
-        """The archive's files as a commit of the scratch repository; what the reader said of them."""
+    async def _read(self, upload: Upload, scratch: Path, head: str) -> tuple[int, str]:
+        """The archive's files as a commit of the scratch repository: (how many, the folder that was left out)."""
         await self._git(upload, scratch, "init", "--quiet", "--bare", "--template=", str(scratch / "git"))
         most = str(self._repositories.max_repository_mib << 20)
-        folder = "auto" if upload.strip else "keep"
-        reader = [sys.executable, "-I", "-m", "roost.gitserver.archive", str(scratch / "archive"), head, folder]
+        strip = "auto" if upload.strip else "keep"
+        reader = [sys.executable, "-I", "-m", "roost.gitserver.archive", str(scratch / "archive"), head, strip]
         into = ["git", "fast-import", "--quiet", "--done"]
         environment = self._environment(upload, scratch)
         codes, said = await piped(([*reader, upload.person, most], {}), (into, environment))
@@ -139,7 +139,7 @@ class Uploads:
         if any(codes):
             raise Refused(422, "The archive could not be read within its limits. Nothing was changed.")
         found = json.loads(lines[-1])
-        return {"files": int(found["files"]), "folder": str(found["folder"])}
+        return int(found["files"]), str(found["folder"])
 
     async def _pack(self, upload: Upload, scratch: Path, commit: str, head: str) -> None:
         wanted = f"{commit}\n{f'^{head}' if head else ''}\n"

@@ -31,7 +31,7 @@ def taking(cluster: StandIn) -> StandIn:
 def tar(files: dict[str, bytes], mode: str = "w", **extra: tarfile.TarInfo) -> bytes:
     """A tar of these files and of `extra` members."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=mode) as archive:
+    with tarfile.open(None, mode, out) as archive:  # type: ignore[call-overload]
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
