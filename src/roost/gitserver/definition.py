@@ -1,7 +1,7 @@
 """What a commit says of its own run: read from the repository when a ref moves, written into the Run, never changed.
 
-The Project's own steps come first, then the commit's `roost.yaml`, then its `.gitlab-ci.yml`. Who can push to another
-branch than the project's can say there what a run of that branch does, and such a run has reduced rights: no secrets.
+The Project's own steps come first, then the commit's `roost.yaml`, then its `.gitlab-ci.yml`. A commit that is not in
+the project's branch says as well what its run does, and such a run has reduced rights: no secrets, none of the build.
 Where a run goes, the definition of no branch says; that is the Project's word.
 """
 
@@ -17,6 +17,8 @@ from roost.model.pipeline import Pipeline
 from roost.model.refs import HEADS
 
 MOST_TOLD: Final = 2000
+MOST_REMARKS: Final = 30
+WITHHELD: Final = "The build has no secrets: this commit is not in the project's branch {branch}."
 
 
 async def into(repositories: Repositories, name: Name, project: Project, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,13 +27,18 @@ async def into(repositories: Repositories, name: Name, project: Project, manifes
     said = await of(repositories, name, project, spec.ref, spec.commit)
     if spec.problem:
         said["problem"] = spec.problem
+    if said["rights"] == "reduced" and spec.build.secrets:
+        said["build"] = spec.build.model_copy(update={"secrets": ()})
+        said["remarks"] = (WITHHELD.format(branch=project.spec.branch), *said.get("remarks", ()))[:MOST_REMARKS]
     return {**manifest, "spec": spec.model_copy(update=said).wire()}
 
 
 async def of(repositories: Repositories, name: Name, project: Project, ref: str, commit: str) -> dict[str, Any]:
     """The fields of a RunSpec that are the commit's: pipeline, remarks, problem, and what its ref gives it: rights."""
     spec = project.spec
-    full = ref == HEADS + spec.branch
+    branch = HEADS + spec.branch
+    # What is in the branch already, as a release's tag is, has been its word.
+    full = ref == branch or await repositories.is_in(name, branch, commit)
     said: dict[str, Any] = {
         "rights": "full" if full else "reduced",
         "step_secrets": spec.step_secrets if full else (),

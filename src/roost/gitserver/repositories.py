@@ -224,6 +224,11 @@ class Repositories:
             return ""  # A tag of a file or a folder.
         return found.strip()
 
+    async def is_in(self, name: Name, ref: str, commit: str) -> bool:
+        """Whether a ref leads to that commit, now or by an earlier one."""
+        listed = await self.git(f"--git-dir={self.path(name)}", "for-each-ref", f"--contains={commit}", "--", ref)
+        return any(line.endswith(f"\t{ref}") for line in listed.splitlines())
+
     async def file(self, name: Name, commit: str, path: str, limit: int) -> bytes | None:
         """A file at the root of a commit, as far as one byte beyond `limit`; None where there is no regular one."""
         where = f"--git-dir={self.path(name)}"

@@ -72,6 +72,33 @@ async def test_the_projects_branch_has_full_rights_and_any_other_has_not(reposit
         assert (other.rights, other.step_secrets) == ("reduced", ()), ref
 
 
+async def test_a_commit_that_is_in_the_projects_branch_has_full_rights_by_whatever_ref(
+    repositories: Repositories,
+) -> None:
+    found = commit(repositories, roost__yaml=FILE)
+    where = f"--git-dir={repositories.path(NAME)}"
+
+    async def rights(ref: str) -> str:
+        manifest = {"spec": {"project": "shop", "ref": ref, "commit": found}}
+        made = await definition.into(repositories, NAME, project(), manifest)
+        return str(made["spec"]["rights"])
+
+    await repositories.git(where, "update-ref", "refs/heads/main-2", found)
+    assert await rights("refs/tags/v1") == "reduced"
+    await repositories.git(where, "update-ref", MAIN, found)
+    assert await rights("refs/tags/v1") == "full"
+    later = commit(repositories, other=b"x")
+    assert not await repositories.is_in(NAME, MAIN, later)
+
+
+async def test_a_build_has_its_secrets_only_with_full_rights(repositories: Repositories) -> None:
+    found = commit(repositories, roost__yaml=FILE)
+    for ref, secrets, remarks in ((MAIN, ("pip",), 0), (BRANCH, (), 1)):
+        manifest = {"spec": {"project": "shop", "ref": ref, "commit": found, "build": {"secrets": ["pip"]}}}
+        made = RunSpec.model_validate((await definition.into(repositories, NAME, project(), manifest))["spec"])
+        assert (made.build.secrets, len(made.remarks)) == (secrets, remarks)
+
+
 async def test_the_projects_own_steps_come_before_those_of_any_commit(repositories: Repositories) -> None:
     own = {"steps": [{"name": "own", "commands": ["make"]}]}
     found = await said(repositories, MAIN, project(pipeline=own), roost__yaml=b"pipeline: nonsense")

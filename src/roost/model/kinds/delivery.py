@@ -195,7 +195,7 @@ class RunSpec(Model):
     )
     rights: Literal["full", "reduced"] = Field(
         "full",
-        description="reduced: not of the project's branch. No step has a secret, and nothing is promoted.",
+        description="reduced: the commit is not in the project's branch. No step and no build has a secret.",
     )
     remarks: tuple[Annotated[str, Field(max_length=300)], ...] = Field(
         (), max_length=30, description="What of the definition is not supported, with its line."
