@@ -6,6 +6,7 @@ import pytest
 
 from tests.attack import ways
 from tests.attack.authors import AUTHORS
+from tests.attack.domains import DOMAINS
 from tests.attack.gates import GATES
 from tests.attack.registrar import REGISTRATIONS, remove
 from tests.attack.signed import SIGNED
@@ -15,7 +16,7 @@ from tests.attack.world import World
 pytestmark = pytest.mark.integration
 TRIES = [
     pytest.param(attack, way, id=f"{attack.name}-{way}")
-    for attack in [*AUTHORS, *GATES, *REGISTRATIONS, *SIGNED, *ATTACKS]
+    for attack in [*AUTHORS, *DOMAINS, *GATES, *REGISTRATIONS, *SIGNED, *ATTACKS]
     for way in attack.ways
 ]
 

@@ -20,6 +20,18 @@ APP: dict[str, Any] = {
     "metadata": meta("mine", "acme-dev"),
     "spec": {},
 }
+GRANT: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Domain",
+    "metadata": {"name": "mine.example.com"},
+    "spec": {"tenant": "acme", "environment": "dev"},
+}
+TASK: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Task",
+    "metadata": meta("mine", "acme-dev"),
+    "spec": {"app": "shop", "command": ["true"]},
+}
 DRY = {"dryRun": "All"}
 
 
@@ -45,6 +57,7 @@ ALLOWED = {
     "developer makes an app": post(BOB, APP),
     "developer reads logs' pods": Try(BOB, "GET", f"/api/v1{DEV}/pods"),
     "developer writes a secret": post(BOB, SECRET),
+    "developer runs a command once": post(BOB, TASK),
     "developer sees the own tenant": Try(BOB, "GET", f"{ROOST}/tenants/acme"),
     "developer sees the projects": Try(BOB, "GET", f"{ROOST}{BUILD}/projects"),
     "viewer sees apps": Try(VIV, "GET", f"{ROOST}{PROD}/apps"),
@@ -57,6 +70,7 @@ ALLOWED = {
     "deployer writes an app's status": Try(DEPLOYER, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
     "controller writes a tenant's status": Try(CONTROLLER, "PATCH", f"{ROOST}/tenants/acme/status", {"status": {}}),
     "administrator changes a tenant": Try(ROOT, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"title": "theirs"}}),
+    "administrator grants a domain": Try(ROOT, "POST", f"{ROOST}/domains", GRANT),
     "administrator sees tenants": Try(ROOT, "GET", f"{ROOST}/tenants"),
     "api sees tenants": Try(API, "GET", f"{ROOST}/tenants"),
     "controller brings certificates to builds": post(CONTROLLER, at(CONFIG, "acme-build")),
@@ -109,6 +123,20 @@ REFUSED = {
     "developer gets somebody's token": Try(BOB, "POST", f"{PEOPLE}/serviceaccounts/ada/token", TOKEN),
     "developer reads a password": Try(BOB, "GET", f"{PEOPLE}/secrets/password-ada"),
     "developer reads the authority's key": Try(BOB, "GET", f"{SYSTEM}/secrets/roost-ca"),
+    "developer grants a domain": Try(BOB, "POST", f"{ROOST}/domains", GRANT),
+    "owner grants a domain": Try(ADA, "POST", f"{ROOST}/domains", GRANT),
+    "deployer grants a domain": Try(DEPLOYER, "POST", f"{ROOST}/domains", GRANT),
+    "owner moves a domain": Try(ADA, "PATCH", f"{ROOST}/domains/any", {"spec": {"tenant": "acme"}}),
+    "developer sees whose domains there are": Try(BOB, "GET", f"{ROOST}/domains"),
+    "developer notes a domain with the namespace": Try(
+        BOB, "PATCH", "/api/v1/namespaces/acme-dev", {"metadata": {"annotations": {names.DOMAINS: "shop.example.org"}}}
+    ),
+    "developer runs a command in an environment not given": post(BOB, at(TASK, "acme-prod")),
+    "developer runs a command in another tenant": post(BOB, at(TASK, "rival-dev")),
+    "developer says how a command ended": Try(BOB, "PATCH", f"{ROOST}{DEV}/tasks/any/status", {"status": {}}),
+    "viewer runs a command": post(VIV, TASK),
+    "approver runs a command": post(APPROVER, TASK),
+    "deployer runs a command": post(DEPLOYER, TASK),
     "developer deletes the tenant": Try(BOB, "DELETE", f"{ROOST}/tenants/acme"),
     "developer changes the tenant": Try(BOB, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"title": "mine"}}),
     "developer makes a user": Try(BOB, "POST", f"{ROOST}/users", {}),

@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from roost.capabilities.tenant import admission, roles
-from roost.capabilities.tenant.model import Observed
+from roost.capabilities.tenant.model import Observed, SeenDomain
 from roost.capabilities.tenant.plan import plan
 from roost.kernel import discovery, golden
 from roost.model import names
@@ -33,6 +33,15 @@ PATCHES = {
 }
 PEOPLE = ("ada", "bob", "viv", "appr", "rick", "mallory", "root")
 SETTLE_S = 30.0
+GRANTED = tuple(
+    SeenDomain(name=name, tenant=tenant, environment=environment)
+    for name, tenant, environment in (
+        ("prod.example.com", "acme", "prod"),
+        ("shop.example.com", "acme", "dev"),
+        ("shop.example.org", "rival", "dev"),
+        ("www.example.com", "acme", "dev"),
+    )
+)
 
 ADA, BOB, VIV, APPROVER, RICK, MALLORY, ROOT = (
     f"system:serviceaccount:{names.PEOPLE_NAMESPACE}:{person}" for person in PEOPLE
@@ -126,7 +135,7 @@ def tenant_spec(*members: Member) -> TenantSpec:
 def _tenant(name: str, *members: Member) -> list[dict[str, Any]]:
     spec = tenant_spec(*members)
     tenant = Tenant(metadata=Metadata(name=name, uid=f"uid-{name}"), spec=spec)
-    planned = plan(tenant, Observed(people=PEOPLE), golden.NOW)
+    planned = plan(tenant, Observed(people=PEOPLE, domains=GRANTED), golden.NOW)
     manifests: list[dict[str, Any]] = []
     for item in planned.apply:
         manifest = copy.deepcopy(dict(item.manifest))

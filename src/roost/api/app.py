@@ -18,6 +18,7 @@ from roost.api import (
     bills,
     channels,
     document,
+    domains,
     errors,
     exec,
     findings,
@@ -126,6 +127,7 @@ def create_app(
     app.include_router(archives.router)
     for router in (rollback.router, forward.router, starting.router, channels.router):
         app.include_router(router)
+    app.include_router(domains.router)
     for router in (document.router, bills.router, findings.router, run_results.router):
         app.include_router(router)
     for router in places.routers():

@@ -55,10 +55,12 @@ def _any_name(name: str) -> str:
     return name
 
 
+_DOTTED: Final = frozenset(["Domain"])  # Kinds whose objects are named by more than one label.
 _NAMES: Final[dict[str, Callable[[str], str]]] = {
     "Tenant": names.tenant_name,
     "App": names.app_name,
     "Project": names.app_name,
+    "Domain": names.host_name,
     "User": person_name,
 }
 
@@ -67,7 +69,7 @@ def checked_name(kind: type[Resource], name: Any, new: bool = False) -> str:
     """`name`, when an object of this kind may have it; Problem invalid. `new`: it is about to be given."""
     if not isinstance(name, str):
         raise invalid("metadata.name", "A name is needed, as text.")
-    check = _NAMES.get(kind.KIND, _any_name) if new else _any_name
+    check = _NAMES.get(kind.KIND, _any_name) if new or kind.KIND in _DOTTED else _any_name
     try:
         return check(name)
     except names.NameRefused as error:

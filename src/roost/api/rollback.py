@@ -5,7 +5,7 @@ cluster would say to the change itself, a dry run of it tells. Only whether an i
 registry as the platform, and only for a repository that this tenant may use.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
@@ -14,8 +14,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
+from roost.api import domains, secrets
 from roost.api import kinds as shapes
-from roost.api import secrets
 from roost.api.apps import Apps
 from roost.api.artefacts import has
 from roost.api.bills import located
@@ -154,6 +154,7 @@ async def _judged(ctx: Context, there: Collection, tenant: str, name: str, to: i
         image=await _image(ctx, tenant, target),
         secrets=await _kept(there, name, target.content.secret_version),
         rooms=await _rooms(there, name),
+        lost=await _lost(ctx, there, name, target.content.domains),
         refusal=problem.detail if problem else "",
     )
     plan = judge(name, observed)
@@ -202,6 +203,17 @@ async def _image(ctx: Context, tenant: str, target: SeenVersion) -> Found:
         return "there" if await has(ctx, *place) else "gone"
     except Problem:
         return "unknown"
+
+
+async def _lost(ctx: Context, there: Collection, app: str, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Of the host names of a version, those that would not lead here any more: taken back, or another App's by now."""
+    tenant, environment = names.split_namespace(there.namespace or "") or ("", "")
+    own = f"-{environment}.{tenant}.{ctx.settings.domain}"
+    outside = [name for name in wanted if not name.endswith(own)]
+    if not outside:
+        return ()
+    granted, claimed = await domains.granted(ctx, tenant, environment), await domains.claimed(there)
+    return tuple(name for name in outside if name not in granted or claimed.get(name, app) != app)
 
 
 async def _rooms(there: Collection, app: str) -> tuple[Room, ...]:

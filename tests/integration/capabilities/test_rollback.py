@@ -1,5 +1,5 @@
-"""Going back, with controller and API as they are: twenty versions later, in the middle of a roll-out, in a crash loop;
-and what garbage collection leaves of the images.
+"""Going back, with controller and API as they are: twenty versions later, in the middle of a roll-out, after one that
+failed; and what garbage collection leaves of the images.
 """
 
 import base64
@@ -23,7 +23,7 @@ from roost.model.names import API_VERSION, APP, PROCESS, RELEASE, SYSTEM_NAMESPA
 from roost.settings import Settings
 from tests.integration.api.conftest import Running, serving
 from tests.integration.capabilities.conftest import Cluster
-from tests.integration.capabilities.test_flow import image, serve, take
+from tests.integration.capabilities.test_flow import image, serve
 from tests.integration.conftest import Eventually
 
 pytestmark = pytest.mark.integration
@@ -78,7 +78,7 @@ class Shop:
         async def serves() -> bool:
             for item in await self.cluster.client.list("apps/v1", "Deployment", self.space, f"{APP}=shop"):
                 await self.cluster.rolled_out(item["metadata"]["name"], self.space)
-            await take(self.cluster.client, "shop", self.space)
+            await accept(self.cluster.client, self.space)
             status = (await self.cluster.read("App", "shop", self.space)).get("status") or {}
             return bool(status.get("live") == f"shop-v{self.number}")
 
@@ -158,6 +158,22 @@ async def shop(cluster: Cluster, api: Running, eventually: Eventually) -> Shop:
     return made
 
 
+async def accept(client: Client, space: str) -> None:
+    """Accept the route as it stands, as the gateway does whenever it changes."""
+    route = await client.get("gateway.networking.k8s.io/v1", "HTTPRoute", "shop", space)
+    if route is None:
+        return
+    generation = route["metadata"]["generation"]
+    known = (route.get("status") or {}).get("parents") or []
+    if known and known[0]["conditions"][0]["observedGeneration"] == generation:
+        return
+    accepted = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
+    accepted |= {"observedGeneration": generation, "lastTransitionTime": "2026-11-29T00:00:00Z"}
+    parent = {"parentRef": route["spec"]["parentRefs"][0], "controllerName": "example.org/gateway"}
+    status = {"parents": [parent | {"conditions": [accepted]}]}
+    await client.patch(route, {"status": status}, "tests", "status")
+
+
 def letters(number: int) -> str:
     return "0123456789abcdef"[number % 16]
 
@@ -234,11 +250,11 @@ async def test_a_version_on_its_way_is_left_for_the_one_that_serves(shop: Shop) 
     assert plan.status_code == 422, "There is nothing earlier that served well."
 
 
-async def test_a_crash_loop_is_left_for_what_served(shop: Shop, eventually: Eventually) -> None:
+async def test_a_version_that_failed_is_left_for_what_served(shop: Shop, eventually: Eventually) -> None:
     before = await shop.state()
     await shop.send("POST", "/deploy", {"image": image(shop.tenant, "2")})
     await shop.made()
-    await crash(shop)
+    await fail(shop)
 
     async def failed() -> bool:
         found = await shop.cluster.read("Release", "shop-v2", shop.space)
@@ -255,21 +271,14 @@ async def test_a_crash_loop_is_left_for_what_served(shop: Shop, eventually: Even
     assert phases == ["Superseded", "Failed", "Live"]
 
 
-async def crash(shop: Shop) -> None:
-    """An instance of the newest version that ends over and over, as a kubelet would tell it."""
-    client, space = shop.cluster.client, shop.space
-    deployment = await client.get("apps/v1", "Deployment", "shop-web", space)
+async def fail(shop: Shop) -> None:
+    """The newest version does not come up in time, as the Deployment controller would tell it."""
+    deployment = await shop.cluster.client.get("apps/v1", "Deployment", "shop-web", shop.space)
     assert deployment is not None
-    template = deployment["spec"]["template"]
-    pod = {"apiVersion": "v1", "kind": "Pod", **template}
-    pod["metadata"] = {**template["metadata"], "name": "shop-web-2", "namespace": space}
-    made = await client.create(pod)
-    state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}
-    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "boom"}}
-    status = {"name": "web", "image": "", "imageID": "", "ready": False, "restartCount": 5}
-    status |= {"state": state, "lastState": ended}
-    await client.patch(made, {"status": {"phase": "Running", "containerStatuses": [status]}}, "tests", "status")
-    assert template["metadata"]["labels"][RELEASE] == f"shop-v{shop.number}"
+    assert deployment["spec"]["template"]["metadata"]["labels"][RELEASE] == f"shop-v{shop.number}"
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late"}
+    status = {"observedGeneration": deployment["metadata"]["generation"], "updatedReplicas": 1, "conditions": [late]}
+    await shop.cluster.client.patch(deployment, {"status": status}, "tests", "status")
 
 
 async def test_images_of_versions_that_are_kept_outlive_garbage_collection(

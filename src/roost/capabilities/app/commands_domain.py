@@ -1,7 +1,7 @@
 """`roost domain`: more host names that lead to an application, and the DNS record that each needs.
 
-Which names an environment may use is decided by admission (`roost-routes`): a name belongs to one tenant because the
-tenant and the environment stand in it.
+Which names an environment may use is decided by admission (`roost-routes`): one belongs to it because the tenant and
+the environment stand in it, or because an administrator granted it (`grant`, which makes a Domain of that name).
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure
 from roost.surface.terminal.rollout import conclude
 from roost.surface.terminal.session import Session
-from roost.surface.terminal.shape import dry_run, group, output, pass_session, target, waits
+from roost.surface.terminal.shape import confirm, dry_run, group, output, pass_session, target, waits
 from roost.surface.terminal.words import tr
 
 WAIT_S: Final = 600
@@ -21,7 +21,7 @@ WAIT_S: Final = 600
 
 @group("domain")
 def domain() -> None:
-    """Host names of an application: list, add, remove."""
+    """Host names of an application: list, add, remove; of an environment: grant, revoke, grants."""
 
 
 def _state(row: Any) -> str:
@@ -71,7 +71,7 @@ def list_(session: Session) -> None:
     )
 
 
-@domain.command("add", examples=("roost domain add store-dev.acme.example.com",))
+@domain.command("add", examples=("roost domain add store-dev.acme.example.com", "roost domain add shop.example.org"))
 @click.argument("name")
 @dry_run
 @waits(WAIT_S)
@@ -79,21 +79,38 @@ def list_(session: Session) -> None:
 @output
 @pass_session
 def add(session: Session, name: str, dry_run: bool, detach: bool, timeout: int) -> None:
-    """Let a host name lead to the application; it ends with this environment's and tenant's names."""
+    """Let a host name lead to the application: one of this environment's and tenant's names, or one granted to it."""
     app = session.api.get(session.of_app())
     name, ending = name.lower().rstrip("."), suffix(session, app)
     if not allowed(name, ending):
-        raise Failure(
-            tr("{name} is not one of this environment's names.", name=name),
-            why=tr("A host name belongs to one tenant: here they are NAME{ending}", ending=ending or "-"),
-            hint=tr("Choose such a name; let a name of your own lead there by a CNAME at whoever redirects it."),
-            code=REFUSED,
-        )
+        _granted(session, name, ending)
     known = list(out.at(app, "spec.domains", ()))
     _change(session, app, sorted({*known, name}), {"dry_run": dry_run, "detach": detach, "timeout": timeout})
     if not dry_run:
         out.say(tr("Where no wildcard record covers it, make: {record}", record=f"{name}. CNAME {own(app)}."))
         out.say(tr("The gateway's certificate for HTTPS covers it: it names all of the tenant's hosts."))
+
+
+def _granted(session: Session, name: str, ending: str) -> None:
+    """Go on only if an administrator granted the name to the environment, and no other application has it."""
+    found = session.api.get(session.of_env("domains")).get("items", [])
+    mine = next((item for item in found if item["name"] == name), None)
+    if mine is None:
+        raise Failure(
+            tr("{name} is not one of this environment's names.", name=name),
+            why=tr("A host name belongs to one tenant: here they are NAME{ending}", ending=ending or "-"),
+            hint=tr(
+                "Choose such a name, or have an administrator grant it: `{command}`",
+                command=f"roost domain grant {name} -t {session.tenant} -e {session.env}",
+            ),
+            code=REFUSED,
+        )
+    if mine.get("app") not in (None, session.app):
+        raise Failure(
+            tr("{name} leads to {app} already.", name=name, app=mine["app"]),
+            hint=tr("Remove it there first: `{command}`", command=f"roost domain remove {name} -a {mine['app']}"),
+            code=REFUSED,
+        )
 
 
 @domain.command("remove")
@@ -123,3 +140,52 @@ def _change(session: Session, app: Any, domains: list[str], how: dict[str, Any])
     body = {"spec": {"domains": domains}}
     changed = session.api.send("PATCH", session.of_app(), body, params={"dryRun": how["dry_run"]}, headers=match)
     conclude(session, changed, **how)
+
+
+# Host names outside the platform's domain: an administrator says whose they are
+
+GRANTS = (
+    out.Column("NAME", out.name_of),
+    out.field("TENANT", "spec.tenant"),
+    out.field("ENV", "spec.environment"),
+    out.age(),
+)
+
+
+@domain.command("grant", examples=("roost domain grant shop.example.org -t acme -e prod",))
+@click.argument("name")
+@dry_run
+@target("env")
+@output
+@pass_session
+def grant(session: Session, name: str, dry_run: bool) -> None:
+    """Let applications of an environment have a host name outside the platform's domain (administrators).
+
+    Make sure that the name is the team's: nobody else gets it from then on.
+    """
+    spec = {"tenant": session.tenant, "environment": session.env}
+    body = {"metadata": {"name": name.lower().rstrip(".")}, "spec": spec}
+    made = session.api.send("POST", "/v1/domains", body, params={"dryRun": dry_run})
+    if session.machine:
+        out.show_one(made, session.output, lambda: None)
+    place = f"{session.tenant}/{session.env}"
+    out.say(tr("{name} is for applications of {place}.", name=out.name_of(made), place=place))
+
+
+@domain.command("revoke")
+@click.argument("name")
+@confirm
+@pass_session
+def revoke(session: Session, name: str, confirm: str | None) -> None:
+    """Take a granted host name back (administrators): it leads nowhere from then on."""
+    session.confirm(tr("{name} leads nowhere from then on.", name=name), name, confirm)
+    session.api.send("DELETE", f"/v1/domains/{name}")
+    out.say(tr("{name} was taken back.", name=name))
+
+
+@domain.command("grants")
+@output
+@pass_session
+def grants(session: Session) -> None:
+    """List all granted host names and whose they are (administrators)."""
+    out.show_list(session.api.items("/v1/domains"), GRANTS, session.output)

@@ -25,6 +25,7 @@ from roost.kube.reader import Object, Reader
 from roost.model import names
 from roost.model.configuration import secret_copy_name, secret_name
 from roost.model.kinds.app import App, Counters, Release
+from roost.model.kinds.domain import Domain
 from roost.model.kinds.images import ImageAllowlist
 from roost.settings import Settings
 from roost.surface.allowlist import refusal
@@ -33,6 +34,7 @@ NO_INSTANCES = (RELEASE_COMMAND, names.ONE_OFF)  # Pods of an application that s
 
 WATCHES = (
     Watch(names.API_VERSION, "Release", owner="owner"),
+    Watch(names.API_VERSION, Domain.KIND, owner="all"),
     Watch("apps/v1", "Deployment", owner="owner", labels=names.APP),
     Watch("batch/v1", "Job", owner="owner", labels=names.APP),
     Watch("v1", "Pod", owner=f"label:{names.APP}", labels=names.APP),
@@ -193,6 +195,27 @@ async def _traffic(app: App, pods: Sequence[SeenPod], settings: Settings) -> dic
     return found
 
 
+async def _granted(reader: Reader, tenant: str, environment: str) -> tuple[str, ...]:
+    """Host names that an administrator granted to the environment."""
+    found = (Domain.parse(item) for item in await reader.list(names.API_VERSION, Domain.KIND))
+    mine = [item for item in found if (item.spec.tenant, item.spec.environment) == (tenant, environment)]
+    return tuple(sorted(item.metadata.name for item in mine if item.metadata.deletion_timestamp is None))
+
+
+async def _claimed(reader: Reader, app: App, granted: tuple[str, ...]) -> dict[str, str]:
+    """Those of the granted names that an older App of the environment asks for: a name leads to one application."""
+    if not set(granted).intersection(app.spec.domains):
+        return {}
+    mine = (app.metadata.creation_timestamp or "", app.metadata.name)
+    claimed: dict[str, str] = {}
+    for item in await reader.list(names.API_VERSION, App.KIND, app.metadata.namespace):
+        meta = item["metadata"]
+        if (meta.get("creationTimestamp") or "", meta["name"]) < mine and "deletionTimestamp" not in meta:
+            wanted = set(granted).intersection((item.get("spec") or {}).get("domains") or ())
+            claimed |= {domain: meta["name"] for domain in sorted(wanted) if domain not in claimed}
+    return claimed
+
+
 async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     """Releases, Deployments, pods and release commands of an App, its secret configuration, its environment."""
     name, space = app.metadata.name, app.metadata.namespace
@@ -210,6 +233,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     copy = await reader.get("v1", "Secret", secret_copy_name(name, version), space) if version else None
     copied = copy is not None and _belongs(copy, uid)
     secret = await reader.get("v1", "Secret", secret_name(name), space) if version and not copied else None
+    granted = await _granted(reader, place[names.TENANT], place[names.ENVIRONMENT])
     way = await reader.get("gateway.networking.k8s.io/v1", "HTTPRoute", name, space)
     instances = tuple(pod(item) for item in pods if _labels(item).get(names.PROCESS) not in NO_INSTANCES)
     return Observed(
@@ -224,6 +248,8 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         secret=(secret or {}).get("data") or {},
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
+        granted=granted,
+        claimed=await _claimed(reader, app, granted),
         route=route(way) if way is not None and _belongs(way, uid) else None,
         pods=instances,
         jobs=tuple(

@@ -84,13 +84,17 @@ def _turn(app: App, choice: Choice, observed: Observed, now: datetime) -> Turn |
 
 
 def hostnames(app: App, content: AppSpec, observed: Observed) -> tuple[list[str], list[str]]:
-    """(host names that lead here, host names that are refused). Beneath another environment's or tenant's: refused."""
+    """(host names that lead here, host names that are refused).
+
+    Those beneath the environment's own, and those that it was granted and no older App of it has.
+    """
     name, environment = app.metadata.name, observed.environment
     suffix = f"-{environment}.{observed.tenant}.{observed.domain}"
     own = names.hostname(name, environment, observed.tenant, observed.domain)
-    allowed = [domain for domain in content.domains if domain.endswith(suffix) and "." not in domain[: -len(suffix)]]
+    beneath = {domain for domain in content.domains if domain.endswith(suffix) and "." not in domain[: -len(suffix)]}
+    allowed = beneath | (set(content.domains) & (set(observed.granted) - observed.claimed.keys()))
     refused = [domain for domain in content.domains if domain not in allowed]
-    return [own, *sorted(set(allowed) - {own})], refused
+    return [own, *sorted(allowed - {own})], refused
 
 
 def _identity(seen: SeenRelease, process_runtime: str, process: str, observed: Observed) -> Identity:
@@ -178,12 +182,17 @@ def _forget(app: App, observed: Observed, keep: Sequence[str], now: datetime) ->
     return tuple(actions)
 
 
-def _domains(refused: list[str]) -> tuple[Condition, ...]:
+def _domains(refused: list[str], observed: Observed) -> tuple[Condition, ...]:
     if not refused:
         return ()
+    taken = [f"{domain} ({observed.claimed[domain]})" for domain in refused if domain in observed.claimed]
+    if taken:
+        message = f"These host names lead to another application of this environment: {', '.join(taken)}."
+        return (Condition("Domains", "False", "HostnameTaken", message),)
     message = (
         f"These host names are not granted to this environment and lead nowhere: {', '.join(refused)}. "
-        "A host name must end with the environment, the tenant and the platform's domain."
+        "A host name ends with the environment, the tenant and the platform's domain, or an administrator grants it "
+        "(`roost domain grant`)."
     )
     return (Condition("Domains", "False", "HostnameRefused", message),)
 
@@ -368,7 +377,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
     return Plan(
         apply=tuple(applied),
         actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
-        conditions=(condition, *_domains(refused)),
+        conditions=(condition, *_domains(refused, observed)),
         status=status,
         next_check=SOON if copies else _next_check(app, condition, step),
     )

@@ -1,8 +1,10 @@
-"""The gateway's certificate: one that names `*.<tenant>.<domain>` of every tenant, signed by the internal authority.
+"""The gateway's certificate: one that names `*.<tenant>.<domain>` of every tenant and every host name that was granted,
+signed by the internal authority.
 
 The plan asks for it (action `certify`) when the one that stands lacks a tenant or soon ends. One certificate for all,
 because a listener takes few and a tenant's first application must not wait for a listener of its own. Names that
-the certificate already has beside the tenants' (the API, the console) stay.
+the certificate already has beside the tenants' (the API, the console) stay. Which of them were granted stands with the
+Secret (annotation `roost.dev/domains`), so that those can be taken back.
 """
 
 import base64
@@ -15,12 +17,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from roost.capabilities.tenant.domains import certified_domains
 from roost.capabilities.tenant.model import AUTHORITY, GATEWAY_TLS
 from roost.capabilities.tenant.observe import read_certificate
 from roost.kernel.action import ActionContext
 from roost.kube.errors import Conflict
 from roost.model import names
 from roost.model.errors import Stalled, Waiting
+from roost.model.kinds.domain import Domain
 from roost.model.plan import Action
 
 LIFE: Final = timedelta(days=397)  # Browsers refuse what lives longer.
@@ -81,7 +85,10 @@ async def certify(action: Action, context: ActionContext) -> None:
     current = await context.client.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE)
     tenants = [item["metadata"]["name"] for item in await context.client.list(names.API_VERSION, "Tenant")]
     pair = {key: base64.b64decode(value).decode() for key, value in (authority.get("data") or {}).items()}
-    dns_names = wanted_names(read_certificate(current)[0], tenants, domain)
+    found = [Domain.parse(item) for item in await context.client.list(names.API_VERSION, Domain.KIND)]
+    granted = sorted(item.metadata.name for item in found if not item.metadata.deletion_timestamp)
+    others = set(read_certificate(current)[0]) - set(certified_domains(current))
+    dns_names = sorted({*wanted_names(sorted(others), tenants, domain), *granted})
     try:
         made = sign(pair, dns_names, datetime.now(UTC))
     except (KeyError, ValueError) as error:
@@ -89,14 +96,20 @@ async def certify(action: Action, context: ActionContext) -> None:
     secret: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": GATEWAY_TLS, "namespace": names.SYSTEM_NAMESPACE, "labels": {names.PLATFORM: "gateway"}},
+        "metadata": {
+            "name": GATEWAY_TLS,
+            "namespace": names.SYSTEM_NAMESPACE,
+            "labels": {names.PLATFORM: "gateway"},
+            "annotations": {names.DOMAINS: " ".join(granted)},
+        },
         "type": "kubernetes.io/tls",
         "data": {key: base64.b64encode(value.encode()).decode() for key, value in made.items()},
     }
     if current is None:
         await context.client.create(secret, "roost-tenant")
         return
-    secret["metadata"] = current["metadata"] | {"managedFields": None}
+    notes = {**(current["metadata"].get("annotations") or {}), names.DOMAINS: " ".join(granted)}
+    secret["metadata"] = current["metadata"] | {"managedFields": None, "annotations": notes}
     try:
         await context.client.replace(secret, "roost-tenant")
     except Conflict as error:

@@ -54,6 +54,14 @@ class SeenPerson(Model):
     until: datetime = Field(description="When this is no longer believed.")
 
 
+class SeenDomain(Model):
+    """A host name outside the platform's domain, and whose it is."""
+
+    name: str
+    tenant: str
+    environment: str
+
+
 class Observed(Model):
     """All that a plan for a Tenant needs to know."""
 
@@ -66,3 +74,5 @@ class Observed(Model):
     certified_until: datetime | None = Field(None, description="When that certificate ends.")
     authority: bool = Field(False, description="The internal authority's key is there.")
     tenants: tuple[str, ...] = Field((), description="Every tenant's name, sorted.")
+    domains: tuple[SeenDomain, ...] = Field((), description="Every host name that was granted, to whomever, sorted.")
+    certified_domains: tuple[str, ...] = Field((), description="Of the certificate's names, those that were granted.")

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from roost.capabilities.tenant.domains import certified_domains, read_domains
 from roost.capabilities.tenant.model import (
     AUTHORITY,
     GATEWAY_TLS,
@@ -33,6 +34,7 @@ WATCHES = (
     Watch("rbac.authorization.k8s.io/v1", "RoleBinding", owner="owner", labels=names.PLATFORM),
     Watch("v1", "ServiceAccount", owner="owner", labels=names.PLATFORM),
     Watch(names.API_VERSION, "User", owner="all"),
+    Watch(names.API_VERSION, "Domain", owner="all"),
 )
 
 
@@ -136,7 +138,8 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
         for user in users
         if not (user.get("spec") or {}).get("disabled") and not user["metadata"].get("deletionTimestamp")
     }
-    certified, until = read_certificate(await reader.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE))
+    gateway = await reader.get("v1", "Secret", GATEWAY_TLS, names.SYSTEM_NAMESPACE)
+    certified, until = read_certificate(gateway)
     return Observed(
         platform=_platform(
             await reader.get("v1", "ConfigMap", SETTINGS, names.SYSTEM_NAMESPACE), settings, await _has_walls(reader)
@@ -149,4 +152,6 @@ async def observe(reader: Reader, tenant: Tenant, settings: Settings) -> Observe
         certified_until=until,
         authority=await reader.get("v1", "Secret", AUTHORITY, names.SYSTEM_NAMESPACE) is not None,
         tenants=tuple(sorted(item["metadata"]["name"] for item in tenants)),
+        domains=await read_domains(reader),
+        certified_domains=certified_domains(gateway),
     )

@@ -4,6 +4,7 @@ The walls are applied by the platform itself; no tenant's identity may touch the
 somebody else, applications in an environment that is to go) stops only that part, and pruning with it.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,22 +59,41 @@ def _environment(
     signed = environment != BUILD and (there is None or there.signed)
     made = Apply(namespace(name, environment, gated, signed), create=there is None)
     return [
-        made,
+        _named(made, name, environment, observed),
         *[Apply(manifest, owned=False) for manifest in within],
         *[Apply(manifest) for manifest in walls],
     ]
 
 
+def _named(made: Apply, tenant: str, environment: str, observed: Observed) -> Apply:
+    """The namespace with the host names that it was granted: admission reads them there."""
+    mine = [item.name for item in observed.domains if (item.tenant, item.environment) == (tenant, environment)]
+    if not mine or environment == BUILD:
+        return made
+    metadata = {**made.manifest["metadata"], "annotations": {names.DOMAINS: " ".join(mine)}}
+    return replace(made, manifest={**made.manifest, "metadata": metadata})
+
+
 def _certificate(tenant: Tenant, observed: Observed, now: datetime) -> tuple[Action, ...]:
-    """Ask for a certificate that names every tenant, where the gateway's lacks this one or soon ends."""
+    """Ask for a certificate that names every tenant and domain, where the gateway's lacks one of this tenant's, or
+    soon ends. One that names what was taken back is the first tenant's to replace.
+    """
     wildcards = sorted(f"*.{name}.{observed.platform.domain}" for name in {*observed.tenants, tenant.metadata.name})
     until = observed.certified_until
     lasts = until is not None and until - RENEW_BEFORE > now
-    named = f"*.{tenant.metadata.name}.{observed.platform.domain}" in observed.certified
-    if not observed.authority or (lasts and named):
+    mine = {item.name for item in observed.domains if item.tenant == tenant.metadata.name}
+    named = {f"*.{tenant.metadata.name}.{observed.platform.domain}", *mine} <= set(observed.certified)
+    first = tenant.metadata.name == min(observed.tenants, default="")
+    if not observed.authority or (lasts and named and not (first and _taken_back(observed))):
         return ()
-    key = names.short_digest(*wildcards, str(until), length=16)
+    granted = [item.name for item in observed.domains]
+    key = names.short_digest(*wildcards, *granted, str(until), length=16)
     return (Action("certify", key, {"domain": observed.platform.domain}),)
+
+
+def _taken_back(observed: Observed) -> set[str]:
+    """Names that the certificate has because they were granted, and that nobody is granted any more."""
+    return set(observed.certified_domains) - {item.name for item in observed.domains}
 
 
 def _conditions(tenant: Tenant, wanted: list[str], observed: Observed) -> tuple[Condition, ...]:

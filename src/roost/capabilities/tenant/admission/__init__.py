@@ -21,6 +21,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *pods.no_way_in(),
         *objects.services(),
         *objects.routes(domain),
+        *objects.domains(domain),
         *objects.secrets(),
         *objects.volumes(),
         *objects.platform_kinds(),

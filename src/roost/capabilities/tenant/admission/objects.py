@@ -37,7 +37,9 @@ def services() -> list[dict[str, Any]]:
 
 
 def routes(domain: str) -> list[dict[str, Any]]:
-    """Host names of the own tenant and environment, the platform's gateway, services of the same namespace."""
+    """Host names of the own tenant and environment or granted to it, the platform's gateway, services of the same
+    namespace.
+    """
     host = (
         f"h.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?-' + variables.environment + '[.]' + variables.tenant"
         f" + '[.]{literal(domain)}$')"
@@ -59,8 +61,9 @@ def routes(domain: str) -> list[dict[str, Any]]:
         [
             check(
                 "has(object.spec.hostnames) && object.spec.hostnames.size() > 0"
-                f" && object.spec.hostnames.all(h, {host})",
-                f"Host names are <name>-<environment>.<tenant>.{domain}, with your own environment and tenant.",
+                f" && object.spec.hostnames.all(h, {host} || h in variables.granted)",
+                f"Host names are <name>-<environment>.<tenant>.{domain}, with your own environment and tenant, or such"
+                " as an administrator granted to the environment.",
             ),
             check(
                 f"has(object.spec.parentRefs) && object.spec.parentRefs.all(p, {parent})",
@@ -77,7 +80,31 @@ def routes(domain: str) -> list[dict[str, Any]]:
             ),
         ],
         words.IN_TENANTS,
-        {"tenant": words.TENANT_OF, "environment": words.ENVIRONMENT_OF},
+        {
+            "tenant": words.TENANT_OF,
+            "environment": words.ENVIRONMENT_OF,
+            # Written by the platform alone, as all of a tenant's namespace.
+            "granted": "has(namespaceObject.metadata.annotations)"
+            f" && '{names.DOMAINS}' in namespaceObject.metadata.annotations"
+            f" ? namespaceObject.metadata.annotations['{names.DOMAINS}'].split(' ') : []",
+        },
+    )
+
+
+def domains(domain: str) -> list[dict[str, Any]]:
+    """What can be granted is outside the platform's own domain and the cluster's: those have their owners."""
+    own = [f"object.metadata.name != '{domain}'"]
+    own += [f"!object.metadata.name.endsWith('.{item}')" for item in (domain, "svc", "cluster.local")]
+    return words.policy(
+        "roost-domains",
+        [words.rule([names.GROUP], ["domains"])],
+        [
+            check(
+                " && ".join(own),
+                f"Names beneath {domain} belong to the platform and its tenants already, those beneath svc and"
+                " cluster.local to the cluster.",
+            )
+        ],
     )
 
 
