@@ -69,13 +69,15 @@ def _pod(namespace: str, app: str) -> dict[str, str]:
 def pods(administrator: Person) -> Iterator[dict[str, dict[str, str]]]:
     """The attacker with a neighbour in its own environment, and the victim in another tenant."""
     attacker, victim = f"{PREFIX}mallory", f"{PREFIX}victim"
-    with made_tenant(administrator, attacker, ("dev",)), made_tenant(administrator, victim, ("dev", "prod")):
+    with made_tenant(administrator, attacker, ("dev", "prod")), made_tenant(administrator, victim, ("dev", "prod")):
         _app(f"{attacker}-dev", "mallory")
         _app(f"{attacker}-dev", "friend")
+        _app(f"{attacker}-prod", "own")
         _app(f"{victim}-dev", "alice")
         yield {
             "attacker": _pod(f"{attacker}-dev", "mallory"),
             "friend": _pod(f"{attacker}-dev", "friend"),
+            "production": _pod(f"{attacker}-prod", "own"),
             "victim": _pod(f"{victim}-dev", "alice"),
         }
 
@@ -91,6 +93,11 @@ def _reaches(host: str, port: int) -> bool:
 def test_a_neighbour_in_the_same_environment_is_reached(pods: dict[str, dict[str, str]]) -> None:
     assert _reaches(pods["friend"]["ip"], 8080)
     assert _reaches("friend-web", 80)
+
+
+def test_another_environment_of_the_own_tenant_is_not_reached(pods: dict[str, dict[str, str]]) -> None:
+    assert not _reaches(pods["production"]["ip"], 8080)
+    assert not _reaches(f"own-web.{PREFIX}mallory-prod.svc", 80)
 
 
 def test_another_tenants_instance_is_not_reached(pods: dict[str, dict[str, str]]) -> None:
