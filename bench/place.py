@@ -29,6 +29,7 @@ from roost.surface.registry import Access, mint
 
 TENANT, PERSON, APP, BY_HAND = "benchp", "benchp-dev", "pushed", "byhand"
 SPACE, BUILDS, SYSTEM = f"{TENANT}-dev", f"{TENANT}-build", "roost-system"
+HAND = f"{TENANT}-{BY_HAND}"  # No tenant's namespace: what is built by hand is not signed, and runs in none.
 DOMAIN = "roost.localhost"
 CONTAINERFILE = 'FROM base/python:3.13\nCOPY app.py /srv/app.py\nUSER 1000\nCMD ["python3", "/srv/app.py"]\n'
 PROGRAM = """\
@@ -101,7 +102,8 @@ async def _person() -> str:
 
 
 def remove() -> None:
-    """The tenant and all in it, and the person."""
+    """The tenant and all in it, the person, and what was made by hand."""
+    kubectl("delete", "namespace", HAND, "--ignore-not-found", "--wait=true", "--timeout=180s")
     kubectl("delete", "tenants.roost.dev", TENANT, "--ignore-not-found", "--wait=true", "--timeout=180s")
     kubectl("delete", "users.roost.dev", PERSON, "--ignore-not-found")
 
@@ -179,12 +181,13 @@ class Place:
 
     def roll_out(self, image: str) -> None:
         """`kubectl set image`, and wait as a person would."""
-        kubectl("-n", SPACE, "set", "image", f"deployment/{BY_HAND}", f"web={image}")
-        kubectl("-n", SPACE, "rollout", "status", f"deployment/{BY_HAND}", "--timeout=120s")
+        kubectl("-n", HAND, "set", "image", f"deployment/{BY_HAND}", f"web={image}")
+        kubectl("-n", HAND, "rollout", "status", f"deployment/{BY_HAND}", "--timeout=120s")
 
     def settled(self, app: str) -> bool:
         """Whether one instance of it runs, and none is on its way out."""
-        items = json.loads(kubectl("-n", SPACE, "get", "pods", "-o", "json"))["items"]
+        space = HAND if app == BY_HAND else SPACE
+        items = json.loads(kubectl("-n", space, "get", "pods", "-o", "json"))["items"]
         return [item["metadata"]["name"].startswith(f"{app}-") for item in items].count(True) == 1
 
 
@@ -205,10 +208,11 @@ def by_hand(image: str) -> list[dict[str, Any]]:
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }
-    meta = {"name": BY_HAND, "namespace": SPACE}
+    meta = {"name": BY_HAND, "namespace": HAND}
     strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     template = {"metadata": {"labels": labels}, "spec": pod}
     return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HAND}},
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
