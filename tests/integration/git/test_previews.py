@@ -31,7 +31,7 @@ def test_a_merge_request_is_tried_out_by_itself(server: Server, trying: StandIn,
     said = run["spec"]
     assert said["commit"] == first and said["preview"] == name and said["app"] == "hello-mr-7"
     assert (said["rights"], said["environment"], said["promote"]) == ("reduced", "dev", True)
-    assert said["build"]["secrets"] == ["npm"], "Who may push here may push to the branch as well."
+    assert said["build"]["secrets"] == [], "Nothing that is not merged has a secret."
     push(clone, server, REF, "b")
     assert len(trying.opened) == 1 and [item["spec"]["attempt"] for item in trying.runs.values()] == [1, 2]
 
