@@ -29,7 +29,9 @@ from roost.surface.registry import Access, mint
 
 TENANT, PERSON, APP, BY_HAND = "benchp", "benchp-dev", "pushed", "byhand"
 SPACE, BUILDS, SYSTEM = f"{TENANT}-dev", f"{TENANT}-build", "roost-system"
-HAND = f"{TENANT}-{BY_HAND}"  # No tenant's namespace: what is built by hand is not signed, and runs in none.
+# What is built by hand is not signed, so it runs in no environment that Roost makes. The labels are the gateway's to see.
+HAND = f"{TENANT}-{BY_HAND}"
+HAND_LABELS = {"roost.dev/tenant": TENANT, "roost.dev/environment": "dev"}
 DOMAIN = "roost.localhost"
 CONTAINERFILE = 'FROM base/python:3.13\nCOPY app.py /srv/app.py\nUSER 1000\nCMD ["python3", "/srv/app.py"]\n'
 PROGRAM = """\
@@ -212,7 +214,7 @@ def by_hand(image: str) -> list[dict[str, Any]]:
     strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     template = {"metadata": {"labels": labels}, "spec": pod}
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HAND}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HAND, "labels": HAND_LABELS}},
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
