@@ -29,7 +29,7 @@ from roost.surface.registry import Access, mint
 
 TENANT, PERSON, APP, BY_HAND = "benchp", "benchp-dev", "pushed", "byhand"
 SPACE, BUILDS, SYSTEM = f"{TENANT}-dev", f"{TENANT}-build", "roost-system"
-# What is built by hand is not signed, so it runs in no environment that Roost makes. The labels are the gateway's to see.
+# What is built by hand is not signed, so it runs in no environment that Roost makes. The labels are for the gateway.
 HAND = f"{TENANT}-{BY_HAND}"
 HAND_LABELS = {"roost.dev/tenant": TENANT, "roost.dev/environment": "dev"}
 DOMAIN = "roost.localhost"
