@@ -98,6 +98,8 @@ def _tell(run: Any) -> None:
             ("Ref", out.at(run, "spec.ref", "")),
             ("Commit", out.at(run, "spec.commit", "")),
             ("Author", out.at(run, "spec.author", "")),
+            ("Cause", " ".join(str(out.at(run, f"spec.{key}", "")) for key in ("cause", "trigger")).strip()),
+            ("Parameters", " ".join(f"{key}={value}" for key, value in out.at(run, "spec.parameters", {}).items())),
             ("State", _phase(run)),
             ("Step", out.at(run, "status.step", "")),
             ("Why", str(found.get("message", "")) if _phase(run) != "Succeeded" else ""),
