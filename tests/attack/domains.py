@@ -35,7 +35,6 @@ DOMAINS = [
     _route("domain-beneath-a-granted-one", "deep.shop.example.com"),
     _route("domain-that-ends-like-a-granted-one", "myshop.example.com"),
     _route("domain-of-another-beside-the-own", "shop.example.com", "shop.example.org"),
-    _route("two-domains-in-one", "shop.example.com shop.example.org"),
     _grant("grant-of-the-platforms-own-domain", DOMAIN),
     _grant("grant-of-the-platforms-api", f"api.{DOMAIN}"),
     _grant("grant-of-a-tenants-host-name", f"shop-dev.rival.{DOMAIN}"),
