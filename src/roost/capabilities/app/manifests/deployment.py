@@ -93,10 +93,11 @@ def _first(app: App, where: str, content: AppSpec, process: Process) -> dict[str
 def _second(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
     """Shape 2: the end waits for the gateway, by a helper of ours that is mounted, in place of a fixed time.
 
-    The grace that the application was promised begins after that.
+    The grace that the application was promised begins after that. An image that runs as root gets a user namespace, into
+    which no image can be mounted (overlayfs takes no mapped ids): its end waits for the fixed time.
     """
     spec = _first(app, where, content, process)
-    if process.port is None:
+    if process.port is None or not spec.get("hostUsers", True):
         return spec
     (body,) = spec["containers"]
     view = [f"--view=http://{DRAIN_HOST}", f"--port={process.port}", f"--limit={process.drain_s}s"]

