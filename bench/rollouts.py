@@ -12,32 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.place import DOMAIN, SPACE, TENANT, Place, apply, kubectl, registry_token, wait
-from roost.adapters.registry import Registry, over_tls
+from bench.place import DOMAIN, SPACE, TENANT, Place, apply, kubectl, wait
 from roost.model.kinds.app import App, AppSpec, Artefact, Health, Process, Resources, Variable
 from roost.model.names import REGISTRY
-from roost.node import engine, machine
-from roost.node.manifests import registry
+from roost.node import engine, images
 
 OURS, PLAIN = "rolled", "plain"
 REPLICAS: Final = 3
-BASE: Final = ("base/python", "3.13")
+BASE, RECIPE = "base/python", "base-python-3.13"
 PROGRAM: Final = Path(__file__).with_name("rolled.py")
 DRAIN_S: Final = 30
 RESOURCES: Final = Resources(cpu="20m", memory="96Mi")
 
 
-def image(folder: Path) -> str:
-    """The base with Python, by digest."""
-    host = f"{machine.REGISTRY_ADDRESS}:{registry.PORT}"
-    client = Registry(over_tls(host, str(folder / "ca.crt")), registry_token(), time.sleep, tries=3)
-    try:
-        digest = client.resolve(*BASE)
-    finally:
-        client.close()
-    if digest is None:
-        raise RuntimeError(f"The registry has no {':'.join(BASE)}.")
-    return f"{REGISTRY}/{BASE[0]}@{digest}"
+def image() -> str:
+    """The base with Python, by digest. (`make up` pushed it; cluster addresses are not reached from here.)"""
+    digest = images.build(engine.build(["load"]), [RECIPE]).digest(RECIPE)
+    return f"{REGISTRY}/{BASE}@{digest}"
 
 
 def spec(base: str, colour: str, replicas: int) -> AppSpec:
@@ -236,15 +227,22 @@ def under_load(side: Side, rate: float, told: dict[str, Any]) -> Any:
         told |= json.loads(out)
 
 
+def over_tls_answers(side: Side) -> bool:
+    """Whether the gateway shows a certificate for it."""
+    command = ["curl", "-sf", "--max-time", "2", "--cacert", str(side.place.folder / "ca.crt"), f"https://{side.host}/"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def make(place: Place) -> tuple[Side, Side]:
     """Both, and they serve."""
-    base = image(place.folder)
+    base = image()
     ours, other = Side(place, base, OURS), Side(place, base, PLAIN)
     apply(*plain(base))
     ours.rollout()
     kubectl("-n", SPACE, "rollout", "status", f"deployment/{PLAIN}", "--timeout=180s")
     for side in (ours, other):
         wait(f"{side.name} to settle", side.settled)
+        wait(f"{side.name} over TLS", lambda side=side: over_tls_answers(side))
     return ours, other
 
 

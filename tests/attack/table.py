@@ -132,7 +132,7 @@ PODS = [
     _image("image-climbing-out", f"{names.REGISTRY}/acme/../rival/shop{DIGEST}"),
     _image("image-with-a-prefix", f"evil.example/{names.REGISTRY}/acme/shop{DIGEST}"),
     _image("image-of-the-platform", f"roost.internal/platform:1{DIGEST}"),
-    _image("helper-of-ends-as-a-container", names.DRAIN_IMAGE),
+    _image("image-named-like-the-helper", f"{names.DRAIN_IMAGE}0"),
     _image("image-of-a-similar-tenant", OWN.replace("/acme/", "/acme2/")),
     _pod(
         "init-image-from-outside", "Images come from", spec__initContainers=[_extra(f"docker.io/library/nginx{DIGEST}")]

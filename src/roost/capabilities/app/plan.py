@@ -18,7 +18,7 @@ from roost.capabilities.app.manifests.job import job
 from roost.capabilities.app.manifests.pod import CANDIDATE, runtime
 from roost.capabilities.app.manifests.release import release
 from roost.capabilities.app.model import Observed, SeenRelease
-from roost.capabilities.app.rollout import LOOKS, Turn, by_steps, leaving, process_of, share_of_requests, turn
+from roost.capabilities.app.rollout import LOOKS, SETTLED, Turn, by_steps, leaving, process_of, share_of_requests, turn
 from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.configuration import secret_version
@@ -388,7 +388,7 @@ def _held(app: App, choice: Choice, observed: Observed) -> Choice:
     current, before = choice.current, _served_before(observed)
     free = (
         before is None
-        or current.phase not in (None, "Pending")
+        or current.phase in SETTLED
         or app.spec.rollout.promote == current.number
         or choice.serving != current
         or any(seen.served and seen.digest == current.digest for seen in observed.releases[:-1])

@@ -103,12 +103,32 @@ def _second(app: App, where: str, content: AppSpec, process: Process) -> dict[st
     view = [f"--view=http://{DRAIN_HOST}", f"--port={process.port}", f"--limit={process.drain_s}s"]
     hook = {"exec": {"command": [f"{HELPER}/drain", "wait", *view, f"--fallback={min(DRAIN_S, process.drain_s)}s"]}}
     mounts = [{"name": "roost", "mountPath": HELPER, "readOnly": True}]
+    assert content.artefact is not None
     return {
         **spec,
         "terminationGracePeriodSeconds": process.grace_s + process.drain_s + HOOK_S,
         "containers": [{**body, "lifecycle": {"preStop": hook}, "volumeMounts": mounts}],
-        "volumes": [{"name": "roost", "image": {"reference": names.DRAIN_IMAGE, "pullPolicy": "Never"}}],
+        **(_copied(body) if content.artefact.runs_as_root else _mounted()),
     }
+
+
+def _mounted() -> dict[str, Any]:
+    """The helper's image as a volume: that costs no time."""
+    return {"volumes": [{"name": "roost", "image": {"reference": names.DRAIN_IMAGE, "pullPolicy": "Never"}}]}
+
+
+def _copied(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The helper copied by an init container. In a user namespace images cannot be mounted: overlayfs maps no ids."""
+    copying = {
+        "name": "roost",
+        "image": names.DRAIN_IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["/drain", "install", f"{HELPER}/drain"],
+        "resources": body["resources"],  # No more than the instance itself: the quota counts the larger of the two.
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [{"name": "roost", "mountPath": HELPER}],
+    }
+    return {"initContainers": [copying], "volumes": [{"name": "roost", "emptyDir": {"sizeLimit": "16Mi"}}]}
 
 
 SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first, 2: _second}

@@ -53,7 +53,8 @@ def _backend(app: App, called: str, weight: int) -> dict[str, Any]:
 def route(app: App, hostnames: Sequence[str], candidate: int = 0) -> dict[str, Any]:
     """From the gateway (HTTP and HTTPS alike) to the process `web`, and so many percent to a version on trial."""
     name = app.metadata.name
-    weights = {WEB: 100 - candidate, CANDIDATE: candidate} if candidate else {WEB: 1}
+    # First the one on trial: the gateway names what it counts by the place, and that one's counts must go on.
+    weights = {CANDIDATE: candidate, WEB: 100 - candidate} if candidate else {WEB: 1}
     # A service that gets nothing is not named: it may be gone.
     backends = [_backend(app, called, weight) for called, weight in weights.items() if weight]
     return {

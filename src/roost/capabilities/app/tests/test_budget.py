@@ -58,7 +58,8 @@ def test_nothing_is_written_while_nothing_is_new() -> None:
 
 def test_without_a_budget_no_new_version_begins() -> None:
     made = world(0)
-    told = made.look()
+    for _ in range(4):
+        told = made.look(10)
     assert reason(told) == "ErrorBudgetSpent"
     assert made.running == {"web": (OLD, 3), "worker": (OLD, 1)}
 

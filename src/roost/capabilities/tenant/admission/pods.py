@@ -19,10 +19,10 @@ _ALL_CONTAINERS: Final = (
 )
 CONTAINERS: Final = _ALL_CONTAINERS.format("object")
 VOLUMES: Final = "(has(object.spec.volumes) ? dyn(object.spec.volumes) : dyn([]))"
-# Every image but the one that the platform mounts into instances, where it is mounted: nothing may run it as such.
+# Every image but the one by which instances end: it is the platform's, holds one program and no secret, and is in all.
 IMAGES: Final = (
-    "variables.containers.map(c, c.image)"
-    " + variables.volumes.filter(v, has(v.image)).map(v, has(v.image.reference) ? v.image.reference : '')"
+    "(variables.containers.map(c, c.image)"
+    " + variables.volumes.filter(v, has(v.image)).map(v, has(v.image.reference) ? v.image.reference : ''))"
     f".filter(i, i != '{names.DRAIN_IMAGE}')"
 )
 
