@@ -301,6 +301,10 @@ def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts:
     ]
     argv += [f"--opt=context:{name}=docker-image://{image}" for name, image in contexts.items()]
     argv += [f"--opt=build-arg:{name}={value}" for name, value in task.parameters.items()]
+    if task.rights == "reduced":
+        # Whoever may only propose fills caches that no build of the branch reads.
+        # https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args
+        argv.append(f"--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS={task.project}-reduced")
     for name, text in site.texts.items():
         path = bench.work / "secrets" / name
         path.parent.mkdir(exist_ok=True)

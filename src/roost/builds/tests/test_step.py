@@ -8,6 +8,7 @@ import pytest
 
 from roost.builds import registry, site, step
 from roost.builds.bench import Bench, BuilderLost, StepFailed
+from roost.builds.detect import Detected
 from roost.model import build_report
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
@@ -102,3 +103,11 @@ def test_halting_stops_a_program(bench: Bench) -> None:
     assert process.stderr is not None
     process.stderr.close()
     assert (datetime.now(UTC) - begun).total_seconds() < 9
+
+
+@pytest.mark.parametrize(("rights", "apart"), [("reduced", True), ("full", False)])
+def test_what_is_only_proposed_fills_caches_of_its_own(bench: Bench, rights: str, apart: bool) -> None:
+    found = Detected("FROM base/python:3.13\n", "Containerfile", (), (), ())
+    task = TASK.model_copy(update={"rights": rights})
+    argv = step._command(task, bench, bench.work, found, {}).argv
+    assert ("--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=hello-reduced" in argv) is apart
