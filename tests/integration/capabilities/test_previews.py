@@ -1,5 +1,6 @@
 """Previews and commit statuses with the controller's and the git server's real rights before a real kube-apiserver."""
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 from roost.gitserver.cluster import KubeCluster, run_for
 from roost.gitserver.moves import Move
 from roost.kube.client import Client
-from roost.kube.errors import Forbidden
+from roost.kube.errors import AlreadyExists, Forbidden
 from roost.model import previews
 from roost.model.kinds.app import Artefact
 from roost.model.kinds.delivery import Project, ProjectSpec, Promotion, PromotionSpec
@@ -38,6 +39,9 @@ async def trying(platform: ApiServer) -> AsyncIterator[Cluster]:
 async def git(platform: ApiServer) -> AsyncIterator[KubeCluster]:
     """The git server's view, as its own ServiceAccount."""
     admin = platform.client("tests")
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    with contextlib.suppress(AlreadyExists):
+        await admin.create({**account, "metadata": {"name": "roost-git", "namespace": SYSTEM_NAMESPACE}}, "tests")
     path = f"api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/roost-git/token"
     answer = await admin.request("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"})
     await admin.close()

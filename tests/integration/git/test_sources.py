@@ -49,6 +49,7 @@ class TestEverySource:
         runs = [run["spec"] for run in bench.cluster.runs.values()]
         assert [run["attempt"] for run in runs] == [1, 2, 3] and runs[-1]["commit"] == bench.head()
 
+    @pytest.mark.full
     def test_wrong_credentials_and_a_server_that_is_gone_change_nothing(self, driver: Driver, bench: Bench) -> None:
         driver.put(ONE)
         assert driver.bring().moved
@@ -62,6 +63,7 @@ class TestEverySource:
         assert (gone.ok, gone.reason) == (False, "Unreachable")
         assert bench.head() == stands and len(bench.cluster.runs) == 1
 
+    @pytest.mark.full
     def test_hostile_names_are_only_names(self, driver: Driver, bench: Bench) -> None:
         driver.put(HOSTILE)
         assert driver.bring().moved
