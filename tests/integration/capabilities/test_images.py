@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from roost.capabilities.run.manifests.job import CONDUCTOR
 from roost.capabilities.tenant import admission
 from roost.kube.errors import RefusedError
 from roost.model.kinds.app import App, AppSpec, Artefact
@@ -88,11 +89,11 @@ async def built(cluster: Cluster, tenant: str, image: str, **spec: Any) -> str:
     run, space = f"shop-{secrets.token_hex(4)}", f"{tenant}-build"
     name, _, digest = image.partition("@")
     pod = changed(BUILD_POD, metadata={"name": run, "namespace": space, "labels": {RUN: run}})
-    pod["spec"]["containers"][0]["image"] = "roost.internal/platform:dev"
+    pod["spec"]["containers"][0] |= {"name": CONDUCTOR, "image": "roost.internal/platform:dev"}
     made = await cluster.client.create(pod)
     report = json.dumps({"ok": True, "image": name, "digest": digest, "processes": [{"name": "web", "port": 8080}]})
     state = {"terminated": {"exitCode": 0, "reason": "Completed", "message": report}}
-    container = {"name": "web", "image": "x", "imageID": "x", "ready": False, "restartCount": 0, "state": state}
+    container = {"name": CONDUCTOR, "image": "x", "imageID": "x", "ready": False, "restartCount": 0, "state": state}
     status = {"phase": "Succeeded", "containerStatuses": [container]}
     await cluster.client.patch(made, {"status": status}, "tests", "status")
     wanted = RunSpec(project="shop", ref="refs/heads/main", commit="c" * 40, author="ada", **spec)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from roost.capabilities.run.manifests.job import CONDUCTOR
 from roost.kernel.action import ActionContext
 from roost.kube.errors import AlreadyExists, Conflict, NotFound
 from roost.kube.reader import Object
@@ -138,7 +139,7 @@ async def _built(run: Object, image: str, context: ActionContext) -> bool:
     if spec.get("cancel"):
         return False
     pods = await context.client.list("v1", "Pod", meta["namespace"], f"{RUN}={meta['name']}")
-    pod = single_pod.newest(pods)
+    pod = single_pod.newest(pods, CONDUCTOR)  # No step's container speaks for the run.
     report = build_report.read(pod.message) if pod is not None and pod.ended else None
     return report is not None and report.ok and f"{report.image}@{report.digest}" == image
 
