@@ -43,15 +43,24 @@ from roost.surface.problems import (
 )
 
 _RBAC = re.compile(r"cannot [a-z]+ resource ")
+_OF_ALL = re.compile(r'cannot ([a-z]+) resource "([a-z/]+)" .* at the cluster scope')
 _LOG = logging.getLogger("roost.api")
 MAX_ERRORS = 50
+
+
+def _who_may(message: str) -> str:
+    """Whom to ask. Of what is in no tenant, owners have a say only in their own Tenant as it stands."""
+    of_all = _OF_ALL.search(message)
+    if of_all is None or (of_all[2] == "tenants" and of_all[1] in ("get", "update", "patch", "watch")):
+        return "an owner of the tenant"
+    return "an administrator of the platform"
 
 
 def from_kube(error: KubeError, what: str = "such object") -> Problem:
     """The problem for an answer of kube-apiserver. `what`: the thing asked for, e.g. `app shop in acme-dev`."""
     match error:
         case Forbidden() if _RBAC.search(str(error)):
-            return forbidden(f"Your role does not allow this with {what}. Ask an owner of the tenant.")
+            return forbidden(f"Your role does not allow this with {what}. Ask {_who_may(str(error))}.")
         case Forbidden():
             return Problem("refused", _clean(error))
         case NotFound():

@@ -10,7 +10,7 @@ import click
 
 from roost.surface.terminal import output as out
 from roost.surface.terminal import state
-from roost.surface.terminal.failure import USAGE, Failure
+from roost.surface.terminal.failure import NOT_ALLOWED, USAGE, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, output, pass_session
 from roost.surface.terminal.words import tr
@@ -80,7 +80,15 @@ def login(
         return
     with closing(_client(target)) as client:
         person = name or _read_name(known)
-        answer = client.send("POST", "/v1/session", {"name": person, "password": _read_password(password_stdin)})
+        given = {"name": person, "password": _read_password(password_stdin)}
+        try:
+            answer = client.send("POST", "/v1/session", given)
+        except Failure as failure:
+            if failure.code == NOT_ALLOWED:  # Not "sign in": that is what was just tried.
+                failure.hint = tr(
+                    "Try again; an administrator gives a new password by `roost user password {name}`.", name=person
+                )
+            raise
     _keep(session, replace(target, token=str(answer["token"]), name=str(answer.get("person") or person)))
     if answer.get("initialPassword"):
         out.say(tr("Your password is the first one that was made for you: change it with `roost password`."))
@@ -166,7 +174,8 @@ def whoami(session: Session) -> None:
         )
         if me.get("tenants"):
             out.write("")
-            out.table(me["tenants"], TENANTS, wide=session.output == "wide")
+            rows = [{**item, **role} for item in me["tenants"] for role in item.get("roles") or [{}]]
+            out.table(rows, TENANTS, wide=session.output == "wide")
 
     out.show_one({**me, "name": me.get("person", "")} if session.output == "name" else me, session.output, people)
 

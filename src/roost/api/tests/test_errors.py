@@ -29,6 +29,19 @@ def test_each_error_has_its_problem(error: kube.KubeError, kind: str, said: str)
     assert "10.0.0.1" not in problem.detail, "Addresses of the platform are nobody's business."
 
 
+@pytest.mark.parametrize(
+    ("said", "whom"),
+    [
+        ('cannot list resource "users" in API group "roost.dev" at the cluster scope', "an administrator"),
+        ('cannot delete resource "tenants" in API group "roost.dev" at the cluster scope', "an administrator"),
+        ('cannot patch resource "tenants" in API group "roost.dev" at the cluster scope', "an owner"),
+        ('cannot create resource "apps" in API group "roost.dev" in the namespace "acme-dev"', "an owner"),
+    ],
+)
+def test_whoever_may_not_is_told_whom_to_ask(said: str, whom: str) -> None:
+    assert f"Ask {whom}" in from_kube(kube.Forbidden(f'x is forbidden: User "u" {said}', 403), "it").detail
+
+
 def test_a_rule_of_admission_is_a_refusal_and_a_schema_names_fields() -> None:
     policy = kube.Invalid("ValidatingAdmissionPolicy 'images' denied request: Not by digest.", 422, "Invalid")
     assert from_kube(policy).kind == "refused"

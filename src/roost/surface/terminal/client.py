@@ -15,7 +15,7 @@ from roost.surface.terminal.words import tr
 
 HINTS: Final = {
     "unauthenticated": "Sign in with `roost login`.",
-    "forbidden": "Ask an owner of the tenant for the role; `roost whoami` shows yours.",
+    "forbidden": "`roost whoami` shows your roles.",
     "not-found": "Check the name and -t, -e and -a; the `list` commands show what there is.",
     "invalid": "Correct what is named and repeat the command; `--help` tells what is allowed.",
     "conflict": "Look at it again and repeat the command.",
