@@ -23,7 +23,7 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 def kubectl(apiserver: ApiServer, tmp_path: Path) -> Kubectl:
     made = Kubectl(apiserver.kubeconfig, engine.existing(["kubernetes"]).path("kubectl"), tmp_path / "cache")
     disk = common.Disk("node-1", "/data")
-    made.apply([*platform.namespaces(), *registry.everything("roost.internal/registry:1", disk, {}, "")])
+    made.apply_patiently([*platform.namespaces(), *registry.everything("roost.internal/registry:1", disk, {}, "")])
     return made
 
 

@@ -111,7 +111,7 @@ async def _connect(
 ) -> ClientConnection:
     url = f"{api.url.replace('http', 'ws', 1)}{team.of('apps')}/{app}/{what}?{query}"
     headers = {"Authorization": f"Bearer {await api.token(team.person(role))}"} if role else {}
-    return await connect(url, additional_headers=headers, proxy=None)
+    return await connect(url, additional_headers=headers, proxy=None, open_timeout=60)
 
 
 async def test_a_command_is_joined_in_both_directions_and_tells_its_exit_code(
