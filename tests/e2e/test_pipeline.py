@@ -117,7 +117,7 @@ def test_a_step_that_fails_is_named_and_the_run_goes_on_from_it(shop: Shop) -> N
 
 def test_a_step_sees_no_credentials(shop: Shop) -> None:
     look = (
-        "ls /run/roost/credentials /run/roost/secrets /run/roost/steps /var/run/secrets 2>&1; "
+        "set +e; ls /run/roost/credentials /run/roost/secrets /run/roost/steps /var/run/secrets 2>&1; "
         "env | sort; cat /proc/1/environ 2>&1 | tr '\\\\0' '\\\\n'; id; "
         "touch /run/roost/turns/x 2>&1; touch /run/roost/bin/x 2>&1; "
         "wget -T 3 -qO- https://kubernetes.default.svc/version 2>&1; echo looked"

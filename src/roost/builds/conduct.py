@@ -129,6 +129,12 @@ def failure(step: Step, result: StepResult) -> str:
     return "\n".join(told)
 
 
+def brief(failure: str) -> str:
+    """The same without the last lines, which stand in the log just before."""
+    first, _, rest = failure.partition("\n")
+    return f"{first} {rest.rpartition(chr(10))[2]}".strip()
+
+
 def _started(work: Work, gates: Gates, place: int) -> None:
     """Wait until the step's container is there."""
     deadline = time.monotonic() + START_S

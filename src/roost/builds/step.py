@@ -46,7 +46,7 @@ def carry_out(task: Task, bench: Bench) -> BuildReport:
     try:
         report = _carry_out(work)
         if not report.ok:
-            bench.say(f"-----> {report.message}")
+            bench.say(f"-----> {conduct.brief(report.message) if report.reason == 'StepFailed' else report.message}")
         return report
     except RegistryFailed as error:
         raise BuilderLost(str(error)) from error

@@ -330,10 +330,11 @@ class GitServer:
                 await answer.say(f"-----> {short(move.ref)} is kept. {_unbuilt(project, move)}")
                 continue
             outcome = await self._follow(answer, request, name_of(request.name.project, move))
-            if outcome.message not in answer.last:  # The build may have said it already.
-                await answer.say(f"-----> {outcome.title}: {outcome.message}")
+            words = outcome.message.partition("\n")[0]  # Several lines have been shown before.
+            if words not in answer.last:  # The build may have said it already.
+                await answer.say(f"-----> {outcome.title}: {words}")
             if not outcome.ok:
-                failures[move.ref] = f"kept, but not live: {outcome.message}"
+                failures[move.ref] = f"kept, but not live: {words}"
         await answer.finish(failures)
 
     async def _settle(self, answer: "Push", request: GitRequest) -> list[Move]:

@@ -45,6 +45,11 @@ def _said(resource: Resource) -> str:
     return next((item.message for item in conditions if item.type == "Ready"), "")
 
 
+def _longest_s(run: Run) -> int:
+    """How long it may take from its start, in seconds."""
+    return run.spec.build.timeout_s + (run.spec.pipeline.timeout_s if run.spec.pipeline.steps else 0)
+
+
 class Follower:
     """Follows one Run of a tenant to its end."""
 
@@ -75,7 +80,7 @@ class Follower:
             except KubeError as error:
                 for line in self._news(f"Kubernetes does not answer ({error}). The run goes on; so does this."):
                     yield line
-            if run is not None and asyncio.get_running_loop().time() - begun > run.spec.build.timeout_s + SPARE_S:
+            if run is not None and asyncio.get_running_loop().time() - begun > _longest_s(run) + SPARE_S:
                 yield Outcome(False, f"the run {self._run} has not ended yet: see it with `roost runs`")
                 return
             await asyncio.sleep(self._poll_s)

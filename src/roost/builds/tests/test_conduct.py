@@ -74,6 +74,7 @@ def test_a_failure_says_what_to_do(reason: str, advice: str) -> None:
     told = conduct.failure(STEP, result).splitlines()
     assert told[0] == "The step test failed. It ended."
     assert advice in told[-1]
+    assert conduct.brief("\n".join(told)) == f"{told[0]} {told[-1]}"
     assert len(told) == 14 and told[-3].strip() == "the last" and len(told[-2]) < 180
 
 
