@@ -31,6 +31,8 @@ from roost.model import names
 from roost.model.content import parted
 from roost.model.difference import SECRETS, Change, difference
 from roost.model.kinds.app import App, ContentChange, Release
+from roost.model.kinds.images import NAME as IMAGES
+from roost.model.kinds.images import ImageAllowlist
 from roost.model.names import API_VERSION
 from roost.model.quantity import amount
 from roost.model.resource import Model
@@ -152,6 +154,7 @@ async def _judged(ctx: Context, there: Collection, tenant: str, name: str, to: i
         versions=versions,
         target=target,
         image=await _image(ctx, tenant, target),
+        unsigned=await _unsigned(ctx, there, target),
         secrets=await _kept(there, name, target.content.secret_version),
         rooms=await _rooms(there, name),
         lost=await _lost(ctx, there, name, target.content.domains),
@@ -203,6 +206,14 @@ async def _image(ctx: Context, tenant: str, target: SeenVersion) -> Found:
         return "there" if await has(ctx, *place) else "gone"
     except Problem:
         return "unknown"
+
+
+async def _unsigned(ctx: Context, there: Collection, target: SeenVersion) -> str:
+    """Why the environment's allow-list keeps the image from running; empty: it does not, or does not say yet."""
+    artefact = target.content.artefact
+    raw = await ctx.client.get(API_VERSION, ImageAllowlist.KIND, IMAGES, there.namespace)
+    refusal = ImageAllowlist.parse(raw).status.refusal(artefact.image) if raw and artefact else None
+    return refusal.message or refusal.reason if refusal else ""
 
 
 async def _lost(ctx: Context, there: Collection, app: str, wanted: Sequence[str]) -> tuple[str, ...]:

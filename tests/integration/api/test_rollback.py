@@ -150,6 +150,24 @@ async def test_what_cannot_come_back_is_refused_and_nothing_is_changed(shop: Sho
     assert await shop.secrets() == {"PASSWORD": "new"}
 
 
+async def test_an_image_that_may_not_run_here_is_refused(shop: Shop) -> None:
+    await shop.make()
+    await shop.image("a")
+    await shop.release(1, "Superseded")
+    await shop.image("b")
+    await shop.release(2)
+    meta = {"name": "images", "namespace": shop.space}
+    made = await shop.api.admin.create(
+        {"apiVersion": API_VERSION, "kind": "ImageAllowlist", "metadata": meta, "spec": {}}
+    )
+    image = IMAGE.replace("/acme/", f"/{shop.team.name}/")
+    refused = {"image": image, "reason": "Unsigned", "message": "Nobody signed it."}
+    await shop.api.admin.patch_status(made, {"admitted": [], "refused": [refused]}, "test")
+    plan = await shop.plan(to=1)
+    assert (plan["verdict"], plan.get("force", False)) == ("refused", False)
+    assert "Its image may not run here: Nobody signed it." in [item["message"] for item in plan["checks"]]
+
+
 async def test_force_passes_over_what_it_may(shop: Shop) -> None:
     await shop.make()
     await shop.image("a")

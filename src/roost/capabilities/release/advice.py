@@ -19,6 +19,7 @@ SAYS: Final = {
     "ImageGone": "Its image is no longer in the registry: its instances could not start.",
     "ImageUnknown": "The registry does not answer, so it is not known whether its image is still there.",
     "ImageForeign": "Its image is in no registry of the platform, so it is not known whether it is still there.",
+    "NotSigned": "Its image may not run here: {message}",
     "SecretsGone": "Its secret configuration is no longer kept.",
     "NeverServed": "That version never served.",
     "CommandRan": "A release command ran since ({versions}): what it did to a database is not undone.",

@@ -49,6 +49,11 @@ def image_there(observed: Observed) -> RollbackCheck | None:
     return _care("ImageForeign") if observed.image == "foreign" else None
 
 
+def image_admitted(observed: Observed) -> RollbackCheck | None:
+    """The signature of the image was verified here."""
+    return _refuse("NotSigned", message=observed.unsigned) if observed.unsigned else None
+
+
 def secrets_kept(observed: Observed) -> RollbackCheck | None:
     """The copy of the secret configuration is there."""
     if not observed.secrets:
@@ -138,6 +143,7 @@ def allowed(observed: Observed) -> RollbackCheck | None:
 
 CHECKS: Final[Sequence[Callable[[Observed], RollbackCheck | None]]] = (
     image_there,
+    image_admitted,
     secrets_kept,
     has_served,
     data_unchanged,

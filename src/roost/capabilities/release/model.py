@@ -52,6 +52,7 @@ class Observed(Model):
     versions: tuple[SeenVersion, ...] = Field(description="All that are kept, by number.")
     target: SeenVersion
     image: Found = Field("there", description="Its image in the registry.")
+    unsigned: str = Field("", description="Why its image may not run here; empty: it may, as far as that is known.")
     secrets: bool = Field(True, description="The copy of its secret configuration is kept, or it has none.")
     rooms: tuple[Room, ...] = ()
     lost: tuple[str, ...] = Field((), description="Its host names that lead here no longer.")

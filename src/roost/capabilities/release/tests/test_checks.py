@@ -49,6 +49,7 @@ CASES: dict[str, tuple[Observed, str, list[str], bool]] = {
     "the image is gone": (seen(image="gone"), "refused", ["ImageGone"], False),
     "the registry is away": (seen(image="unknown"), "care", ["ImageUnknown"], False),
     "a foreign image": (seen(image="foreign"), "care", ["ImageForeign"], False),
+    "the image is not signed": (seen(unsigned="Nobody signed it."), "refused", ["NotSigned"], False),
     "no image": (seen(target=to(spec("a", artefact=None))), "refused", ["NoImage"], False),
     "secrets are gone": (seen(secrets=False), "refused", ["SecretsGone"], False),
     "secrets differ": (seen(target=to(spec("a", secret_version="0" * 16))), "care", ["SecretsReplaced"], False),
