@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,9 +67,9 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-def sender(*addresses: str, **more: object) -> Sender:
+def sender(*addresses: str, **more: Any) -> Sender:
     """One whose name server gives these addresses for every name."""
-    return Sender(LOOPBACK, resolve=lambda host, port: list(addresses or ("127.0.0.1",)), **more)  # type: ignore[arg-type]
+    return Sender(LOOPBACK, resolve=lambda host, port: list(addresses or ("127.0.0.1",)), **more)
 
 
 def url(receiver: Receiver, path: str = "/hook?a=1") -> str:

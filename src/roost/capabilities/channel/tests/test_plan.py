@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from roost.capabilities.channel import capability
 from roost.kernel import golden
-from roost.model.kinds.channel import ChannelSpec
+from roost.model.kinds.channel import ChannelSpec, Event
 from roost.model.notices import MOST, SeenChannel, Telling, notice, of, telling
 
 CASES = golden.cases(Path(__file__).parent.parent)
@@ -82,8 +82,8 @@ FAILED = {"project": "shop", "run": "shop-1"}
 
 
 def test_only_what_is_wanted_is_told() -> None:
-    def told(seen: SeenChannel, event: str, facts: dict[str, str]) -> bool:
-        return bool(of(Telling(channels=(seen,)), "acme", event, "uid", facts, "now"))  # type: ignore[arg-type]
+    def told(seen: SeenChannel, event: Event, facts: dict[str, str]) -> bool:
+        return bool(of(Telling(channels=(seen,)), "acme", event, "uid", facts, "now"))
 
     assert told(channel(), "run.failed", FAILED) and not told(channel(), "run.succeeded", FAILED)
     assert told(channel(projects=["shop"]), "run.failed", FAILED)
@@ -96,9 +96,9 @@ def test_only_what_is_wanted_is_told() -> None:
 
 
 def test_the_same_event_is_the_same_notice() -> None:
-    def name(event: str, subject: str, uid: str = "c") -> str:
+    def name(event: Event, subject: str, uid: str = "c") -> str:
         seen = SeenChannel(name="chat", uid=uid, spec=channel().spec)
-        return str(notice(seen, "acme", event, subject, {}, "now").manifest["metadata"]["name"])  # type: ignore[arg-type]
+        return str(notice(seen, "acme", event, subject, {}, "now").manifest["metadata"]["name"])
 
     assert name("run.failed", "1") == name("run.failed", "1")
     names = {name("run.failed", "1"), name("run.failed", "2"), name("run.succeeded", "1"), name("run.failed", "1", "d")}
