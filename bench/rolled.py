@@ -1,4 +1,4 @@
-"""The application of P2, as `python3 -c`: it answers at once, slowly, or by WebSocket, and just exits on SIGTERM."""
+"""The application of P2: it answers at once, slowly, or by WebSocket, and just exits on SIGTERM."""
 
 import asyncio
 import base64

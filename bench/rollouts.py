@@ -12,23 +12,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.place import DOMAIN, SPACE, TENANT, Place, apply, kubectl, wait
+from bench.place import APP as ADDRESSED
+from bench.place import DOMAIN, SPACE, TENANT, Place, apply, kubectl, project, wait
 from roost.model.kinds.app import App, AppSpec, Artefact, Health, Process, Resources, Variable
-from roost.model.names import REGISTRY
-from roost.node import engine, images
+from roost.node import engine
 
-OURS, PLAIN = "rolled", "plain"
+OURS, PLAIN = ADDRESSED, "plain"
 REPLICAS: Final = 3
-BASE, RECIPE = "base/python", "base-python-3.13"
+CONTAINERFILE: Final = (
+    'FROM base/python:3.13\nCOPY rolled.py /srv/rolled.py\nUSER 1000\nCMD ["python3", "/srv/rolled.py"]\n'
+)
 PROGRAM: Final = Path(__file__).with_name("rolled.py")
 DRAIN_S: Final = 30
 RESOURCES: Final = Resources(cpu="20m", memory="96Mi")
 
 
-def image() -> str:
-    """The base with Python, by digest. (`make up` pushed it; cluster addresses are not reached from here.)"""
-    digest = images.build(engine.build(["load"]), [RECIPE]).digest(RECIPE)
-    return f"{REGISTRY}/{BASE}@{digest}"
+def push(place: Place) -> str:
+    """Push the program, so that it is built and signed as any other; its image by digest."""
+    web = Process(name="web", port=8080, health=Health(path="/"), resources=RESOURCES)
+    apply(App.manifest(OURS, AppSpec(processes=(web,)), SPACE))
+    project(OURS)
+    place.repository.mkdir()
+    place.git("init", "--quiet", "--initial-branch=main")
+    (place.repository / "Containerfile").write_text(CONTAINERFILE)
+    (place.repository / PROGRAM.name).write_text(PROGRAM.read_text())
+    place.git("add", "--all")
+    if place.push().wait():
+        raise RuntimeError(f"The push failed: {(place.folder / 'push.log').read_text()}")
+    app = json.loads(kubectl("-n", SPACE, "get", "apps.roost.dev", OURS, "-o", "json"))
+    return str(app["spec"]["artefact"]["image"])
 
 
 def spec(base: str, colour: str, replicas: int) -> AppSpec:
@@ -37,13 +49,12 @@ def spec(base: str, colour: str, replicas: int) -> AppSpec:
         name="web",
         port=8080,
         replicas=replicas,
-        command=("python3", "-c", PROGRAM.read_text()),
         health=Health(path="/"),
         resources=RESOURCES,
         grace_s=5,
         drain_s=DRAIN_S,
     )
-    artefact = Artefact(image=base, runs_as_root=True)
+    artefact = Artefact(image=base)
     return AppSpec(artefact=artefact, processes=(web,), config=(Variable(name="COLOUR", value=colour),))
 
 
@@ -53,7 +64,6 @@ def plain(base: str) -> list[dict[str, Any]]:
     container = {
         "name": "web",
         "image": base,
-        "command": ["python3", "-c", PROGRAM.read_text()],
         "env": [{"name": "COLOUR", "value": "0"}],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
@@ -61,9 +71,8 @@ def plain(base: str) -> list[dict[str, Any]]:
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     pod = {
-        "hostUsers": False,
         "automountServiceAccountToken": False,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }
     meta = {"name": PLAIN, "namespace": SPACE}
@@ -235,7 +244,7 @@ def over_tls_answers(side: Side) -> bool:
 
 def make(place: Place) -> tuple[Side, Side]:
     """Both, and they serve."""
-    base = image()
+    base = push(place)
     ours, other = Side(place, base, OURS), Side(place, base, PLAIN)
     apply(*plain(base))
     ours.rollout()
