@@ -3322,7 +3322,7 @@ export type RunSpec = {
     /**
      * Rights
      *
-     * reduced: not of the project's branch. No step has a secret, and nothing is promoted.
+     * reduced: the commit is not in the project's branch. No step and no build has a secret.
      */
     rights?: 'full' | 'reduced';
     /**
