@@ -33,8 +33,8 @@ class Watch:
     owner: how the reconciled object is found: `owner` (owner reference, or the label roost.dev/owner-uid that the
         kernel sets on what it applies), `label:<key>` (value is the name, same namespace), `field:<path>` (the text
         there, e.g. `spec.promotion`, is the name, same namespace), `name` (same name and namespace), `tenant` (the
-        Tenant of the namespace), `named:<name>` (the one of that name in the same namespace), `neighbours` (every
-        object of the capability's kind in the same namespace), `all` (every object of the capability's kind).
+        Tenant of the namespace), `named:<name>` (the one of that name in the same namespace), `all` (every object
+        of the capability's kind).
     labels: only objects with these labels (selector text), so that caches stay small.
     namespace: only there; None: everywhere.
     """

@@ -98,8 +98,6 @@ class Controller:
             return _tenant
         if owner == "all":
             return lambda item: self._primary.store.keys()
-        if owner == "neighbours":
-            return lambda item: self._primary.store.keys(item["metadata"].get("namespace") or "")
         named = owner.removeprefix("named:")
         if named != owner:
             return lambda item: [self._place(item, named)]

@@ -126,9 +126,9 @@ class Store:
                 self._uids.link([self._read(key)["metadata"]["uid"]], key)
         return next(iter(self._uids.get(uid)), None)
 
-    def keys(self, namespace: str | None = None) -> tuple[Key, ...]:
-        """Where the objects of a namespace stand; None: of all."""
-        return tuple(self._items if namespace is None else sorted(self._namespaces.get(namespace)))
+    def keys(self) -> tuple[Key, ...]:
+        """Where all objects stand."""
+        return tuple(self._items)
 
     def list(self, namespace: str | None = None, labels: str = "") -> list[Object]:
         """Objects of a namespace (None: of all) that match a selector, sorted by namespace and name."""

@@ -5,7 +5,7 @@
 from collections.abc import Mapping
 
 from roost.kube.reader import Reader
-from roost.model.kinds.images import NAME, ImageAllowlist, RefusedImage
+from roost.model.kinds.images import NAME, UNVERIFIED, ImageAllowlist, RefusedImage
 from roost.model.names import API_VERSION, SIGNED
 
 
@@ -21,4 +21,4 @@ async def refusal(reader: Reader, labels: Mapping[str, str], space: str, image: 
     if status is not None and status.allows(image):
         return None
     known = status.refusal(image) if status is not None else None
-    return known or RefusedImage(image=image, reason="Unverified", message="Its signature is being verified.")
+    return known or RefusedImage(image=image, reason=UNVERIFIED, message="Its signature is being verified.")

@@ -26,7 +26,6 @@ from roost.model import names
 from roost.model.configuration import secret_copy_name, secret_name
 from roost.model.kinds.app import App, Counters, Release
 from roost.model.kinds.domain import Domain
-from roost.model.kinds.images import ImageAllowlist
 from roost.settings import Settings
 from roost.surface.allowlist import refusal
 
@@ -41,7 +40,6 @@ WATCHES = (
     Watch("v1", "Service", owner="owner", labels=names.APP),
     Watch("policy/v1", "PodDisruptionBudget", owner="owner", labels=names.APP),
     Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
-    Watch(names.API_VERSION, ImageAllowlist.KIND, owner="neighbours"),
 )
 
 _NEWEST = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')

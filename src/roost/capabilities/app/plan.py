@@ -24,6 +24,7 @@ from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.configuration import secret_version
 from roost.model.content import content_digest, gate_digest
 from roost.model.kinds.app import App, AppSpec
+from roost.model.kinds.images import look_again
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 KEPT_AT_MOST = 500  # Beside those that are pinned: an environment takes 5,500 Releases of 100 applications.
@@ -347,7 +348,8 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         if observed.refused is not None:
             why = observed.refused
             message = f"No version is made of {why.image}: {why.message}{_still_newest(observed)}"
-            return _before_release(app, observed, not_ready(why.reason, message), now)
+            waits = _before_release(app, observed, not_ready(why.reason, message), now)
+            return replace(waits, next_check=look_again(why, app.status.conditions, now))
         return _before_release(app, observed, None, now)
 
     choice = _held(app, _choose(app, observed), observed)

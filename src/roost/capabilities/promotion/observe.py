@@ -9,16 +9,12 @@ from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Promotion
 from roost.model.kinds.forge import Preview
 from roost.model.kinds.gates import Approval
-from roost.model.kinds.images import ImageAllowlist
 from roost.model.kinds.tenant import Environment, Tenant
 from roost.model.notices import Telling, telling
 from roost.settings import Settings
 from roost.surface.allowlist import refusal
 
-WATCHES = (
-    Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),
-    Watch(names.API_VERSION, ImageAllowlist.KIND, owner="neighbours"),
-)
+WATCHES = (Watch(names.API_VERSION, Approval.KIND, owner="field:spec.promotion"),)
 
 ENDED = ("Applied", "Superseded", "Refused")
 

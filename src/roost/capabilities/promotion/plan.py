@@ -16,6 +16,7 @@ from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.kinds.app import App, AppSpec, Health, Process
 from roost.model.kinds.channel import Event
 from roost.model.kinds.delivery import Promotion
+from roost.model.kinds.images import look_again
 from roost.model.plan import DEPLOYER, Action, Apply, Plan, Verdict
 from roost.model.settings_difference import differences
 
@@ -246,7 +247,8 @@ def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     if observed.refused is not None:
         # Not final: the run that built it may be signing it at this moment, or the registry be away.
         waits = not_ready(observed.refused.reason, f"The image may not run here. {observed.refused.message}")
-        return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=WAITING)
+        again = look_again(observed.refused, promotion.status.conditions, now)
+        return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=again)
     stopped = _gated(promotion, observed, now)
     if stopped is not None:
         return stopped

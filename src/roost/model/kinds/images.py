@@ -5,15 +5,20 @@ the signature of each image that an App, a Release or a Promotion there names; k
 that a pod can be made anew while controller and registry are away.
 """
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from roost.model.resource import Model, Resource, StatusModel
+from roost.model.conditions import READY
+from roost.model.resource import ConditionStatus, Model, Resource, StatusModel
 
 NAME: Final = "images"
 MOST: Final = 6000  # An environment takes 5,500 Releases; most share images.
 REFUSALS: Final = 100  # Of those that are told; the rest waits its turn.
+UNVERIFIED: Final = "Unverified"
+AT_ONCE, SELDOM, PATIENCE = timedelta(milliseconds=100), timedelta(seconds=5), timedelta(seconds=10)
 
 Image = Annotated[str, Field(max_length=400)]
 
@@ -28,6 +33,20 @@ class RefusedImage(Model):
     image: Image
     reason: str = Field(max_length=60, description="One CamelCase word.")
     message: str = Field("", max_length=600)
+
+
+def look_again(refused: RefusedImage, conditions: Iterable[ConditionStatus], now: datetime) -> timedelta:
+    """When who waits for an image looks at the list again: at once where its signature was asked for just now.
+
+    Nobody is woken by the list: its changes would wake all that is in the environment. `conditions`: of who waits.
+    """
+    if refused.reason != UNVERIFIED:
+        return SELDOM
+    said = next((item for item in conditions if item.type == READY and item.reason == UNVERIFIED), None)
+    if said is None or said.last_transition_time is None:
+        return AT_ONCE
+    since = datetime.fromisoformat(said.last_transition_time.replace("Z", "+00:00"))
+    return AT_ONCE if now - since < PATIENCE else SELDOM
 
 
 class ImageAllowlistStatus(StatusModel):
