@@ -1,6 +1,7 @@
 """The real scanner with our rules: what each finds and what it leaves alone, and that a repository has no say in it."""
 
 import re
+import shutil
 from collections.abc import Collection
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from roost.builds import scan_findings, scan_view
 from roost.builds import scanner as asking_of
+from roost.builds.scan_view import View
 from roost.builds.scanner import Scanner
 from roost.model.findings import Finding
 
@@ -92,6 +94,21 @@ def test_what_the_repository_says_does_not_count(scanner: Scanner, checkout: Pat
     (checkout / name).parent.mkdir(exist_ok=True)
     (checkout / name).write_text(text)
     assert told(scanned(scanner, checkout)) == [("python-command-injection", "app.py:4")]
+
+
+def test_without_the_view_an_ignore_file_hides_a_bug(
+    scanner: Scanner, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard taken away: what the tests above attack is no invention."""
+
+    def whole(root: Path, into: Path) -> View:
+        shutil.copytree(root, into, symlinks=True)
+        return View(1, frozenset(["python"]))
+
+    monkeypatch.setattr(scan_view, "of_source", whole)
+    assert told(scanned(scanner, checkout)) == [("python-command-injection", "app.py:4")]
+    (checkout / ".semgrepignore").write_text("*\n")
+    assert scanned(scanner, checkout) == []
 
 
 def test_a_comment_hides_nothing_and_is_told_so(scanner: Scanner, checkout: Path) -> None:
