@@ -123,10 +123,10 @@ class Ledger:
             return set()
         there = await self._cluster.previews(namespace(name.tenant, BUILD), name.project)
         for preview in there:
-            if preview.spec.ref not in wanted:
+            if preview.spec.ref not in wanted or not previews.fits(preview, project):
                 await self._cluster.delete_preview(preview)
                 log.info("preview closed", repository=str(name), ref=preview.spec.ref)
-        kept = {preview.spec.ref for preview in there if preview.spec.ref in wanted}
+        kept = {preview.spec.ref for preview in there if preview.spec.ref in wanted and previews.fits(preview, project)}
         for ref in wanted:
             if ref not in kept and len(kept) < project.spec.previews.max:
                 await self._cluster.create_preview(previews.manifest(project, name.tenant, ref))

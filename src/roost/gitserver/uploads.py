@@ -25,6 +25,8 @@ from roost.gitserver.repositories import Name, Repositories
 from roost.gitserver.requests import PUSH, GitRequest, Refused
 
 AT_ONCE: Final = 2  # Archives that are read at the same time; more wait.
+ARRIVING: Final = 8  # Archives that arrive at the same time; a slow sender holds up nobody who has sent.
+ARRIVE_S: Final = 1800
 READ_S: Final = 600
 IDLE_S: Final = 120.0
 SPARE: Final = 1 << 20
@@ -60,20 +62,29 @@ class Uploads:
 
     def __init__(self, repositories: Repositories) -> None:
         self._repositories = repositories
+        self._arriving = asyncio.Semaphore(ARRIVING)
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, upload: Upload, part: Part) -> Taken:
         """The whole way; Refused where it is not taken, and then nothing has changed."""
-        async with self._places, self._scratch() as scratch:
-            await self._receive(upload, part, scratch / "archive")
-            head = (await self._repositories.refs(upload.name)).get(f"refs/heads/{upload.branch}", "")
-            files, folder = await self._read(upload, scratch, head)
-            commit = (await self._git(upload, scratch, "rev-parse", archive.BRANCH)).strip()
-            if head and await self._tree(upload, scratch, commit) == await self._tree(upload, scratch, head):
-                return Taken(head, False, files, folder)
-            await self._pack(upload, scratch, commit, head)
-            await self._push(upload, scratch / "pack", commit, head or ZERO)
-            return Taken(commit, True, files, folder)
+        async with self._scratch() as scratch:
+            try:
+                async with self._arriving, asyncio.timeout(ARRIVE_S):
+                    await self._receive(upload, part, scratch / "archive")
+            except TimeoutError as error:
+                raise Refused(408, "The archive did not arrive in time. Nothing was changed.") from error
+            async with self._places:
+                return await self._commit(upload, scratch)
+
+    async def _commit(self, upload: Upload, scratch: Path) -> Taken:
+        head = (await self._repositories.refs(upload.name)).get(f"refs/heads/{upload.branch}", "")
+        files, folder = await self._read(upload, scratch, head)
+        commit = (await self._git(upload, scratch, "rev-parse", archive.BRANCH)).strip()
+        if head and await self._tree(upload, scratch, commit) == await self._tree(upload, scratch, head):
+            return Taken(head, False, files, folder)
+        await self._pack(upload, scratch, commit, head)
+        await self._push(upload, scratch / "pack", commit, head or ZERO)
+        return Taken(commit, True, files, folder)
 
     @asynccontextmanager
     async def _scratch(self) -> AsyncIterator[Path]:

@@ -50,12 +50,23 @@ def name_of(project: str, ref: str) -> str:
     return project + ending(ref)
 
 
+def _spec(project: Project, ref: str) -> PreviewSpec:
+    return PreviewSpec(
+        project=project.metadata.name,
+        ref=ref,
+        app=app_of(project, ref),
+        environment=project.spec.previews.environment,
+    )
+
+
+def fits(preview: Preview, project: Project) -> bool:
+    """Whether it is where the project wants it now; else another takes its place."""
+    return bool(project.spec.previews.environment) and preview.spec == _spec(project, preview.spec.ref)
+
+
 def manifest(project: Project, tenant: str, ref: str) -> dict[str, Any]:
     """The Preview of a ref, which its project owns."""
-    meta = project.metadata
-    spec = PreviewSpec(
-        project=meta.name, ref=ref, app=app_of(project, ref), environment=project.spec.previews.environment
-    )
+    meta, spec = project.metadata, _spec(project, ref)
     owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": meta.name, "uid": meta.uid}
     return Preview.manifest(
         name_of(meta.name, ref),

@@ -107,3 +107,15 @@ def test_kubernetes_away_for_a_while_loses_nothing(server: Server, trying: Stand
     clone.commit("a")
     assert clone.git("push", server.url(), f"HEAD:{REF}").code == 0
     wait_for(lambda: len(trying.runs) == 1 and len(trying.opened) == 1, "run and preview")
+
+
+def test_another_environment_or_name_is_another_preview(server: Server, trying: StandIn, clone: Clone) -> None:
+    push(clone, server, REF, "a")
+    trying.more["previews"]["environment"] = "test"
+    push(clone, server, REF, "b")
+    ((_, preview),) = trying.opened.items()
+    assert preview["spec"]["environment"] == "test"
+    trying.more["app"] = "bistro"
+    push(clone, server, REF, "c")
+    ((_, preview),) = trying.opened.items()
+    assert preview["spec"]["app"] == "bistro-mr-7"

@@ -75,13 +75,17 @@ async def _source(
     return App.parse(raw).spec if raw else None
 
 
-async def _preview_open(reader: Reader, tenant: str, promotion: Promotion) -> bool:
-    """Whether the Preview that it is for, if any, still stands there."""
+async def _preview_open(reader: Reader, where: tuple[str, str], promotion: Promotion) -> bool:
+    """Whether the Preview that it is for still stands there, and is for this App. where: tenant, environment."""
     if not promotion.spec.preview:
         return True
-    space = names.namespace(tenant, names.BUILD)
-    raw = await reader.get(names.API_VERSION, Preview.KIND, promotion.spec.preview, space)
-    return raw is not None and not raw["metadata"].get("deletionTimestamp")
+    tenant, environment = where
+    raw = await reader.get(
+        names.API_VERSION, Preview.KIND, promotion.spec.preview, names.namespace(tenant, names.BUILD)
+    )
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        return False
+    return bool((raw["spec"]["app"], raw["spec"]["environment"]) == (promotion.spec.app, environment))
 
 
 async def _makers(reader: Reader, tenant: str, promotion: Promotion) -> tuple[str, ...]:
@@ -122,7 +126,7 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         approvals=_approvals(given, promotion),
         makers=await _makers(reader, tenant, promotion) if gates.closed else (),
         registry=settings.registry,
-        preview_open=await _preview_open(reader, tenant, promotion),
+        preview_open=await _preview_open(reader, (tenant, environment), promotion),
         previews=given_to.previews,
         app_preview=((raw or {}).get("metadata", {}).get("labels") or {}).get(names.PREVIEW, ""),
         told=await _telling(reader, tenant),

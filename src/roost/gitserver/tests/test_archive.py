@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from roost.gitserver import archive
 from roost.gitserver.archive import Refused, allowed, check_link, checked, clean, opened, quoted, stream, top
 
 FILES = {"app.py": b"one", "templates/page.html": b"<p>"}
@@ -101,9 +102,9 @@ def read(tmp_path: Path, body: bytes) -> bytes:
     file = tmp_path / "archive"
     file.write_bytes(body)
     limit = allowed(len(body), MOST)
-    archive, out = opened(file, limit), io.BytesIO()
-    wanted, _ = checked(archive.items(), limit, strip=True)
-    stream(archive, wanted, b"commit x\n", out)
+    found, out = opened(file, limit), io.BytesIO()
+    wanted, _ = checked(found.items(), limit, strip=True)
+    stream(found, wanted, b"commit x\n", out)
     return out.getvalue()
 
 
@@ -129,9 +130,11 @@ def test_a_zip_that_lies_about_a_size_is_refused(tmp_path: Path) -> None:
         read(tmp_path, bytes(raw))
 
 
-def test_more_files_than_there_may_be_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="more than 50000"):
-        read(tmp_path, tgz({f"f{at}": b"" for at in range(50_001)}))
+def test_more_files_than_there_may_be_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_ENTRIES", 10)
+    assert read(tmp_path, tgz({f"f{at}": b"" for at in range(10)}))
+    with pytest.raises(Refused, match="more than 10 files"):
+        read(tmp_path, tgz({f"f{at}": b"" for at in range(11)}))
 
 
 def test_how_much_may_come_out() -> None:

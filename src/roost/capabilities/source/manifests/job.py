@@ -21,7 +21,9 @@ def _pod(item: Import, image: str, secrets: Mapping[str, str], task: FetchTask) 
     mounts, volumes = build_pod.mounts(), build_pod.volumes(item.metadata.name, scratch="64Mi")
     for name, secret in sorted(secrets.items()):
         mounts.append({"name": name, "mountPath": PLACES[name], "readOnly": True})
-        volumes.append({"name": name, "secret": {"secretName": secret, "defaultMode": 0o440}})
+        held = {"secretName": secret, "defaultMode": 0o440}
+        # Without the forge's token the branch comes all the same, and the look says what is missing.
+        volumes.append({"name": name, "secret": held | ({"optional": True} if name == "forge" else {})})
     container = {
         "name": "fetch",
         "image": image,
