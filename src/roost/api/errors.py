@@ -118,7 +118,8 @@ def from_validation(error: ValidationError | RequestValidationError, prefix: str
             continue
         path = ".".join(str(part) for part in item["loc"] if part not in ("body", "query"))
         field = ".".join(part for part in (prefix, path) if part)
-        message = "There is no such field." if item["type"] == "extra_forbidden" else str(item["msg"]).removeprefix("Value error, ")
+        said = str(item["msg"]).removeprefix("Value error, ")
+        message = "There is no such field." if item["type"] == "extra_forbidden" else said
         errors.append(FieldError(field[:300], message[:500]))
     detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)
     return Problem("invalid", detail[:2000], errors=tuple(errors))
