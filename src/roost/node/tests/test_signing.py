@@ -65,7 +65,13 @@ def test_without_a_key_it_is_said_what_to_do() -> None:
 
 
 def test_the_controller_alone_mounts_the_key() -> None:
-    told = platform.Platform("roost.localhost", "platform:1", "buildkit:1", Disk(claim="repositories"))
+    told = platform.Platform(
+        domain="roost.localhost",
+        image="platform:1",
+        builder_image="buildkit:1",
+        scanner_image="semgrep:1",
+        repositories=Disk(claim="repositories"),
+    )
     mounting = []
     for item in platform.everything(told):
         spec = item.get("spec", {}).get("template", {}).get("spec", {})
