@@ -112,7 +112,9 @@ def database(tmp_path: Path) -> Iterator[str]:
     """A vulnerability database of a few entries, and none afterwards."""
     yield take(archives(tmp_path / "osv", *ENTRIES.glob("*.json")))
     kubectl("-n", "roost-system", "delete", "configmap", "roost-advisories", "--ignore-not-found")
-    kubectl("-n", "roost-system", "delete", "job", "-l", "app.kubernetes.io/name=advisories", "--wait=false")
+    jobs = kubectl("-n", "roost-system", "get", "jobs", "-o", "name").split()
+    for job in (name for name in jobs if name.startswith("job.batch/advisories-")):
+        kubectl("-n", "roost-system", "delete", job, "--wait=false")
 
 
 PACKAGE = "node_modules/left-pad/package.json"
