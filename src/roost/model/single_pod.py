@@ -1,11 +1,13 @@
 """A pod that does one thing and ends: of a run, an import, a task. What came of it, read from Kubernetes. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
 from roost.model.resource import Model
+
+STARTING: Final = ("ContainerCreating", "PodInitializing")  # Nothing is wrong, and it will not last.
 
 
 class SeenPod(Model):
@@ -43,6 +45,8 @@ def newest(pods: Iterable[Mapping[str, Any]], container: str = "") -> SeenPod | 
     scheduled: Mapping[str, Any] = next((item for item in conditions if item["type"] == "PodScheduled"), {})
     if not waiting and scheduled.get("status") == "False":
         waiting = scheduled
+    if waiting.get("reason") in STARTING:
+        waiting = {}
     # A pod that was evicted or never ran says it of itself.
     told = ended or waiting or status
     return SeenPod(

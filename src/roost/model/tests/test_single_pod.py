@@ -35,6 +35,7 @@ WORDS = {
         True,
     ),
     "nothing yet": ({}, "", False),
+    "its start": ({"containerStatuses": container(waiting={"reason": "PodInitializing"})}, "", False),
     "runs": ({"containerStatuses": container(running={})}, "", False),
 }
 
