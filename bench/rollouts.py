@@ -3,6 +3,7 @@
 Both have three instances of the same program, which just exits on SIGTERM, behind the same gateway.
 """
 
+import functools
 import json
 import subprocess
 import time
@@ -251,7 +252,7 @@ def make(place: Place) -> tuple[Side, Side]:
     kubectl("-n", SPACE, "rollout", "status", f"deployment/{PLAIN}", "--timeout=180s")
     for side in (ours, other):
         wait(f"{side.name} to settle", side.settled)
-        wait(f"{side.name} over TLS", lambda side=side: over_tls_answers(side))
+        wait(f"{side.name} over TLS", functools.partial(over_tls_answers, side))
     return ours, other
 
 

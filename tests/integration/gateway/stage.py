@@ -215,7 +215,7 @@ class Stage:
     @contextlib.contextmanager
     def load(self, told: dict[str, Any], rate: float = 60.0) -> Iterator[None]:
         """An open-loop load while it lasts: kept connections, slow requests, WebSockets."""
-        command = [self.programs.path("load"), "-host", HOST, "-rate", str(rate), "-http2", "0"]
+        command = [str(self.programs.path("load")), "-host", HOST, "-rate", str(rate), "-http2", "0"]
         command += ["-http", f"{self.address}:{self.ports['web']}", "-slow", "0.1", "-websocket", "0.1"]
         command += ["-patience", "2m"]  # A busy machine is slow; that is no failed request.
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
