@@ -120,6 +120,12 @@ def test_following_the_log_shows_a_request_as_it_comes(terminal: Terminal, shop:
     interrupted(child)
 
 
+def test_a_command_for_what_is_not_there_is_told_as_such(member: Person, shop: str) -> None:
+    for words, told in ((("-a", "nosuch"), "no application nosuch"), (("--process", "nosuch"), "no process nosuch")):
+        said = member.roost("run", *words, "--", "true", ok=False)
+        assert (said.code, told in said.err) == (3, True), said
+
+
 def test_watching_shows_a_change_of_scale(terminal: Terminal, member: Person, shop: str) -> None:
     child = terminal("status", "-w")
     child.expect("1/1")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import REFUSED, Failure, Unreachable
+from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure, Unreachable
 from roost.surface.terminal.follow import Progress, Step, follow
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, confirm, group, output, pass_session, target
@@ -18,6 +18,7 @@ from roost.surface.terminal.stream import Once, clean
 from roost.surface.terminal.words import tr
 
 ENDED: Final = ("Succeeded", "Failed")
+UNKNOWN: Final = ("AppGone", "NoEnvironment", "NoProcess")  # What the command names is not there.
 LOOK_S: Final = 0.5
 START_S: Final = 600
 COLUMNS = (
@@ -114,6 +115,8 @@ def _begun(session: Session, name: str) -> Mapping[str, Any]:
         seen.update(session.api.get(session.of_env("tasks", name)))
         begun = out.at(seen, "status.phase", "Pending") != "Pending"
         text = "" if begun else str(out.condition(seen).get("message", ""))
+        if _never_ran(seen):
+            return Progress((Step(tr("Instance"), "failed"),), failure=_refusal(seen))
         return Progress((Step(tr("Instance"), "done" if begun else "running", text),), finished=begun)
 
     follow(look, START_S, session.command(f"task show {name}"))
@@ -153,11 +156,17 @@ def _code(task: Mapping[str, Any]) -> int:
     code = out.at(task, "status.exitCode")
     if code is not None:
         return int(code)
-    raise Failure(
-        tr("The command could not be run."),
-        why=str(out.condition(task).get("message", "")),
-        code=REFUSED,
-    )
+    raise _refusal(task)
+
+
+def _never_ran(task: Mapping[str, Any]) -> bool:
+    return out.at(task, "status.phase") == "Failed" and not out.at(task, "status.startedAt")
+
+
+def _refusal(task: Mapping[str, Any]) -> Failure:
+    said = out.condition(task)
+    code = NOT_FOUND if said.get("reason") in UNKNOWN else REFUSED
+    return Failure(tr("The command could not be run."), why=str(said.get("message", "")), code=code)
 
 
 @group("task")
