@@ -151,6 +151,24 @@ def test_a_containerfile_is_built_and_answers(member: Person, tmp_path: Path) ->
     assert (answer.status, answer.body) == (200, "built-by-roost\n")
 
 
+@pytest.mark.full
+def test_what_a_build_runs_is_held_by_a_filter_of_system_calls(member: Person, tmp_path: Path) -> None:
+    """The builder itself has none (decision 0111); BuildKit puts one on every step, and no step gets new rights."""
+    member.roost("project", "create", "held")
+    steps = (
+        "RUN grep -E '^Seccomp:\\s+2$' /proc/self/status\n"
+        'RUN python3 -c "import ctypes; libc = ctypes.CDLL(None, use_errno=True);'
+        ' assert libc.syscall(250, 0, 0) == -1 and ctypes.get_errno() == 1"\n'  # keyctl: EPERM.
+        "RUN ! unshare --user --map-root-user true && ! mount -t tmpfs none /mnt\n"
+    )
+    serve = 'USER 65532\nCMD ["sh", "-c", "exec python3 -m http.server $PORT"]\n'
+    path = repository(member, tmp_path / "held", {"Containerfile": f"FROM base/python:3.13\nUSER 0\n{steps}{serve}"})
+    member.git("push", member.remote("held"), "main", cwd=path)
+    runs = kubectl_json("-n", f"{member.tenant}-build", "get", "runs")["items"]
+    mine = [item for item in runs if item["spec"]["project"] == "held"]
+    assert [item["status"]["phase"] for item in mine] == ["Succeeded"], mine
+
+
 @pytest.mark.parametrize(
     ("name", "files", "told"),
     [
