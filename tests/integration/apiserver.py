@@ -34,7 +34,7 @@ from roost.node import engine, pki
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "roost-test-apiserver-"
 COMPONENTS = ["etcd", "kubernetes", "gateway-api"]
-START_S = 60.0
+START_S = 180.0  # On a machine that is busy with much else; alone it takes 10.
 ADMISSION = "NodeRestriction,OwnerReferencesPermissionEnforcement"
 AUDIT = """
 apiVersion: audit.k8s.io/v1
