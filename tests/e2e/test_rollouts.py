@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Person, kubectl_json, repository, small_app, until
+from tests.e2e.conftest import Person, kubectl, kubectl_json, repository, small_app, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
@@ -36,6 +36,30 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 http.server.ThreadingHTTPServer(("", 8080), Page).serve_forever()
 """
 CONTAINERFILE = 'FROM base/python:3.13\nCOPY app.py /srv/app.py\nUSER 1000\nCMD ["python3", "/srv/app.py"]\n'
+
+
+# What an instance can ask about the end of instances; it prints what it was told, line by line.
+CURIOUS = """\
+import socket
+import urllib.request
+
+
+def told(url):
+    try:
+        return urllib.request.urlopen(url, timeout=4).read().decode().strip()
+    except OSError as error:
+        return type(error).__name__
+
+
+host = "http://roost-drain.roost-system.svc"
+print(told(host + "/served?port=8080"))
+print(told(host + "/served?port=8080&address=OTHER"))
+print(told(host + "/traffic?address=OTHER"))
+print(told(host + ":8083/traffic?address=OTHER"))
+with socket.socket() as door:
+    door.settimeout(4)
+    print("open" if door.connect_ex(("NODE", 9181)) == 0 else "closed")
+"""
 
 
 @dataclass
@@ -152,3 +176,16 @@ def test_the_way_back_is_at_once(shop: Shop) -> None:
     until(lambda: shop.reason() == "Ready", "it serves", timeout_s=180)
     with asking(shop.url) as answers:
         until(lambda: answers.bodies(20)["none"] == 20, "none alone", timeout_s=60)
+
+
+def test_an_instance_learns_of_itself_alone(shop: Shop) -> None:
+    """Whoever sits in an instance asks what the helper asks, and more."""
+    space = f"{shop.owner.tenant}-dev"
+    pods = kubectl_json("-n", space, "get", "pods", "-l", "roost.dev/app=shop,roost.dev/process=web")["items"]
+    pod = next(item for item in pods if "deletionTimestamp" not in item["metadata"])
+    drains = kubectl_json("-n", "roost-system", "get", "pods", "-l", "app.kubernetes.io/name=roost-drain")["items"]
+    program = CURIOUS.replace("OTHER", drains[0]["status"]["podIP"]).replace("NODE", pod["status"]["hostIP"])
+    name = str(pod["metadata"]["name"])
+    said = kubectl("-n", space, "exec", "-i", name, "--", "python3", "-", stdin=program).splitlines()
+    own = '{"served":"yes","gateways":[]}'
+    assert said == [own, own, "HTTPError", "URLError", "closed"]

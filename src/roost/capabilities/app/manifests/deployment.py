@@ -37,10 +37,15 @@ def _steady(process: Process) -> dict[str, Any]:
     return {"periodSeconds": 1, "successThreshold": OPEN_TIMES, "failureThreshold": 5}
 
 
-def _settle_s(process: Process) -> int:
-    """Seconds that a ready instance goes on before an old one goes for it."""
+def _settle_s(process: Process, helped: bool) -> int:
+    """Seconds that a ready instance goes on before an old one goes for it.
+
+    Where the end waits for the gateway, an old instance serves until the gateway has heard of both.
+    """
     if process.port is None:
         return SETTLE_S
+    if process.health.path and helped:
+        return 0
     return GATEWAY_S if process.health.path else OPEN_SETTLE_S
 
 
@@ -192,7 +197,7 @@ def deployment(
         "spec": {
             "replicas": 0 if app.spec.stopped else process.replicas,
             "revisionHistoryLimit": 3,
-            "minReadySeconds": _settle_s(process),
+            "minReadySeconds": _settle_s(process, made.helped),
             "progressDeadlineSeconds": process.health.start_s + PROGRESS_RESERVE_S,
             "selector": {"matchLabels": selected},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},

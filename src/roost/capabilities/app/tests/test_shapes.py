@@ -111,7 +111,7 @@ def test_an_instance_ends_by_the_helper_and_keeps_its_grace() -> None:
 
 def test_without_the_helper_on_the_nodes_a_new_version_ends_as_before() -> None:
     made = deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", helped=False))
-    assert made == deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", 1))
+    assert made == deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", 1, helped=False))
 
 
 def test_what_runs_as_root_gets_the_helper_copied_in_place_of_mounted() -> None:
@@ -123,3 +123,12 @@ def test_what_runs_as_root_gets_the_helper_copied_in_place_of_mounted() -> None:
     assert rooted["initContainers"][0]["command"] == ["/drain", "install", "/.roost/drain"]
     assert rooted["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][0] == "/.roost/drain"
     assert SHAPES[3](SHOP, "dev", CONTENT, WEB)["volumes"][0]["image"]
+
+
+def test_an_old_instance_that_waits_for_the_gateway_need_not_wait_for_the_new_one() -> None:
+    """It serves until the gateway knows both, so a new one counts at once; without the helper it must wait."""
+    settled = [
+        deployment(SHOP, "dev", CONTENT, WEB, Identity("shop-v1", helped=helped))["spec"]["minReadySeconds"]
+        for helped in (True, False)
+    ]
+    assert settled == [0, 1]
