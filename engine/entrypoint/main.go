@@ -1,7 +1,7 @@
 // roost-entrypoint is the first process of a step's container in the pod of a run. The containers of all steps start
 // together; each waits here for its turn, runs the step's commands once or several times, and leaves how it ended.
 //
-//	roost-entrypoint install FOLDER    puts itself there; the pod's init container does
+//	roost-entrypoint install FOLDER    puts itself there; the conductor's postStart hook does
 //	roost-entrypoint run               the step that ROOST_STEP describes
 //
 // Nothing but files and locks joins it to the conductor (roost.builds.conduct):

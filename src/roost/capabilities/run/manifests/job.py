@@ -38,7 +38,7 @@ def _pod(run: Run, image: str, task: Task, images: Mapping[str, str]) -> dict[st
     }
     told = (VARIABLE, task.model_dump_json(by_alias=True, exclude_none=True))
     spec = build_pod.pod(container, told, "128Mi", volumes)
-    return steps.add(spec, run.spec, task, image, images) if has_steps else spec
+    return steps.add(spec, run.spec, task, images) if has_steps else spec
 
 
 def job(run: Run, tenant: str, image: str, task: Task, images: Mapping[str, str]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from roost.model.pipeline import Step, variable_of
 from roost.model.quantity import amount
 from roost.model.step_task import StepTask
 
-INIT: Final = "entrypoint"
 WAITING_MI: Final = 24  # Memory of an entrypoint that waits.
 CONDUCTOR_MI: Final = 512
 SCANNER_MI: Final = 1024  # The scanner beside the conductor, where a run has one.
@@ -118,27 +117,13 @@ def _container(run: RunSpec, task: Task, place: int, images: Mapping[str, str]) 
     }
 
 
-def _init(image: str) -> dict[str, Any]:
-    return {
-        "name": INIT,
-        "image": image,
-        "imagePullPolicy": pull_policy(image),
-        "command": [step_task.PROGRAM, "install", step_task.BIN],
-        "securityContext": {**_LOCKED, "readOnlyRootFilesystem": True},
-        "resources": {
-            "requests": {"cpu": "10m", "memory": f"{WAITING_MI}Mi", "ephemeral-storage": "50Mi"},
-            "limits": {"memory": "64Mi", "ephemeral-storage": "100Mi"},
-        },
-        "volumeMounts": [{"name": "bin", "mountPath": step_task.BIN}],
-    }
-
-
 def conductor_mounts(run: RunSpec) -> list[dict[str, Any]]:
     """What the conductor has of what the containers share: all of it."""
     own = [
         {"name": f"own-{place}", "mountPath": f"{step_task.OWN}/{place}"} for place in range(len(run.pipeline.steps))
     ]
     return [
+        {"name": "bin", "mountPath": step_task.BIN},
         {"name": "turns", "mountPath": step_task.TURNS},
         {"name": "workspace", "mountPath": step_task.WORKSPACE},
         {"name": "home", "mountPath": step_task.HOME},
@@ -146,8 +131,16 @@ def conductor_mounts(run: RunSpec) -> list[dict[str, Any]]:
     ]
 
 
-def add(spec: dict[str, Any], run: RunSpec, task: Task, image: str, images: Mapping[str, str]) -> dict[str, Any]:
-    """The pod's spec with the steps in it. `image`: the platform's; `images`: those of steps, by digest."""
+def _installing(conductor: dict[str, Any]) -> dict[str, Any]:
+    """The conductor, which brings the others their program. The kubelet starts containers one after the other and the
+    next one only when this hook has ended; an init container would do the same and cost a second more.
+    """
+    hook = {"exec": {"command": [step_task.PROGRAM, "install", step_task.BIN]}}
+    return {**conductor, "lifecycle": {"postStart": hook}}
+
+
+def add(spec: dict[str, Any], run: RunSpec, task: Task, images: Mapping[str, str]) -> dict[str, Any]:
+    """The pod's spec, whose only container is the conductor, with the steps in it. `images`: of steps, by digest."""
     places = range(len(run.pipeline.steps))
     volumes = [
         {"name": "bin", "emptyDir": {"sizeLimit": "32Mi"}},
@@ -160,8 +153,10 @@ def add(spec: dict[str, Any], run: RunSpec, task: Task, image: str, images: Mapp
         **spec,
         # One step runs at a time, so the pod takes what the largest of them may, not what all may together.
         "resources": _together(run),
-        "initContainers": [_init(image)],
-        "containers": [*spec["containers"], *[_container(run, task, place, images) for place in places]],
+        "containers": [
+            *[_installing(item) for item in spec["containers"]],
+            *[_container(run, task, place, images) for place in places],
+        ],
         "volumes": [*spec["volumes"], *volumes],
     }
 

@@ -155,7 +155,7 @@ def test_no_variable_of_a_person_takes_the_place_of_the_entrypoints() -> None:
         builder="tcp://builder:1234",
         timeout_s=60,
     )
-    spec = steps.add({"containers": [], "volumes": []}, run.spec, task, "roost.internal/platform:dev", {})
+    spec = steps.add({"containers": [], "volumes": []}, run.spec, task, {})
     told = spec["containers"][1]["env"]
     assert len({item["name"] for item in told}) == len(told)
     assert not [item for item in told if item["name"] in names and item.get("value") == "mine"]
