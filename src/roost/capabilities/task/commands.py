@@ -93,6 +93,7 @@ def _attended(session: Session, name: str, tty: bool, joined: bool) -> int:
 
         if tty:
             out.say(tr("You are joined to it; where no prompt shows, press Enter."))
+            _show_so_far(session, instance)
         try:
             join(session, session.of_app("attach"), instance, tty)
         except Failure as failure:
@@ -104,6 +105,15 @@ def _attended(session: Session, name: str, tty: bool, joined: bool) -> int:
     done = _ended(session, name, lines.show)
     lines.show()
     return _code(done)
+
+
+def _show_so_far(session: Session, instance: str) -> None:
+    """Print the lines that the command said before it was joined; a prompt is no line, so it is not among them."""
+    with suppress(Failure):  # It is a courtesy.
+        for line in session.api.lines(session.of_app("logs"), instance=instance):
+            text = str(line.get("line", ""))
+            if line.get("instance") and "\x1b" not in text:  # What paints a terminal would paint the wrong place.
+                out.write(clean(text, True))
 
 
 def _begun(session: Session, name: str) -> Mapping[str, Any]:
