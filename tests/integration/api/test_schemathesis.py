@@ -43,7 +43,7 @@ def _try_all(url: str, token: str, team: Team, examples: int, every: int, offset
                 nonlocal made
                 answer = _send(http, url, case, team)
                 made += 1
-                if answer.status_code >= 500:
+                if answer.status_code >= 500 and not _git_is_away(answer):
                     errors.append(f"{case.method} {case.path}: {answer.status_code} {answer.text[:300]}")
 
             one()
@@ -65,6 +65,15 @@ def _send(http: httpx2.Client, url: str, case: Any, team: Team) -> httpx2.Respon
     for key in ("Authorization", "User-Agent", "Content-Length"):
         own.pop(key, None)
     return http.request(request["method"], request["url"], headers=own, **sent)
+
+
+def _git_is_away(answer: httpx2.Response) -> bool:
+    """What the API passes on finds no git server in these tests, and says just that; tests/integration/git has one."""
+    if answer.status_code != 503:
+        return False
+    problem = answer.json()
+    away: bool = problem["type"].endswith("/problems/unavailable") and "git server" in problem["detail"]
+    return away
 
 
 def _person(role: str, team: Team, administrator: str) -> str:
