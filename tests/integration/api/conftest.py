@@ -91,7 +91,7 @@ class Team:
 
     def of(self, kind: str, environment: str = "dev") -> str:
         """The path of a collection."""
-        if kind in ("projects", "runs"):
+        if kind in ("projects", "runs", "channels", "notices"):
             return f"/v1/tenants/{self.name}/{kind}"
         return f"/v1/tenants/{self.name}/environments/{environment}/{kind}"
 
