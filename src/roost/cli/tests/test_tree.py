@@ -22,7 +22,7 @@ def test_the_tree_goes_from_the_application_to_instances_and_route(roost: Roost)
     lines = said.out.splitlines()
     assert lines[:3] == ["acme/dev/shop  RollingOut", "│  v3 comes.", lines[2]]
     assert lines[2].startswith("├─ v3  Pending  change 3  mei")
-    assert lines[3] == "│  └─ web  0 of 3 ready"
+    assert lines[3] == "│  └─ web  0 of 3 ready  port 8080"
     assert lines[4].startswith("│     └─ shop-web-new  ContainerCreating")
     assert lines[6].startswith("├─ v2  Live  change 2")
     assert lines[-1] == "└─ http://shop-dev.acme.roost.localhost  route"
