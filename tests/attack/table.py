@@ -125,23 +125,18 @@ def _extra(image: str) -> dict[str, Any]:
 
 
 _WAYS_IN_POD = "spec__containers__0__"
+OUTSIDE = f"docker.io/library/nginx{DIGEST}"
 PODS = [
     _image("image-of-another-tenant", OWN.replace("/acme/", "/rival/")),
-    _image("image-from-outside", f"docker.io/library/nginx{DIGEST}"),
+    _image("image-from-outside", OUTSIDE),
     _image("image-by-tag", f"{names.REGISTRY}/acme/shop:latest"),
     _image("image-climbing-out", f"{names.REGISTRY}/acme/../rival/shop{DIGEST}"),
     _image("image-with-a-prefix", f"evil.example/{names.REGISTRY}/acme/shop{DIGEST}"),
     _image("image-of-the-platform", f"roost.internal/platform:1{DIGEST}"),
     _image("image-named-like-the-helper", f"{names.DRAIN_IMAGE}0"),
     _image("image-of-a-similar-tenant", OWN.replace("/acme/", "/acme2/")),
-    _pod(
-        "init-image-from-outside", "Images come from", spec__initContainers=[_extra(f"docker.io/library/nginx{DIGEST}")]
-    ),
-    _pod(
-        "image-volume-from-outside",
-        "Images come from",
-        spec__volumes=[{"name": "v", "image": {"reference": f"docker.io/library/nginx{DIGEST}"}}],
-    ),
+    _pod("init-image-from-outside", "Images come from", spec__initContainers=[_extra(OUTSIDE)]),
+    _pod("image-volume-from-outside", "Images come from", spec__volumes=[{"name": "v", "image": {"reference": OUTSIDE}}]),
     _pod("node-by-name", "scheduler", spec__nodeName="node-1"),
     _pod(
         "host-port",
