@@ -126,6 +126,7 @@ def _extra(image: str) -> dict[str, Any]:
 
 _WAYS_IN_POD = "spec__containers__0__"
 OUTSIDE = f"docker.io/library/nginx{DIGEST}"
+_VOLUME = {"name": "v", "image": {"reference": OUTSIDE}}
 PODS = [
     _image("image-of-another-tenant", OWN.replace("/acme/", "/rival/")),
     _image("image-from-outside", OUTSIDE),
@@ -136,7 +137,7 @@ PODS = [
     _image("image-named-like-the-helper", f"{names.DRAIN_IMAGE}0"),
     _image("image-of-a-similar-tenant", OWN.replace("/acme/", "/acme2/")),
     _pod("init-image-from-outside", "Images come from", spec__initContainers=[_extra(OUTSIDE)]),
-    _pod("image-volume-from-outside", "Images come from", spec__volumes=[{"name": "v", "image": {"reference": OUTSIDE}}]),
+    _pod("image-volume-from-outside", "Images come from", spec__volumes=[_VOLUME]),
     _pod("node-by-name", "scheduler", spec__nodeName="node-1"),
     _pod(
         "host-port",
