@@ -1,5 +1,6 @@
 """Previews and commit statuses with the controller's and the git server's real rights before a real kube-apiserver."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from roost.model.kinds.source import Source
 from roost.model.kinds.tenant import Environment, Tenant, TenantSpec
 from roost.model.names import API_VERSION, REPORT, SYSTEM_NAMESPACE
 from tests.integration.apiserver import ApiServer
-from tests.integration.capabilities.conftest import Cluster, controlling
+from tests.integration.capabilities.conftest import Cluster, controlling, verify_images
 from tests.integration.conftest import Eventually
 
 pytestmark = pytest.mark.integration
@@ -32,7 +33,11 @@ COMMIT = "a" * 40
 @pytest.fixture
 async def trying(platform: ApiServer) -> AsyncIterator[Cluster]:
     async with controlling(platform, OURS) as made:
+        task = asyncio.ensure_future(verify_images(made.client))
         yield made
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @pytest.fixture
@@ -128,7 +133,7 @@ async def test_what_is_for_a_preview_comes_nowhere_else(
     tenant = (project.metadata.namespace or "").removesuffix("-build")
     assert await refused(trying, promotion(tenant), eventually) == "PreviewClosed"
     await git.create_preview(previews.manifest(project, tenant, REF))
-    assert await refused(trying, promotion(tenant, "prod"), eventually) == "NoPreviews"
+    assert await refused(trying, promotion(tenant, "prod"), eventually) == "PreviewClosed", "It is of another one."
     body = {"apiVersion": API_VERSION, "kind": "App", "metadata": {"name": "shop-mr-7", "namespace": f"{tenant}-dev"}}
     await trying.client.create({**body, "spec": {}}, "tests")
     assert await refused(trying, promotion(tenant), eventually) == "NameTaken"

@@ -88,7 +88,7 @@ def _as_preview(promotion: Promotion, observed: Observed) -> Verdict:
     if not name:
         return Verdict(True)
     if not observed.preview_open:
-        return Verdict(False, "PreviewClosed", f"The preview {name} was closed.")
+        return Verdict(False, "PreviewClosed", f"There is no open preview {name} of {app} in this environment.")
     if not observed.previews:
         words = f"{observed.environment} takes no previews: set `previews` of the environment in the tenant."
         return Verdict(False, "NoPreviews", words)
