@@ -15,6 +15,7 @@ from tests.integration import apiserver as servers
 
 from bench.measure import say
 from roost.capabilities.tenant import roles
+from roost.kernel import discovery
 from roost.kube.client import Client
 from roost.model.kinds.people import UserSpec
 from roost.model.names import API_VERSION, PEOPLE_NAMESPACE
@@ -70,7 +71,7 @@ async def stage(apps: int) -> AsyncIterator[Stage]:
 async def _fill(client: Client, apps: int) -> str:
     for name in ("roost-system", PEOPLE_NAMESPACE, NAMESPACE, "acme-build"):
         await client.create(_named("Namespace", name))
-    for role in roles.cluster_roles():
+    for role in roles.cluster_roles([kind.PLURAL for kind in discovery.kinds()]):
         await client.apply(role, "bench")
     people = People(client, lambda: datetime.now(UTC))
     await people.create("ada", UserSpec(), client)

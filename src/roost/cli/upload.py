@@ -8,8 +8,9 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -69,7 +70,7 @@ def send(session: Session, project: str, source: Path, keep_folder: bool) -> Map
 
 
 @contextmanager
-def packed(source: Path) -> Iterator[IO[bytes]]:
+def packed(source: Path) -> Iterator[BufferedIOBase]:
     """The archive, or the directory as one: the same files give the same bytes."""
     if not source.is_dir():
         with source.open("rb") as file:

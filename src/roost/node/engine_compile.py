@@ -158,8 +158,8 @@ def unpack_wheel(component: Component, wheel: Path, into: Path) -> None:
         for program, path in component.programs.items():
             if path not in archive.namelist():
                 raise MakeFailed(f"{component.name}: {wheel.name} holds no `{path}`.")
-            with archive.open(path) as source, (into / "bin" / program).open("wb") as target:
-                shutil.copyfileobj(source, target)
+            with archive.open(path) as source, (into / "bin" / program).open("wb") as written:
+                shutil.copyfileobj(source, written)
             (into / "bin" / program).chmod(0o755)
         for folder, path in component.folders.items():
             names = [name for name in archive.namelist() if name.startswith(f"{path}/") and not name.endswith("/")]

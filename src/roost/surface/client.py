@@ -17,8 +17,9 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 
@@ -117,7 +118,7 @@ class Api:
         """The JSON of the answer ({} where there is none). Problem for everything that is no success."""
         return self._answer(method, path, params, json=body, headers=dict(headers or {}))
 
-    def upload(self, path: str, file: IO[bytes], params: Params | None = None) -> dict[str, Any]:
+    def upload(self, path: str, file: BufferedIOBase, params: Params | None = None) -> dict[str, Any]:
         """PUT of a file's content, from its beginning, with its digest (RFC 9530)."""
         size = file.seek(0, os.SEEK_END)
         file.seek(0)

@@ -145,8 +145,9 @@ def people_known(tenant: Tenant, observed: Observed) -> Verdict:
 def environments_named(tenant: Tenant) -> Verdict:
     """Members and groups are limited to environments that there are."""
     there = {environment.name for environment in tenant.spec.environments}
-    entries = (*tenant.spec.members, *tenant.spec.groups)
-    wrong = sorted({name for entry in entries for name in entry.environments} - there)
+    named = {name for member in tenant.spec.members for name in member.environments}
+    named |= {name for group in tenant.spec.groups for name in group.environments}
+    wrong = sorted(named - there)
     if not wrong:
         return OK
     return Verdict(

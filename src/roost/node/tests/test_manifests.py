@@ -30,7 +30,9 @@ DISK = common.Disk("node-a", "/r")
 FILES = {"jwks.json": "{}", "node-ca.crt": ""}
 PLATFORM = platform.Platform(
     "roost.localhost",
-    *(f"roost.internal/{name}:1" for name in ("platform", "buildkit", "scanner")),
+    image="roost.internal/platform:1",
+    builder_image="roost.internal/buildkit:1",
+    scanner_image="roost.internal/scanner:1",
     repositories=common.Disk("node-a", "/g"),
 )
 

@@ -3,8 +3,9 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from roost.surface.client import Api
@@ -105,7 +106,7 @@ class Client:
         with self._told():
             return self.api.request(method, path, body, _clean(params), headers)
 
-    def upload(self, path: str, file: IO[bytes], params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def upload(self, path: str, file: BufferedIOBase, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """PUT of a file's content; the JSON of the answer."""
         with self._told():
             return self.api.upload(path, file, _clean(params))
