@@ -235,6 +235,7 @@ async def test_twenty_versions_later_the_first_comes_back_whole(shop: Shop, even
     assert app["spec"]["hold"].startswith("Rolled back to v1")
 
 
+@pytest.mark.full
 async def test_every_version_that_is_kept_can_come_back(shop: Shop) -> None:
     contents = {1: (await shop.cluster.read("Release", "shop-v1", shop.space))["spec"]["digest"]}
     for number in range(2, 7):
