@@ -30,6 +30,12 @@ def status(session: Session) -> None:
     """Show where the version stands that takes over, and how versions do."""
     app = session.api.get(session.of_app())
     wanted, state = out.at(app, "spec.rollout", {}), out.at(app, "status.rollout", {})
+    answer = {"rollout": state, "strategy": wanted, "budgetLeftPercent": out.at(app, "status.budget.leftPercent", None)}
+    out.show_one(answer, session.output, lambda: out.facts(_head(app)))
+
+
+def _head(app: Any) -> list[tuple[str, str]]:
+    wanted, state = out.at(app, "spec.rollout", {}), out.at(app, "status.rollout", {})
     facts = [("Strategy", str(wanted.get("strategy", "rolling")))]
     if state:
         facts += [
@@ -42,8 +48,7 @@ def status(session: Session) -> None:
     left = out.at(app, "status.budget.leftPercent", None)
     if left is not None:
         facts.append(("Error budget", tr("{percent} % left", percent=left)))
-    answer = {"rollout": state, "strategy": wanted, "budgetLeftPercent": left}
-    out.show_one(answer, session.output, lambda: out.facts(facts))
+    return facts
 
 
 def _change(session: Session, change: Callable[[Any], dict[str, Any]], dry: bool = False) -> Any:
