@@ -12,7 +12,13 @@ import pytest
 from roost.cli.tests.conftest import Roost
 from roost.cli.tests.fake_api import ENV, MOMENT, TOKEN, ready
 
-DONE = {"phase": "Succeeded", "exitCode": 0, "instance": "shop-1-x7k2p", "conditions": ready()}
+DONE = {
+    "phase": "Succeeded",
+    "startedAt": "2026-11-29T08:00:00Z",
+    "exitCode": 0,
+    "instance": "shop-1-x7k2p",
+    "conditions": ready(),
+}
 
 
 def line(text: str, nanosecond: int) -> dict[str, str]:
