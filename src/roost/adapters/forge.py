@@ -74,11 +74,17 @@ class Calls:
     def __init__(self, base: str, headers: Mapping[str, str], trust: Path | None = None, proxy: str = "") -> None:
         own = trust is not None and trust.exists() and trust.stat().st_size
         self._base = base.rstrip("/")
-        self._http = httpx2.Client(
-            headers={"User-Agent": "roost", "Accept": "application/json", **headers},
-            verify=ssl.create_default_context(cafile=str(trust) if own else None),
+        self._headers = {"User-Agent": "roost", "Accept": "application/json", **headers}
+        self._trust = ssl.create_default_context(cafile=str(trust) if own else None)
+        self._proxy = proxy or None
+
+    def _client(self) -> httpx2.Client:
+        """Few calls are made, with long pauses: each has a connection of its own."""
+        return httpx2.Client(
+            headers=self._headers,
+            verify=self._trust,
             trust_env=False,
-            proxy=proxy or None,
+            proxy=self._proxy,
             timeout=TIMEOUT_S,
             follow_redirects=False,
         )
@@ -89,7 +95,7 @@ class Calls:
         params = {key: str(value) for key, value in query.items()}
         content = b""
         try:
-            with self._http.stream(method, url, params=params, json=body) as answer:
+            with self._client() as http, http.stream(method, url, params=params, json=body) as answer:
                 for chunk in answer.iter_bytes():
                     content += chunk
                     if len(content) > MAX_ANSWER:
