@@ -27,8 +27,9 @@ from tests.integration.apiserver import ApiServer
 from tests.integration.capabilities.conftest import Cluster, controlling
 from tests.integration.conftest import Eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.full]
 PROMISED_S = 60.0
+GOODBYE_S = 0.3  # Last of all: connections say good-bye in the loop's next rounds.
 PLACES = ("roost.api.watching", "roost.api.logstream", "roost.api.joining")
 __all__ = ["kubelet"]
 
@@ -190,6 +191,7 @@ async def _take_away(api: Running, team: Team) -> None:
 
 async def _removed(api: Running, team: Team, eventually: Eventually, within_s: float) -> None:
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.sleep, GOODBYE_S)
         gone = await Streams().open(api, team, "developer", stack)
         stays = await Streams().open(api, team, "stays", stack)
         for streams in (gone, stays):
@@ -227,7 +229,6 @@ async def test_whoever_is_taken_out_is_refused_and_cut_off(
     await _removed(api, acme, eventually, PROMISED_S)
 
 
-@pytest.mark.full
 async def test_it_happens_within_the_minute_that_is_promised(
     api: Running, acme: Team, kubelet: None, eventually: Eventually
 ) -> None:
@@ -245,6 +246,7 @@ async def test_whoever_may_only_look_from_now_on_loses_the_shell_and_keeps_the_r
     for place in PLACES:
         monkeypatch.setattr(f"{place}.RECHECK_S", 1.0)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(asyncio.sleep, GOODBYE_S)
         streams = await Streams().open(api, acme, "developer", stack)
         await eventually(lambda: min(streams.pieces.values()) > 0, timeout_s=60)
         await _members(cluster, acme, developer="viewer")
