@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import Person, commit, kubectl, kubectl_json, repository, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.full]
 
 CONTAINERFILE = (
     'FROM base/busybox:1.37\nCOPY page /srv/page\nUSER 1000\nCMD ["httpd", "-f", "-p", "8080", "-h", "/srv"]\n'
