@@ -96,13 +96,7 @@ def _first(app: App, where: str, content: AppSpec, process: Process) -> dict[str
 
 
 def _second(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
-    """Shape 2: as 3; but images that run as root end as in 1. Superseded the day that it came."""
-    assert content.artefact is not None
-    return (_first if content.artefact.runs_as_root else _third)(app, where, content, process)
-
-
-def _third(app: App, where: str, content: AppSpec, process: Process) -> dict[str, Any]:
-    """Shape 3: the end waits for the gateway, by a helper of ours, in place of a fixed time.
+    """Shape 2: the end waits for the gateway, by a helper of ours, in place of a fixed time.
 
     The grace that the application was promised begins after that.
     """
@@ -141,11 +135,7 @@ def _copied(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"initContainers": [copying], "volumes": [{"name": "roost", "emptyDir": {"sizeLimit": "16Mi"}}]}
 
 
-SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {
-    1: _first,
-    2: _second,
-    3: _third,
-}
+SHAPES: Final[Mapping[int, Callable[[App, str, AppSpec, Process], dict[str, Any]]]] = {1: _first, 2: _second}
 PLAIN = 1  # The newest shape that needs nothing of the platform's nodes.
 
 
