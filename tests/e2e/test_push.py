@@ -131,7 +131,7 @@ def test_a_broken_program_leaves_the_old_version_serving(member: Person, shop: t
     commit(member, path, {"app.py": "raise RuntimeError('broken on purpose')\n"}, "A broken version.")
     pushed = member.git("push", member.remote("shop"), "main", cwd=path, ok=False)
     assert get(url).body == good
-    assert pushed.err.count("broken on purpose") + pushed.err.lower().count("crash") > 0
+    assert "broken on purpose" in pushed.err, pushed.err
     commit(member, path, {"app.py": PAGE.replace("VERSION", "four")}, "Mended.")
     member.git("push", member.remote("shop"), "main", cwd=path)
     until(lambda: get(url).body.startswith("four"), "the mended version answers")

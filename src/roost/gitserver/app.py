@@ -330,9 +330,11 @@ class GitServer:
                 await answer.say(f"-----> {short(move.ref)} is kept. {_unbuilt(project, move)}")
                 continue
             outcome = await self._follow(answer, request, name_of(request.name.project, move))
-            words = outcome.message.partition("\n")[0]  # Several lines have been shown before.
+            words, *more = outcome.message.split("\n")
             if words not in answer.last:  # The build may have said it already.
                 await answer.say(f"-----> {outcome.title}: {words}")
+            for line in () if outcome.shown else more:
+                await answer.say(f"       {line}")
             if not outcome.ok:
                 failures[move.ref] = f"kept, but not live: {words}"
         await answer.finish(failures)

@@ -22,14 +22,15 @@ SPARE_S = 900.0  # Beside the time that the build may take: waiting in the queue
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended. `message` is the URL's line, or the reason; `waiting`: the environment's gates hold it back;
-    `built`: it was to be built only.
+    """How it ended. `message` is the URL's line, or the reason, of one line or more; `waiting`: the environment's gates
+    hold it back; `built`: it was to be built only; `shown`: the lines after the first stand in the log before.
     """
 
     ok: bool
     message: str
     waiting: bool = False
     built: bool = False
+    shown: bool = False
 
     @property
     def title(self) -> str:
@@ -85,7 +86,7 @@ class Follower:
                 return
             await asyncio.sleep(self._poll_s)
         if run.status.phase != "Succeeded":
-            yield Outcome(False, _said(run) or f"the run {self._run} ended as {run.status.phase}")
+            yield Outcome(False, _said(run) or f"the run {self._run} ended as {run.status.phase}", shown=True)
             return
         if not run.spec.promote:
             yield Outcome(True, _said(run) or "built", built=True)

@@ -119,8 +119,11 @@ class StandIn:
 
     async def release(self, space: str, name: str) -> Release | None:
         spec = {"app": "hello", "number": 1, "content": {}, "digest": "d"}
-        phase = "Failed" if self.ends == "NotStarting" else "Live"
-        return Release.parse({"metadata": {"name": name}, "spec": spec, "status": {"phase": phase}})
+        status: dict[str, Any] = {"phase": "Live"}
+        if self.ends == "NotStarting":
+            words = "hello-v1: web ended with exit code 3. It said last: line 9, in <module>\nRuntimeError: broken"
+            status = {"phase": "Failed", "conditions": [{"type": "Ready", "status": "False", "message": words}]}
+        return Release.parse({"metadata": {"name": name}, "spec": spec, "status": status})
 
     async def app(self, space: str, name: str) -> App | None:
         ready = {"type": "Ready", "status": "True"}

@@ -57,7 +57,7 @@ def test_a_push_that_waits_for_an_approval_was_no_failure(server: Server, clone:
     [
         ("Failed", "could not find flsk"),
         ("Refused", "kept, but not live"),
-        ("NotStarting", "hello-v1"),
+        ("NotStarting", "RuntimeError: broken"),
         ("Held", "roost resume"),
     ],
 )
