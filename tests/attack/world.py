@@ -56,6 +56,7 @@ _PLURALS = {
     "Endpoints": "endpoints",
     "RuntimeClass": "runtimeclasses",
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    **{kind.KIND: kind.PLURAL for kind in discovery.kinds()},
 }
 
 
