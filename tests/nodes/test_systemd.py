@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,10 @@ def until(holds: Callable[[], Any], what: str, within_s: float = 30) -> Any:
     return found
 
 
+def _is_another(host: Machine, before: int) -> bool:
+    return host.supervisor not in (0, before)
+
+
 @pytest.fixture(scope="module")
 def host(installed: None) -> Iterator[Machine]:
     """Switched on, with the supervisor as `up` starts it and one program that it keeps."""
@@ -119,7 +124,7 @@ def test_however_often_it_is_killed_it_is_started_again(host: Machine) -> None:
     for _ in range(8):
         before = until(lambda: host.supervisor, "systemd to start it again")
         host.run("kill", "-KILL", str(before))
-        until(lambda before=before: host.supervisor not in (0, before), "systemd to start it again")
+        until(partial(_is_another, host, before), "systemd to start it again")
     assert host.of_unit("ActiveState") == "active"
 
 

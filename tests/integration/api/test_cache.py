@@ -62,7 +62,12 @@ async def test_a_page_from_the_cache_is_sorted_filtered_and_complete(api: Runnin
     for headers in ({}, {"Cache-Control": "no-cache"}):
         found, rest = [], ""
         while True:
-            params = {"sort": "-spec.stopped,-metadata.name", "labels": "tier=a", "limit": 1, "continue": rest}
+            params: dict[str, str | int] = {
+                "sort": "-spec.stopped,-metadata.name",
+                "labels": "tier=a",
+                "limit": 1,
+                "continue": rest,
+            }
             page = (await http.get(team.of("apps"), params=params, headers=headers)).json()
             found += [item["metadata"]["name"] for item in page["items"]]
             assert page["metadata"]["total"] == 3
@@ -83,14 +88,15 @@ async def test_the_cache_answers_nobody_whom_rbac_does_not_allow(
             await http.post(there.of("apps"), json=app_body(f"victim{number}" if there is other else f"mine{number}"))
         assert (await http.get(there.of("apps"))).status_code == 200  # Warm, and the twin.
     rest = (await victim.get(other.of("apps"), params={"sort": "metadata.name", "limit": 1})).json()
-    for params in (
+    tries: tuple[dict[str, str | int], ...] = (
         {"fields": f"metadata.namespace={other.name}-dev"},
         {"fields": "metadata.name=victim0"},
         {"labels": f"roost.dev/tenant={other.name}"},
         {"continue": rest["metadata"]["continue"]},
         {"name": "victim0"},
         {"sort": "metadata.namespace", "limit": 500},
-    ):
+    )
+    for params in tries:
         assert "victim" not in (await attacker.get(team.of("apps"), params=params)).text, params
         assert (await attacker.get(other.of("apps"), params=params)).status_code == 404
     # A member without a right in that namespace: RBAC, not membership, decides, also once others' answers are at hand.

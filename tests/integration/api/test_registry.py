@@ -2,7 +2,7 @@
 
 import base64
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from joserfc import jwt
@@ -21,7 +21,7 @@ def _basic(name: str, secret: str) -> str:
 def _access(answer: Any) -> dict[str, list[str]]:
     assert answer.status_code == 200, answer.text
     # Checked as the registry does: by the JWKS file, with the key that the header names.
-    keys = KeySet.import_key_set(registry.jwks(KEY))
+    keys = KeySet.import_key_set(cast(Any, registry.jwks(KEY)))
     token = jwt.decode(answer.json()["token"], keys, algorithms=["ES256"])
     assert token.header["kid"] == ECKey.import_key(KEY).thumbprint()
     assert (token.claims["iss"], token.claims["aud"]) == ("roost", "registry")

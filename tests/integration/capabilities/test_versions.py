@@ -1,5 +1,7 @@
 """Release commands, the bounded history and environments that go, with the controller's real rights."""
 
+from typing import Any
+
 import pytest
 
 from roost.model.kinds.app import App, AppSpec, Artefact, History, Release, ReleaseSpec
@@ -45,7 +47,7 @@ async def test_a_version_goes_live_only_after_its_release_command(
     assert job is not None and job["spec"]["template"]["spec"]["containers"][0]["command"] == ["migrate"]
     ended = {"type": condition, "status": "True", "lastTransitionTime": "2026-11-28T12:00:00Z"}
     before = {**ended, "type": "SuccessCriteriaMet" if condition == "Complete" else "FailureTarget"}
-    status = {"conditions": [before, ended], "startTime": "2026-11-28T11:59:00Z"}
+    status: dict[str, Any] = {"conditions": [before, ended], "startTime": "2026-11-28T11:59:00Z"}
     if condition == "Complete":
         status |= {"completionTime": "2026-11-28T12:00:00Z", "succeeded": 1}
     await cluster.client.patch(job, {"status": status}, "tests", "status")

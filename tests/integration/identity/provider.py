@@ -28,7 +28,7 @@ CLIENT_ID, CLIENT_SECRET = "roost", "a secret between the two"
 Forge = Callable[[dict[str, Any], RSAKey], str]
 
 
-class _Payload(OAuth2Payload):
+class _Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib has no types.
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._pairs = pairs
 
@@ -44,7 +44,7 @@ class _Payload(OAuth2Payload):
         return found
 
 
-class _Asked(OAuth2Request):
+class _Asked(OAuth2Request):  # type: ignore[misc]
     """A request as Authlib reads it. Authlib asks for TLS, which the tests' loopback has not."""
 
     def __init__(self, method: str, query: list[tuple[str, str]], body: list[tuple[str, str]], headers: Any) -> None:

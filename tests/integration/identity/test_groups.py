@@ -20,11 +20,12 @@ from tests.integration.api.conftest import Running
 from tests.integration.apiserver import ApiServer
 from tests.integration.capabilities.conftest import controlling
 from tests.integration.conftest import Eventually
-from tests.integration.identity.conftest import Browser, settings
+from tests.integration.identity import conftest as registering
+from tests.integration.identity.conftest import Browser
 from tests.integration.identity.provider import RealProvider
 
 pytestmark = pytest.mark.integration
-registered = settings  # Without groups: what a site has that did not ask for them.
+registered = registering.settings  # Without groups: what a site has that did not ask for them.
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ async def test_an_informer_lists_anew_after_410(mortal: ApiServer, eventually: E
         def watch(self, *arguments: Any, **named: Any) -> AsyncGenerator[Event, None]:
             self.watches += 1
             if self.watches == 1:
-                return super().watch(*arguments[:3], version="1")
+                return super().watch(arguments[0], arguments[1], arguments[2], version="1")
             return super().watch(*arguments, **named)
 
     client = Late.connect(str(mortal.kubeconfig), "late")
