@@ -3,13 +3,14 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Final
 
 from roost.api.errors import from_kube
 from roost.api.objects import MANAGER, Collection
 from roost.kube.errors import Conflict, KubeError
 from roost.model import names
-from roost.model.configuration import secret_copy_name, secret_name, secret_version
+from roost.model.configuration import SALT, secret_copy_name, secret_name, secret_version
 from roost.surface.problems import Problem, conflict
 
 MAX_BYTES: Final = 512 * 1024
@@ -26,7 +27,13 @@ class Held:
     @property
     def version(self) -> str:
         """As `spec.secretVersion` names it."""
-        return secret_version(self.data)
+        return secret_version(self.data, self.salt)
+
+    @property
+    def salt(self) -> str:
+        """What its version is made with; empty where there is no Secret, or one from before there were salts."""
+        found = ((self.raw or {}).get("metadata") or {}).get("annotations") or {}
+        return str(found.get(SALT, ""))
 
 
 def encode(value: str) -> str:
@@ -53,8 +60,13 @@ async def copy_of(there: Collection, app: str, version: str) -> dict[str, str] |
     return held.data if held.raw is not None else None
 
 
-async def write(there: Collection, app: str, held: Held, data: Mapping[str, str], dry_run: bool) -> str | None:
-    """Replace what is held; the new version, or None where somebody else was faster."""
+async def write(
+    there: Collection, app: str, held: Held, data: Mapping[str, str], dry_run: bool, salt: str | None = None
+) -> str | None:
+    """Replace what is held; the new version, or None where somebody else was faster. `salt`: that of a version that
+    comes back.
+    """
+    salt = salt if salt is not None else held.salt or token_hex(16)
     if sum(len(key) + len(value) for key, value in data.items()) > MAX_BYTES:
         raise Problem("too-large", "The secret variables of one app may take 512 KiB together.")
     manifest: dict[str, Any] = {
@@ -68,7 +80,8 @@ async def write(there: Collection, app: str, held: Held, data: Mapping[str, str]
             "annotations": {
                 names.AUTHOR: there.caller.person,
                 names.REQUEST_ID: there.caller.request_id,
-                "roost.dev/secret-version": secret_version(data),
+                "roost.dev/secret-version": secret_version(data, salt),
+                **({SALT: salt} if salt else {}),
             },
         },
         "data": dict(data),
@@ -83,21 +96,20 @@ async def write(there: Collection, app: str, held: Held, data: Mapping[str, str]
         return None
     except KubeError as error:
         raise from_kube(error, "secret variable of this app") from error
-    return secret_version(data)
+    return secret_version(data, salt)
 
 
 async def restore(there: Collection, app: str, version: str, dry_run: bool) -> None:
     """Bring the copy that a version kept back. Problem refused where it is gone."""
-    data: dict[str, str] = {}
+    copy = Held({}, None)
     if version:
-        copy = await copy_of(there, app, version)
-        if copy is None and (await read(there, app)).version != version:
+        copy = await _read(there, secret_copy_name(app, version))
+        if copy.raw is None and (await read(there, app)).version != version:
             raise Problem("refused", "The secret variables of that version are no longer kept; it cannot come back.")
-        if copy is None:
+        if copy.raw is None:
             return
-        data = copy
     for _ in range(ATTEMPTS):
         held = await read(there, app)
-        if held.data == data or await write(there, app, held, data, dry_run) is not None:
+        if held.version == version or await write(there, app, held, copy.data, dry_run, copy.salt) is not None:
             return
     raise conflict("The secret variables were changed meanwhile. Repeat your change.")

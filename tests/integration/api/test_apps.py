@@ -2,10 +2,11 @@
 
 import asyncio
 import base64
+from typing import Any
 
 import pytest
 
-from roost.model.configuration import secret_version
+from roost.model.configuration import SALT, secret_version
 from tests.integration.api.conftest import IMAGE, Running, Team, app_body
 
 pytestmark = pytest.mark.integration
@@ -29,7 +30,7 @@ async def test_configuration_is_set_shown_and_removed(api: Running, team: Team) 
     assert hidden.json()["spec"]["config"] == [{"name": "WORKERS", "value": "2"}]
     assert await _secret(api, team, "shop-config") == {"PASSWORD": "hunter2", "LEVEL": "secret now"}
     raw = await api.admin.get("v1", "Secret", "shop-config", f"{team.name}-dev")
-    assert raw is not None and hidden.json()["spec"]["secretVersion"] == secret_version(raw["data"])
+    assert raw is not None and hidden.json()["spec"]["secretVersion"] == _version(raw)
     listed = await http.get(path)
     assert listed.json()["variables"] == [
         {"name": "LEVEL", "secret": True},
@@ -50,6 +51,23 @@ async def test_configuration_is_set_shown_and_removed(api: Running, team: Team) 
         assert refused.json()["errors"][0]["field"].startswith(field), refused.text
 
 
+def _version(secret: dict[str, Any]) -> str:
+    return secret_version(secret["data"], secret["metadata"]["annotations"][SALT])
+
+
+async def test_equal_secrets_of_two_apps_cannot_be_told_as_equal(api: Running, team: Team) -> None:
+    """Whoever reads Apps could else find short values by trying."""
+    http = await api.as_(team.person("developer"))
+    versions = set()
+    for name in ("shop", "till"):
+        await http.post(team.of("apps"), json=app_body(name))
+        path = f"{team.of('apps')}/{name}/config"
+        for _ in range(2):
+            answer = await http.patch(path, json={"set": {"PIN": "1234"}, "secret": True})
+            versions.add(answer.json()["spec"]["secretVersion"])
+    assert len(versions) == 2
+
+
 async def test_secrets_set_by_several_at_once_all_arrive(api: Running, team: Team) -> None:
     http = await api.as_(team.person("developer"))
     await http.post(team.of("apps"), json=app_body())
@@ -61,7 +79,7 @@ async def test_secrets_set_by_several_at_once_all_arrive(api: Running, team: Tea
     assert await _secret(api, team, "shop-config") == {f"KEY{n}": str(n) for n in range(3)}
     raw = await api.admin.get("v1", "Secret", "shop-config", f"{team.name}-dev")
     app = (await http.get(f"{team.of('apps')}/shop")).json()
-    assert raw is not None and app["spec"]["secretVersion"] == secret_version(raw["data"])
+    assert raw is not None and app["spec"]["secretVersion"] == _version(raw)
 
 
 async def test_scaling_names_the_processes_there_are(api: Running, team: Team) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from roost.kube.client import Client
-from roost.model.configuration import secret_copy_name, secret_name, secret_version
+from roost.model.configuration import SALT, secret_copy_name, secret_name, secret_version
 from roost.model.kinds.app import App, AppSpec, Artefact, Process
 from roost.model.kinds.delivery import Promotion, PromotionSpec
 from roost.model.kinds.tenant import Member
@@ -136,18 +136,19 @@ async def test_nothing_is_written_once_all_stands(cluster: Cluster, tenant: str,
 async def test_secret_configuration_is_copied_and_used(cluster: Cluster, tenant: str, eventually: Eventually) -> None:
     space = f"{tenant}-dev"
     data = {"TOKEN": "czNjcmV0"}
-    version = secret_version(data)
+    version = secret_version(data, "of-this-secret")
     await deploy(cluster.client, tenant, "a", secret_version=version)
 
     async def waits() -> bool:
         return await cluster.ready("App", "shop", space) == "False ConfigurationPending"
 
     await eventually(waits)
-    metadata = {"name": secret_name("shop"), "namespace": space}
+    metadata = {"name": secret_name("shop"), "namespace": space, "annotations": {SALT: "of-this-secret"}}
     await cluster.client.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
     await serve(cluster, eventually, "shop", space, "shop-v1")
     copy = await cluster.client.get("v1", "Secret", secret_copy_name("shop", version), space)
     assert copy is not None and copy["immutable"] and copy["data"] == data
+    assert copy["metadata"]["annotations"][SALT] == "of-this-secret"
 
 
 async def test_a_promotion_reaches_the_app_and_names_its_release(

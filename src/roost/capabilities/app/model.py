@@ -92,6 +92,7 @@ class Observed(Model):
     refused: RefusedImage | None = Field(None, description="Why the App's image may not run here; None: it may.")
     releases: tuple[SeenRelease, ...] = Field((), description="By number.")
     secret: dict[str, str] = Field(default_factory=dict, description="Secret `<app>-config`: base64 values.")
+    secret_salt: str = Field("", description="What the version of that Secret is made with.")
     copied: bool = Field(False, description="The App's version of secret configuration has its copy.")
     deployments: tuple[SeenDeployment, ...] = ()
     pods: tuple[SeenPod, ...] = ()

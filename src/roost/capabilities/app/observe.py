@@ -23,7 +23,7 @@ from roost.capabilities.app.model import (
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
-from roost.model.configuration import secret_copy_name, secret_name
+from roost.model.configuration import SALT, secret_copy_name, secret_name
 from roost.model.kinds.app import App, Counters, Release
 from roost.model.kinds.domain import Domain
 from roost.settings import Settings
@@ -244,6 +244,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         refused=await refusal(reader, place, space or "", app.spec.artefact.image) if app.spec.artefact else None,
         releases=tuple(sorted(releases, key=lambda seen: seen.number)),
         secret=(secret or {}).get("data") or {},
+        secret_salt=(((secret or {}).get("metadata") or {}).get("annotations") or {}).get(SALT, ""),
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
         granted=granted,

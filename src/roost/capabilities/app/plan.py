@@ -144,9 +144,9 @@ def _secret(app: App, observed: Observed) -> tuple[list[Apply], bool]:
     version = app.spec.secret_version
     if not version or observed.copied:
         return [], True
-    if secret_version(observed.secret) != version:
+    if secret_version(observed.secret, observed.secret_salt) != version:
         return [], False
-    made = secret.copy(app, version, observed.secret)
+    made = secret.copy(app, version, observed.secret, observed.secret_salt)
     return [Apply(made, DEPLOYER, create=True, owned=False)], True
 
 
