@@ -35,7 +35,8 @@ class Part:
 
 
 def _pytest(*arguments: str) -> tuple[str, ...]:
-    return (str(BIN / "pytest"), "-q", "-o", f"cache_dir={CACHE}", *arguments)
+    slowest = ("--durations=15", "--durations-min=2")  # So that who must shorten a part knows where.
+    return (str(BIN / "pytest"), "-q", *slowest, "-o", f"cache_dir={CACHE}", *arguments)
 
 
 def parts(ci: bool) -> tuple[Part, ...]:
