@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from roost.kube.transport import Request
 from tests.simulation import history, virtual
 from tests.simulation.wire import Chaos
-from tests.simulation.world import ELSEWHERE, Process, World
+from tests.simulation.world import ELSEWHERE, Process, World, follow
 
 ROOT = Path(__file__).resolve().parents[2]
 FEW, MANY = range(1, 31), range(1000, 2000)
@@ -61,24 +60,12 @@ def live(chaos: Chaos, second_at: int = 0) -> tuple[int, int]:
             process = world.start("controller", chaos)
             if second_at:
                 await asyncio.sleep(0)
-                _follow(world, process, second_at)
+                follow(world, process, second_at)
             return await life(world, process), process.deaths
         finally:
             await world.end()
 
     return virtual.run(alone)
-
-
-def _follow(world: World, process: Process, number: int) -> None:
-    """A second controller begins when the first one sends its n-th write."""
-    wire = process.wire
-    assert wire is not None
-
-    def begin(request: Request) -> None:
-        if wire.sent == number:
-            world.start("second", Chaos(number, latency_s=0.02))
-
-    wire.before_write = begin
 
 
 @pytest.mark.parametrize("mode", ["before", "after", "lose"])

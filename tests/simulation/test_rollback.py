@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from roost.kube.transport import Request
 from tests.simulation import virtual
 from tests.simulation.shop import BAD, ShopWorld, spec
 from tests.simulation.wire import Chaos
-from tests.simulation.world import Process
+from tests.simulation.world import Process, follow
 
 SETTLED_S = 600.0
 FIRST, SECOND = spec("a", "one", replicas=2), spec("c", "two", migrates=True)
@@ -53,7 +52,7 @@ def live(chaos: Chaos, second_at: int = 0) -> tuple[int, int]:
             process = world.start("controller", chaos)
             if second_at:
                 await asyncio.sleep(0)
-                _follow(world, process, second_at)
+                follow(world, process, second_at)
             written = await story(world, process)
             since = len(world.server.writes)
             await asyncio.sleep(SETTLED_S)
@@ -64,17 +63,6 @@ def live(chaos: Chaos, second_at: int = 0) -> tuple[int, int]:
             await world.end()
 
     return virtual.run(alone)
-
-
-def _follow(world: ShopWorld, process: Process, number: int) -> None:
-    wire = process.wire
-    assert wire is not None
-
-    def begin(request: Request) -> None:
-        if wire.sent == number:
-            world.start("second", Chaos(number, latency_s=0.02))
-
-    wire.before_write = begin
 
 
 def test_the_story_ends_as_it_must() -> None:

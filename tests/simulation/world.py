@@ -270,3 +270,15 @@ def _judge_status(name: str, item: Object) -> None:
 
 Trace = list[Write]
 Story = Callable[[World], Any]
+
+
+def follow(world: World, process: Process, number: int) -> None:
+    """A second controller begins when the first one sends its n-th write."""
+    wire = process.wire
+    assert wire is not None
+
+    def begin(request: Request) -> None:
+        if wire.sent == number:
+            world.start("second", Chaos(number, latency_s=0.02))
+
+    wire.before_write = begin

@@ -76,6 +76,8 @@ PERSON_PATTERN: Final = r"^[a-z][a-z0-9._-]{0,38}[a-z0-9]$"
 QUANTITY_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 # Labels of a host name, at least two; the last is no number, so that no address is one.
 HOST_PATTERN: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?[.])+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+SECRET_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+OPTIONAL_SECRET_PATTERN: Final = rf"^({SECRET_PATTERN[1:-1]})?$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from roost.model.names import VARIABLE_PATTERN
+from roost.model.names import SECRET_PATTERN, VARIABLE_PATTERN
 from roost.model.resource import Model
 
 STEP_PATTERN: Final = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"
@@ -19,7 +19,6 @@ _PART: Final = r"[a-z0-9]+([._-]+[a-z0-9]+)*"
 IMAGE_PATTERN: Final = rf"^{_PART}(/{_PART}){{0,3}}(:[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}})?(@sha256:[a-f0-9]{{64}})?$"
 # In the workspace; `*` and `**` stand for names. No part of it is `.` or `..`, none begins an option.
 PATH_PATTERN: Final = r"^(\.?[A-Za-z0-9_*+@~][A-Za-z0-9_*+@~. -]*)(/\.?[A-Za-z0-9_*+@~][A-Za-z0-9_*+@~. -]*)*$"
-SECRET_PATTERN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 CPU_PATTERN: Final = r"^([1-9][0-9]{1,2}m|[1-7][0-9]{3}m|8000m|[1-7](\.[0-9])?|8)$"
 MEMORY_PATTERN: Final = r"^([4-9][0-9]Mi|[1-9][0-9]{2,3}Mi|([1-9]|1[0-6])Gi)$"
 DEFAULT_IMAGE: Final = "base/debian:trixie"

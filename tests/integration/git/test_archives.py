@@ -5,18 +5,17 @@ import gzip
 import hashlib
 import io
 import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from roost.gitserver.tests.archives import FILES, tar, tgz, zipped
 from tests.integration.git.conftest import SECRET, Clone, Server, StandIn, wait_for
 from tests.integration.git.sources import call
 
 pytestmark = pytest.mark.integration
-FILES = {"app.py": b"one", "templates/page.html": b"<p>"}
 API = {"X-Roost-Shared": SECRET, "X-Roost-Tenant": "acme", "X-Roost-Project": "hello", "X-Roost-Person": "ada"}
 
 
@@ -25,31 +24,6 @@ def taking(cluster: StandIn) -> StandIn:
     """The project takes archives."""
     cluster.source_type = "archive"
     return cluster
-
-
-def tar(files: dict[str, bytes], mode: str = "w", **extra: tarfile.TarInfo) -> bytes:
-    """A tar of these files and of `extra` members."""
-    out = io.BytesIO()
-    with tarfile.open(None, mode, out) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for member in extra.values():
-            archive.addfile(member)
-    return out.getvalue()
-
-
-def tgz(files: dict[str, bytes]) -> bytes:
-    return tar(files, "w:gz")
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
 
 
 def put(server: Server, body: bytes, query: str = "", project: str = "hello", **headers: str) -> httpx2.Response:

@@ -4,18 +4,10 @@ from datetime import datetime
 
 from pydantic import Field
 
+from roost.model.history import Past
 from roost.model.kinds.channel import ChannelSpec
 from roost.model.resource import Model
 from roost.model.single_pod import SeenPod
-
-
-class SeenNotice(Model):
-    """Another Notice of the tenant."""
-
-    name: str
-    uid: str
-    created: str = ""
-    ended: bool = False
 
 
 class Observed(Model):
@@ -33,4 +25,4 @@ class Observed(Model):
     job_failed: bool = False
     pod: SeenPod | None = None
     mailed: tuple[datetime, ...] = Field((), description="When the tenant's last mails went, the oldest first.")
-    others: tuple[SeenNotice, ...] = Field((), description="Of the same tenant, the oldest first.")
+    others: tuple[Past, ...] = Field((), description="Of the same tenant, the oldest first.")

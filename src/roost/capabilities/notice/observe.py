@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from roost.capabilities.notice.model import Observed, SeenNotice
+from roost.capabilities.notice.model import Observed
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import single_pod
+from roost.model.history import Past
 from roost.model.kinds.channel import Channel, Notice
 from roost.model.names import API_VERSION, NOTICE
 from roost.settings import Settings
@@ -17,9 +18,9 @@ WATCHES = (
 ENDED = ("Delivered", "Failed")
 
 
-def _others(items: list[Object], mine: Notice) -> tuple[SeenNotice, ...]:
+def _others(items: list[Object], mine: Notice) -> tuple[Past, ...]:
     found = [
-        SeenNotice(
+        Past(
             name=item["metadata"]["name"],
             uid=item["metadata"]["uid"],
             created=item["metadata"].get("creationTimestamp") or "",

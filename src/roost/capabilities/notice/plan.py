@@ -10,8 +10,8 @@ from typing import Final
 
 from roost.capabilities.notice.manifests import job, text
 from roost.capabilities.notice.model import Observed
-from roost.model import notice_task
-from roost.model.conditions import Condition, not_ready, ready, timestamp
+from roost.model import history, notice_task
+from roost.model.conditions import not_ready, ready, timestamp
 from roost.model.kinds.channel import ChannelSpec, Notice
 from roost.model.names import BUILD, split_namespace
 from roost.model.notice_task import NoticeTask
@@ -19,7 +19,6 @@ from roost.model.plan import Action, Apply, Plan
 
 ENDED: Final = ("Delivered", "Failed")
 KEPT: Final = 100  # Of a tenant.
-FORGOTTEN_AT_ONCE: Final = 20
 GIVEN_UP: Final = timedelta(hours=1)
 MAILS_AN_HOUR: Final = 60
 LOOK_AGAIN: Final = timedelta(seconds=10)
@@ -29,7 +28,7 @@ def plan(notice: Notice, observed: Observed, now: datetime) -> Plan:
     """What should be of this Notice."""
     place = split_namespace(notice.metadata.namespace or "")
     if notice.status.phase in ENDED:
-        return _ended(notice, observed)
+        return history.ended(notice, notice.status, notice.status.phase, observed.others, KEPT)
     if place is None or place[1] != BUILD:
         return _end(now, "Failed", "WrongNamespace", "A notice belongs into the build namespace of a tenant.")
     channel = observed.channel
@@ -101,23 +100,3 @@ def _mail(notice: Notice, channel: ChannelSpec, observed: Observed, now: datetim
 def _end(now: datetime, phase: str, reason: str, message: str) -> Plan:
     condition = ready(reason, message) if phase == "Delivered" else not_ready(reason, message)
     return Plan(conditions=(condition,), status={"phase": phase, "finishedAt": timestamp(now)}, hold=True)
-
-
-def _ended(notice: Notice, observed: Observed) -> Plan:
-    """Nothing changes any more; the newest one forgets the oldest."""
-    said = next((one for one in notice.status.conditions if one.type == "Ready"), None)
-    kept = (Condition(said.type, said.status, said.reason, said.message),) if said else ()
-    mine = (notice.metadata.creation_timestamp or "", notice.metadata.name)
-    newest = all((other.created, other.name) < mine for other in observed.others)
-    ended = [other for other in observed.others if other.ended]
-    surplus = ended[: max(0, len(ended) - (KEPT - 1))] if newest else []
-    space = notice.metadata.namespace or ""
-    return Plan(
-        actions=tuple(
-            Action("forget", other.uid, {"name": other.name, "namespace": space})
-            for other in surplus[:FORGOTTEN_AT_ONCE]
-        ),
-        conditions=kept,
-        status={"phase": notice.status.phase},
-        hold=True,
-    )

@@ -2,18 +2,10 @@
 
 from pydantic import Field
 
+from roost.model.history import Past
 from roost.model.kinds.delivery import ProjectSpec
 from roost.model.resource import Model
 from roost.model.single_pod import SeenPod
-
-
-class SeenImport(Model):
-    """Another Import of the project."""
-
-    name: str
-    uid: str
-    created: str = ""
-    ended: bool = False
 
 
 class Observed(Model):
@@ -30,4 +22,4 @@ class Observed(Model):
     job_uid: str = Field("", description="Of the import's Job; empty: there is none.")
     job_failed: bool = False
     pod: SeenPod | None = None
-    others: tuple[SeenImport, ...] = Field((), description="Of the same project, the oldest first.")
+    others: tuple[Past, ...] = Field((), description="Of the same project, the oldest first.")

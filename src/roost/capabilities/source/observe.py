@@ -1,9 +1,10 @@
 """What stands of an Import. Reads only, no decisions."""
 
-from roost.capabilities.source.model import Observed, SeenImport
+from roost.capabilities.source.model import Observed
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import single_pod
+from roost.model.history import Past
 from roost.model.kinds.delivery import Project
 from roost.model.kinds.source import Import
 from roost.model.kinds.tenant import Tenant
@@ -17,9 +18,9 @@ WATCHES = (
 ENDED = ("Done", "Failed")
 
 
-def _others(items: list[Object], mine: Import) -> tuple[SeenImport, ...]:
+def _others(items: list[Object], mine: Import) -> tuple[Past, ...]:
     found = [
-        SeenImport(
+        Past(
             name=item["metadata"]["name"],
             uid=item["metadata"]["uid"],
             created=item["metadata"].get("creationTimestamp") or "",

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from roost.capabilities.source.manifests import job
-from roost.capabilities.source.model import Observed, SeenImport
-from roost.model import fetch_task, ready_image
-from roost.model.conditions import Condition, not_ready, ready, timestamp
+from roost.capabilities.source.model import Observed
+from roost.model import fetch_task, history, ready_image
+from roost.model.conditions import not_ready, ready, timestamp
 from roost.model.fetch_task import FetchReport, FetchTask
 from roost.model.kinds.delivery import ProjectSpec
 from roost.model.kinds.source import Import
@@ -20,7 +20,6 @@ from roost.model.plan import Action, Apply, Plan
 
 ENDED = ("Done", "Failed")
 KEPT = 10  # Of a project. What an older one led to is told by its run.
-FORGOTTEN_AT_ONCE = 20
 TIMEOUT_S = 1800
 LOOK_AGAIN = timedelta(seconds=5)
 
@@ -29,7 +28,7 @@ def plan(item: Import, observed: Observed, now: datetime) -> Plan:
     """What should be of this Import."""
     place = split_namespace(item.metadata.namespace or "")
     if item.status.phase in ENDED:
-        return _ended(item, observed)
+        return history.ended(item, item.status, item.status.phase, observed.others, KEPT)
     if place is None or place[1] != BUILD:
         return _end(item, now, "WrongNamespace", "An import belongs into the build namespace of a tenant.")
     if observed.project is None:
@@ -85,7 +84,7 @@ def _requests(project: ProjectSpec) -> dict[str, Any]:
     return named | {"forks": project.previews.forks}
 
 
-def _before(item: Import, observed: Observed) -> list[SeenImport]:
+def _before(item: Import, observed: Observed) -> list[history.Past]:
     mine = (item.metadata.creation_timestamp or "", item.metadata.name)
     return [other for other in observed.others if not other.ended and (other.created, other.name) < mine]
 
@@ -149,25 +148,5 @@ def _end(item: Import, now: datetime, reason: str, message: str) -> Plan:
     return Plan(
         conditions=(not_ready(reason, message),),
         status={"phase": "Failed", "finishedAt": timestamp(now)},
-        hold=True,
-    )
-
-
-def _ended(item: Import, observed: Observed) -> Plan:
-    """Nothing changes any more; the newest one forgets the oldest."""
-    said = next((one for one in item.status.conditions if one.type == "Ready"), None)
-    kept = (Condition(said.type, said.status, said.reason, said.message),) if said else ()
-    mine = (item.metadata.creation_timestamp or "", item.metadata.name)
-    newest = all((other.created, other.name) < mine for other in observed.others)
-    ended = [other for other in observed.others if other.ended]
-    surplus = ended[: max(0, len(ended) - (KEPT - 1))] if newest else []
-    namespace = item.metadata.namespace or ""
-    return Plan(
-        actions=tuple(
-            Action("forget", other.uid, {"name": other.name, "namespace": namespace})
-            for other in surplus[:FORGOTTEN_AT_ONCE]
-        ),
-        conditions=kept,
-        status={"phase": item.status.phase},
         hold=True,
     )

@@ -11,34 +11,9 @@ import pytest
 
 from roost.gitserver import archive
 from roost.gitserver.archive import Refused, allowed, check_link, checked, clean, opened, quoted, stream, top
+from roost.gitserver.tests.archives import FILES, tar, tgz, zipped
 
-FILES = {"app.py": b"one", "templates/page.html": b"<p>"}
 MOST = 1 << 30
-
-
-def tar(files: dict[str, bytes], mode: str = "w", **extra: tarfile.TarInfo) -> bytes:
-    """A tar of these files and of `extra` members."""
-    out = io.BytesIO()
-    with tarfile.open(None, mode, out) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-        for member in extra.values():
-            archive.addfile(member)
-    return out.getvalue()
-
-
-def tgz(files: dict[str, bytes]) -> bytes:
-    return tar(files, "w:gz")
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
 
 
 def member(name: str, kind: bytes, target: str = "", size: int = 0) -> tarfile.TarInfo:

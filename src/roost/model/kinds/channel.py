@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from roost.model.kinds.triggers import Environment
-from roost.model.names import APP_PATTERN
+from roost.model.names import APP_PATTERN, OPTIONAL_SECRET_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
 # No user, no password, no fragment; a name with a dot or an address: nothing that only the cluster knows.
@@ -19,7 +19,6 @@ URL_PATTERN: Final = (
     r"(:[0-9]{1,5})?(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?)?$"
 )
 MAIL_PATTERN: Final = rf"^[A-Za-z0-9._%+-]{{1,64}}@{_HOST}$"
-SECRET_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 SECRET_KEY: Final = "secret"
 
 Event = Literal[
@@ -43,7 +42,7 @@ class ChannelSpec(Model):
     secret: str = Field(
         "",
         max_length=253,
-        pattern=SECRET_PATTERN,
+        pattern=OPTIONAL_SECRET_PATTERN,
         description="webhook: Secret of the build namespace whose key `secret` signs; `roost channel secret` makes it.",
     )
     to: tuple[Annotated[str, Field(max_length=254, pattern=MAIL_PATTERN)], ...] = Field(

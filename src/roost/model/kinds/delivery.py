@@ -9,7 +9,7 @@ from roost.model.kinds.forge import Forge, Previews
 from roost.model.kinds.scan import Scan
 from roost.model.kinds.source import Source
 from roost.model.kinds.triggers import Concurrency, Environment, Parameter, Triggers, Values, resolve
-from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
+from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN, SECRET_PATTERN
 from roost.model.pipeline import OWN, STEP_PATTERN, Pipeline, StepReport, TestReport
 from roost.model.resource import Model, Resource, StatusModel
 from roost.model.settings_difference import MOST as MOST_DIFFERENCES
@@ -17,7 +17,6 @@ from roost.model.settings_difference import SettingDifference
 
 # What git itself refuses in a branch's name, as far as a pattern can say it: Runs and HEAD are made of it.
 BRANCH_PATTERN = r"^[^\x00-\x20\x7f~^:?*\[\\/.-]([^\x00-\x20\x7f~^:?*\[\\]*[^\x00-\x20\x7f~^:?*\[\\/.])?$"
-SECRET_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
 class Build(Model):

@@ -6,8 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from roost.model.kinds.source import SECRET_PATTERN
-from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN
+from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN, OPTIONAL_SECRET_PATTERN
 from roost.model.refs import REF_GLOB
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -32,7 +31,7 @@ class Forge(Model):
     token: str = Field(
         "",
         max_length=253,
-        pattern=SECRET_PATTERN,
+        pattern=OPTIONAL_SECRET_PATTERN,
         description="Secret of the build namespace (key `token`); no run ever has it. Empty: nothing is written back.",
     )
 

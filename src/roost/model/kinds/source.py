@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from roost.model.names import APP_PATTERN
+from roost.model.names import APP_PATTERN, OPTIONAL_SECRET_PATTERN
 from roost.model.resource import Model, Resource, StatusModel
 
 # No user and no password in it, but for the user of ssh: credentials are a Secret's. Nothing that begins an option.
@@ -17,7 +17,6 @@ URL_PATTERN: Final = (
     r"^((https?|svn)://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+%-]+)*/?"
     r"|ssh://([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~+%-]+)+/?)?$"
 )
-SECRET_PATTERN: Final = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$"
 # No part begins with a dot: none of them climbs out.
 PATH_PATTERN: Final = r"^([A-Za-z0-9_~+-][A-Za-z0-9._~+-]*(/[A-Za-z0-9_~+-][A-Za-z0-9._~+-]*)*)?$"
 
@@ -63,7 +62,7 @@ class Source(Model):
     credentials: str = Field(
         "",
         max_length=253,
-        pattern=SECRET_PATTERN,
+        pattern=OPTIONAL_SECRET_PATTERN,
         description="Secret of the build namespace: `username` and `password`, or `ssh-privatekey` and `known_hosts`.",
     )
     poll_s: int = Field(

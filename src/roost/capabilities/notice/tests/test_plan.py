@@ -9,10 +9,11 @@ import pytest
 
 from roost.capabilities.notice import capability
 from roost.capabilities.notice.manifests import text
-from roost.capabilities.notice.model import Observed, SeenNotice
+from roost.capabilities.notice.model import Observed
 from roost.capabilities.notice.plan import KEPT
 from roost.capabilities.notice.plan import plan as plan_of
 from roost.kernel import golden
+from roost.model.history import Past
 from roost.model.kinds.channel import Notice
 
 CASES = golden.cases(Path(__file__).parent.parent)
@@ -52,10 +53,10 @@ def test_tries_of_a_mail_come_less_and_less_often() -> None:
 
 def test_the_newest_forgets_the_oldest_that_have_ended() -> None:
     others = tuple(
-        SeenNotice(name=f"chat-{n:03}", uid=f"u{n}", created=f"2026-11-28T11:{n // 60:02}:{n % 60:02}Z", ended=n != 1)
+        Past(name=f"chat-{n:03}", uid=f"u{n}", created=f"2026-11-28T11:{n // 60:02}:{n % 60:02}Z", ended=n != 1)
         for n in range(KEPT + 5)
     )
     plan = plan_of(made({}, phase="Delivered"), Observed(others=others), golden.NOW)
     assert [action.key for action in plan.actions] == ["u0", "u2", "u3", "u4", "u5"]
-    later = (*others, SeenNotice(name="chat-z", uid="z", created="2026-11-28T13:00:00Z"))
+    later = (*others, Past(name="chat-z", uid="z", created="2026-11-28T13:00:00Z"))
     assert plan_of(made({}, phase="Delivered"), Observed(others=later), golden.NOW).actions == ()
