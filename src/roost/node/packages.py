@@ -24,13 +24,35 @@ def missing(names: Sequence[str], dpkg_status: str) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in installed]
 
 
-def _unknown(text: str) -> bool:
-    """Whether apt-get failed for want of fresh lists."""
-    return bool(re.search(r"Unable to locate package|no installation candidate|404 +Not Found|Failed to fetch", text))
+def _remedy(said: str) -> list[str] | None:
+    """What to run before apt-get is tried once more, by what it said; None where no more is to be done."""
+    if "dpkg was interrupted" in said:  # An installation was killed: that also stops every later one.
+        return ["dpkg", "--configure", "-a"]
+    if re.search(r"Unable to locate package|no installation candidate|404 +Not Found|Failed to fetch", said):
+        return ["apt-get", "update", "--quiet", "-o", _LOCK]
+    return None
+
+
+def _install(wanted: Sequence[str]) -> None:
+    """CommandFailed when no remedy is left."""
+    env = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "-o", _LOCK, *wanted]
+    tried: list[list[str]] = []
+    while True:
+        try:
+            run(install, env=env, timeout_s=INSTALL_TIMEOUT_S)
+            return
+        except CommandFailed as failed:
+            remedy = _remedy(failed.output)
+            if remedy is None or remedy in tried:
+                raise
+        run(remedy, env=env, timeout_s=INSTALL_TIMEOUT_S)
+        tried.append(remedy)
 
 
 def ensure(names: Sequence[str]) -> list[str]:
-    """Install those of `names` that are missing; return them. Lists are updated when they don't know a package.
+    """Install those of `names` that are missing; return them. Lists that do not know a package are updated, and what
+    a killed installation left half done is ended first.
 
     PackagesMissing where that fails, or where this is neither root nor Debian.
     """
@@ -45,16 +67,8 @@ def ensure(names: Sequence[str]) -> list[str]:
     said = " ".join(wanted)
     if os.geteuid() != 0:
         raise PackagesMissing(f"These Debian packages are needed: {said}. As root: apt-get install {said}")
-    env = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
-    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "-o", _LOCK, *wanted]
     try:
-        try:
-            run(install, env=env, timeout_s=INSTALL_TIMEOUT_S)
-        except CommandFailed as failed:
-            if not _unknown(failed.output):
-                raise
-            run(["apt-get", "update", "--quiet", "-o", _LOCK], env=env, timeout_s=INSTALL_TIMEOUT_S)
-            run(install, env=env, timeout_s=INSTALL_TIMEOUT_S)
+        _install(wanted)
     except CommandFailed as failed:
         raise PackagesMissing(
             f"Debian packages could not be installed: {said}. {failed}\nSee that /etc/apt names a reachable mirror."

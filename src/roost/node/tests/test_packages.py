@@ -16,10 +16,11 @@ def test_only_what_is_not_installed_is_missing() -> None:
 
 
 class Apt:
-    """Stands in for dpkg-query and apt-get; `lists` tells whether the package lists are fresh."""
+    """Stands in for dpkg, dpkg-query and apt-get; `lists` tells whether the package lists are fresh, `whole` whether
+    the last installation ended."""
 
-    def __init__(self, lists: bool, broken: str = "") -> None:
-        self.lists, self.broken, self.calls = lists, broken, list[str]()
+    def __init__(self, lists: bool, broken: str = "", whole: bool = True) -> None:
+        self.lists, self.broken, self.whole, self.calls = lists, broken, whole, list[str]()
 
     def __call__(self, argv: Sequence[str], **_: object) -> str:
         if argv[0] == "dpkg-query":
@@ -27,6 +28,10 @@ class Apt:
         self.calls.append(argv[1])
         if argv[1] == "update":
             self.lists = True
+        elif argv[1] == "--configure":
+            self.whole = True
+        elif not self.whole:
+            raise CommandFailed(argv, "ended with 100", "E: dpkg was interrupted, you must manually run ...")
         elif self.broken:
             raise CommandFailed(argv, "ended with 100", self.broken)
         elif not self.lists:
@@ -46,9 +51,19 @@ def test_nothing_is_done_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> N
     assert apt.calls == []
 
 
-@pytest.mark.parametrize(("lists", "calls"), [(True, ["install"]), (False, ["install", "update", "install"])])
-def test_lists_are_updated_only_when_needed(monkeypatch: pytest.MonkeyPatch, lists: bool, calls: list[str]) -> None:
-    apt = Apt(lists)
+@pytest.mark.parametrize(
+    ("lists", "whole", "calls"),
+    [
+        (True, True, ["install"]),
+        (False, True, ["install", "update", "install"]),
+        (True, False, ["install", "--configure", "install"]),
+        (False, False, ["install", "--configure", "install", "update", "install"]),
+    ],
+)
+def test_only_what_is_wrong_is_put_right(
+    monkeypatch: pytest.MonkeyPatch, lists: bool, whole: bool, calls: list[str]
+) -> None:
+    apt = Apt(lists, whole=whole)
     monkeypatch.setattr(packages, "run", apt)
     assert ensure(["gcc", "nft"]) == ["nft"]
     assert apt.calls == calls
