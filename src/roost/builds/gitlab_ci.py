@@ -20,6 +20,7 @@ from roost.model.step_task import WORKSPACE
 NAME: Final = ".gitlab-ci.yml"
 LARGEST: Final = 64 * 1024
 MOST_REMARKS: Final = 30
+MOST_ALIKE: Final = 100  # Jobs whose names differ in special characters alone.
 _STAGES: Final = ("build", "test", "deploy")
 _GLOBAL: Final = frozenset(["default", "stages", "variables", "image", "before_script", "cache"])
 _NO_JOBS: Final = frozenset(["include", "workflow", "services", "after_script", "spec", "pages", "types"])
@@ -190,7 +191,7 @@ class _Reader:
     def _paths(self, name: str, given: Any) -> tuple[str, ...]:
         """Paths in the workspace; what leads elsewhere is told."""
         found = []
-        for text in [given] if isinstance(given, str) else given or ():
+        for text in given if isinstance(given, list) else [given] if given else ():
             path = str(text).removeprefix("$CI_PROJECT_DIR/").removeprefix("./").strip("/")
             try:
                 Step(name="x", commands=("x",), artefacts=(path,))
@@ -248,8 +249,11 @@ def _slug(name: str, taken: Iterable[str]) -> str:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     plain = plain if plain[:1].isalpha() else f"job-{plain}".strip("-")
     names = [plain[:30].rstrip("-"), f"{plain[:26].rstrip('-')}-job"]
-    names += [f"{plain[:26].rstrip('-')}-{number}" for number in range(2, 100)]
-    return next(each for each in names if each not in taken)
+    names += [f"{plain[:26].rstrip('-')}-{number}" for number in range(2, MOST_ALIKE)]
+    name = next((each for each in names if each not in taken), "")
+    if not name:
+        raise JobLeftOut(f"{MOST_ALIKE} jobs before it have names that are the same without special characters")
+    return name
 
 
 def _lines(given: Any) -> list[str]:

@@ -148,6 +148,8 @@ class Ledger:
                     await self.settle(name)
                 except (KubeError, OSError, ValueError) as error:  # ValueError: a repository that cannot be read.
                     log.warning("runs not made yet", repository=str(name), error=str(error))
+                except Exception:  # A mistake of ours that one commit brings out: it must hold up nobody else.
+                    log.exception("runs not made", repository=str(name))
             await self._tidy()
             if asyncio.get_running_loop().time() > swept + SWEEP_S:
                 swept = asyncio.get_running_loop().time()

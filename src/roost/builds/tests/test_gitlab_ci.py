@@ -117,3 +117,19 @@ def test_own_images_are_taken_and_every_base_is_one() -> None:
     reading = read(b"x:\n  image: acme/tools:1\n  script: x\n", "acme", COMMIT, "refs/heads/main")
     assert reading.pipeline.steps[0].image == "acme/tools:1" and not reading.remarks
     assert all(repository(base, "acme") for base in OFFERED)
+
+
+ODD = {
+    "a number as paths": b"a:\n  script: a\n  artifacts: {paths: 5}\n",
+    "a truth value as paths": b"a:\n  script: a\n  cache: {paths: true}\n",
+    "a number as a report": b"a:\n  script: a\n  artifacts: {reports: {junit: 7}}\n",
+    "names that differ in special characters alone": b"".join(
+        b'"x%s":\n  script: a\n' % (b"!" * count) for count in range(120)
+    ),
+}
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_whatever_stands_there_is_an_answer(text: bytes) -> None:
+    """The git server reads it for everybody: what it stumbles over, others would wait for."""
+    assert read(text, "acme", COMMIT, "refs/heads/main").pipeline.steps

@@ -70,3 +70,23 @@ def test_one_bad_project_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert GOOD in asyncio.run(run()).settled
     assert (tmp_path / "acme" / "bad.git").is_dir(), "What cannot be read must not be set aside."
+
+
+def test_a_commit_that_brings_out_a_mistake_of_ours_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tried, "PAUSE_S", 0.01)
+
+    class Stumbles(Watched):
+        async def settle(self, name: Name) -> list[Any]:
+            if name == BAD:
+                raise TypeError("what nobody thought of")
+            return await super().settle(name)
+
+    async def run() -> Watched:
+        ledger = Stumbles(await repositories(tmp_path), KubeCluster(Answers()))  # type: ignore[arg-type]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ledger.keep(), 0.5)
+        return ledger
+
+    assert GOOD in asyncio.run(run()).settled
