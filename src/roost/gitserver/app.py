@@ -9,15 +9,16 @@ import contextlib
 import hmac
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from roost.gitserver import backend, definition, looks, pktline, starting
+from roost.gitserver import backend, contributors, definition, looks, pktline, starting
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
 from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of
+from roost.gitserver.exchange import IDLE_S, NO_CACHE, Exchange, Receive, Scope, Send, headers_of, named, whole_body
 from roost.gitserver.ledger import Ledger
 from roost.gitserver.moves import BUILT_AT_ONCE, Move
 from roost.gitserver.progress import Follower, Outcome
@@ -33,12 +34,7 @@ from roost.surface import fetch_token
 
 log = structlog.get_logger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 AT_ONCE = 32  # git processes at the same time; more wait for a place.
-IDLE_S = 120.0  # A client that sends nothing for so long is given up.
 KEEP_ALIVE_S = 5.0
 MAX_FETCH_BODY = 16 << 20
 HOOKS = "/hooks/"
@@ -47,50 +43,6 @@ STARTS = "/starts/"
 MAX_DELIVERY = 4 << 20
 SPARE = 1 << 20  # Beside the pack: the list of refs.
 SETTLE_TRIES = 30
-_NO_CACHE = [(b"cache-control", b"no-cache, max-age=0, must-revalidate")]
-
-
-class Exchange:
-    """One request and its answer."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._whole = False
-        self.started = False
-
-    async def part(self) -> bytes | None:
-        """The next part of the body; None at its end. ClientGone where the client hung up."""
-        while not self._whole:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone("The client hung up.")
-            self._whole = not message.get("more_body", False)
-            if message.get("body"):
-                return bytes(message["body"])
-        return None
-
-    async def gone(self) -> None:
-        """Returns when the client has hung up; only after the whole body was read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            continue
-
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Begin the answer."""
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-
-    async def write(self, data: bytes, more: bool = True) -> None:
-        """Go on with the answer, or end it."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def text(self, status: int, message: str) -> None:
-        """A whole answer for a person."""
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), *_NO_CACHE]
-        if status == 401:
-            headers.append((b"www-authenticate", b'Basic realm="roost"'))
-        await self.start(status, headers)
-        await self.write(f"{message}\n".encode(), more=False)
 
 
 class GitServer:
@@ -126,6 +78,8 @@ class GitServer:
             return self._hook
         if path.startswith(STARTS):
             return self._start
+        if path.startswith(contributors.PATH):
+            return self._contributors
         return self._archive if path.startswith(ARCHIVES) else self._answer
 
     async def _start(self, exchange: Exchange, scope: Scope) -> None:
@@ -138,13 +92,13 @@ class GitServer:
             log.warning("run not started", path=scope["path"], error=str(error))
             await exchange.text(503, "Kubernetes does not answer; send the same request again.")
         else:
-            await exchange.start(201, [(b"content-type", b"application/json"), *_NO_CACHE])
+            await exchange.start(201, [(b"content-type", b"application/json"), *NO_CACHE])
             await exchange.write(json.dumps(told).encode(), more=False)
 
     async def _started(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
-        name = _named(scope["path"].removeprefix(STARTS))
-        who = vouched(_headers(scope), name, self._secret)
-        start = starting.read(await _body(exchange, starting.MAX_BYTES))
+        name = named(scope["path"].removeprefix(STARTS))
+        who = vouched(headers_of(scope), name, self._secret)
+        start = starting.read(await whole_body(exchange, starting.MAX_BYTES))
         project = await self._read_project(name)
         await self._ensure(name, project)
         ref, target = starting.find(start.ref, project, await self._repositories.refs(name))
@@ -157,6 +111,10 @@ class GitServer:
         log.info("run started", repository=str(name), run=manifest["metadata"]["name"], person=who)
         return {"run": manifest["metadata"]["name"], "ref": ref, "commit": commit}
 
+    async def _contributors(self, exchange: Exchange, scope: Scope) -> None:
+        """Who wrote a range of commits, for the controller."""
+        await contributors.answer(exchange, scope, self._repositories, self._secret, self._clock.now())
+
     async def _archive(self, exchange: Exchange, scope: Scope) -> None:
         """An archive, which the API passes on: a commit of the project's branch, and its run."""
         try:
@@ -167,12 +125,12 @@ class GitServer:
             log.error("archive not taken", path=scope["path"], error=str(error))
             await exchange.text(507, "The git server cannot write to its disk; nothing was changed.")
         else:
-            await exchange.start(200, [(b"content-type", b"application/json"), *_NO_CACHE])
+            await exchange.start(200, [(b"content-type", b"application/json"), *NO_CACHE])
             await exchange.write(json.dumps(told).encode(), more=False)
 
     async def _upload(self, exchange: Exchange, scope: Scope) -> dict[str, Any]:
-        headers = _headers(scope)
-        name = _named(scope["path"].removeprefix(ARCHIVES))
+        headers = headers_of(scope)
+        name = named(scope["path"].removeprefix(ARCHIVES))
         person = vouched(headers, name, self._secret)
         project = await self._read_project(name)
         if project.spec.source.type != "archive":
@@ -211,11 +169,11 @@ class GitServer:
             await exchange.text(202, "Roost looks.")
 
     async def _look(self, exchange: Exchange, scope: Scope) -> None:
-        headers, now = _headers(scope), self._clock.now()
+        headers, now = headers_of(scope), self._clock.now()
         if not hmac.compare_digest(headers.get("x-roost-shared", "").encode(), self._secret.encode()):
             raise Refused(403, "This is not the API.")
         tenant, _, name = scope["path"].removeprefix(HOOKS).partition("/")
-        body = await _body(exchange, MAX_DELIVERY)
+        body = await whole_body(exchange, MAX_DELIVERY)
         try:
             project = await self._cluster.project(Name.parse(tenant, name))
         except NoRepository:
@@ -230,7 +188,7 @@ class GitServer:
             await self._cluster.create_look(looks.look_for(project, looks.delivery(headers, body, now)))
 
     async def _answer(self, exchange: Exchange, scope: Scope) -> None:
-        headers = _headers(scope)
+        headers = headers_of(scope)
         try:
             request = parse(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers)
             request = replace(request, person=authenticate(request, self._secret, self._clock.now()))
@@ -300,7 +258,7 @@ class GitServer:
 
     async def _advertise_refusal(self, exchange: Exchange, message: str) -> None:
         kind = f"application/x-{PUSH}-advertisement".encode()
-        await exchange.start(200, [(b"content-type", kind), *_NO_CACHE])
+        await exchange.start(200, [(b"content-type", kind), *NO_CACHE])
         service = pktline.packet(f"# service={PUSH}\n".encode()) + pktline.FLUSH
         await exchange.write(service + pktline.refusal(message), more=False)
 
@@ -373,28 +331,6 @@ def _unbuilt(project: Project, move: Move) -> str:
         return f"A push that moves more than {BUILT_AT_ONCE} refs has none of them built: `roost build start`."
     others = ", ".join(short(pattern) for pattern in triggers.patterns())
     return f"Only {project.spec.branch} is built and deployed{f'; and {others}' if others else ''}."
-
-
-def _named(path: str) -> Name:
-    """The repository of `<tenant>/<project>`; Refused where it can be none."""
-    try:
-        return Name.parse(*path.split("/", 1))
-    except (NoRepository, TypeError) as error:
-        raise Refused(404, "There is no such project.") from error
-
-
-async def _body(exchange: Exchange, limit: int) -> bytes:
-    """The whole body; Refused where it has more than `limit` bytes."""
-    body = b""
-    while (part := await asyncio.wait_for(exchange.part(), IDLE_S)) is not None:
-        body += part
-        if len(body) > limit:
-            raise Refused(413, f"This takes {limit >> 10} KiB at most.")
-    return body
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _with_pauses(items: AsyncIterator[str | Outcome], pause_s: float) -> AsyncIterator[str | Outcome | None]:

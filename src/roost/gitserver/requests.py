@@ -14,6 +14,7 @@ from roost.surface import fetch_token
 FETCH, PUSH = "git-upload-pack", "git-receive-pack"
 IMPORT = "~import"  # No person's name: people have no such letter in theirs.
 _PATH = re.compile(r"/([^/]+)/([^/]+)\.git/(info/refs|git-upload-pack|git-receive-pack)")
+COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _PERSON = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
 
@@ -77,7 +78,7 @@ def authenticate(request: GitRequest, secret: str, now: datetime) -> str:
     headers = request.headers
     if headers.get("x-roost-shared", ""):
         return vouched(headers, request.name, secret)
-    token = _token(headers.get("authorization", ""))
+    token = token_of(headers)
     name = request.name
     where = (name.tenant, name.project)
     if token and request.service == FETCH and fetch_token.opens(secret, token, where, now):
@@ -100,8 +101,9 @@ def vouched(headers: Mapping[str, str], name: Name, secret: str) -> str:
     return person
 
 
-def _token(authorization: str) -> str:
-    scheme, _, value = authorization.partition(" ")
+def token_of(headers: Mapping[str, str]) -> str:
+    """The token of a Bearer or Basic authorization; empty: none."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
     if scheme.lower() == "basic":

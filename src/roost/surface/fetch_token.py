@@ -1,6 +1,7 @@
-"""Tokens with which the pod of one run or import reaches one repository of the hosted git server; webhook secrets.
+"""Tokens with which the pod of one run or import, and the controller, reach one repository of the hosted git server;
+webhook secrets.
 
-Made by the run and source capabilities, checked by the git server; all know the shared secret (Secret
+Made by the capabilities run, source and promotion, checked by the git server; all know the shared secret (Secret
 `roost-system/git-shared`). A token is `<expiry>.<signature>`: HMAC-SHA-256 over the purpose, tenant, project and
 expiry, so that it opens one repository, for one purpose, until then. A webhook's secret is such a signature too, over
 the Project's uid and the number of the secret, so nobody has to keep it.
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 
 FETCH = "roost-git-fetch-v1"
 PUSH = "roost-git-push-v1"
+HISTORY = "roost-git-history-v1"  # Who wrote which commits: the controller alone asks.
 _HOOK = "roost-hook-v1"
 
 
