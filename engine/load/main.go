@@ -2,6 +2,9 @@
 // its input ends, and prints what came of them as JSON. Times count from the moment at which a request was due, so one
 // that had to wait for others is late (no coordinated omission).
 //
+// Each line of its input begins a part of that name. A request belongs to the part in which it was due; what came of
+// each part stands beside what came of all. A part that is named again goes on.
+//
 // The application answers GET / and GET /slow?ms=N with 200, and a WebSocket at /ws with what it is sent. Kinds of load:
 //
 //	http1      HTTP/1.1 on connections that are kept
@@ -11,6 +14,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +28,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -33,21 +38,63 @@ const messages = 10
 
 var patience time.Duration // Of a client, beyond what it asked for.
 
-type kind struct {
-	mutex sync.Mutex
+// kinds of load, in the order in which they are told.
+var kinds = []string{"http1", "http2", "slow", "websocket"}
+
+// outcome is what came of the requests of one kind in one part.
+type outcome struct {
 	took  []float32 // Milliseconds, of what succeeded.
 	wrong map[string]int
 }
 
-func (k *kind) note(due time.Time, err error) {
+// book holds every outcome, by part and kind.
+type book struct {
+	mutex sync.Mutex
+	parts map[string]map[string]*outcome
+}
+
+func (b *book) note(part, kind string, due time.Time, err error) {
 	took := time.Since(due)
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if b.parts[part] == nil {
+		b.parts[part] = map[string]*outcome{}
+		for _, name := range kinds {
+			b.parts[part][name] = &outcome{wrong: map[string]int{}}
+		}
+	}
+	came := b.parts[part][kind]
 	if err != nil {
-		k.wrong[reason(err)]++
+		came.wrong[reason(err)]++
 		return
 	}
-	k.took = append(k.took, float32(took.Microseconds())/1000)
+	came.took = append(came.took, float32(took.Microseconds())/1000)
+}
+
+// tell sums up all parts, and each by itself.
+func (b *book) tell() map[string]any {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	result, parts := map[string]any{}, map[string]any{}
+	for _, kind := range kinds {
+		all := &outcome{wrong: map[string]int{}}
+		for _, part := range b.parts {
+			all.took = append(all.took, part[kind].took...)
+			for why, count := range part[kind].wrong {
+				all.wrong[why] += count
+			}
+		}
+		result[kind] = all.tell()
+	}
+	for name, part := range b.parts {
+		found := map[string]told{}
+		for kind, came := range part {
+			found[kind] = came.tell()
+		}
+		parts[name] = found
+	}
+	result["parts"] = parts
+	return result
 }
 
 // reason is an error's text without what tells one request from another.
@@ -66,18 +113,16 @@ type told struct {
 	Wrong    map[string]int     `json:"wrong"`
 }
 
-func (k *kind) tell() told {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	slices.Sort(k.took)
-	result := told{Requests: len(k.took), Ms: map[string]float32{}, Wrong: k.wrong}
-	for _, count := range k.wrong {
+func (o *outcome) tell() told {
+	slices.Sort(o.took)
+	result := told{Requests: len(o.took), Ms: map[string]float32{}, Wrong: o.wrong}
+	for _, count := range o.wrong {
 		result.Requests += count
 		result.Failed += count
 	}
 	for name, share := range map[string]float64{"p50": 0.5, "p99": 0.99, "p999": 0.999, "most": 1} {
-		if len(k.took) > 0 {
-			result.Ms[name] = k.took[min(len(k.took)-1, int(share*float64(len(k.took))))]
+		if len(o.took) > 0 {
+			result.Ms[name] = o.took[min(len(o.took)-1, int(share*float64(len(o.took))))]
 		}
 	}
 	return result
@@ -191,15 +236,18 @@ func main() {
 		os.Exit(1)
 	}
 	l.host = *host
-	over := make(chan struct{})
+	over, part := make(chan struct{}), atomic.Pointer[string]{}
+	first := "all"
+	part.Store(&first)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		lines := bufio.NewScanner(os.Stdin)
+		for lines.Scan() {
+			name := lines.Text()
+			part.Store(&name)
+		}
 		close(over)
 	}()
-	all := map[string]*kind{}
-	for _, name := range []string{"http1", "http2", "slow", "websocket"} {
-		all[name] = &kind{wrong: map[string]int{}}
-	}
+	all := &book{parts: map[string]map[string]*outcome{}}
 	var going sync.WaitGroup
 	begin := time.Now()
 	for number := 0; ; number++ {
@@ -207,10 +255,8 @@ func main() {
 		select {
 		case <-over:
 			going.Wait()
-			result := map[string]any{"seconds": time.Since(begin).Seconds()}
-			for name, k := range all {
-				result[name] = k.tell()
-			}
+			result := all.tell()
+			result["seconds"] = time.Since(begin).Seconds()
 			_ = json.NewEncoder(os.Stdout).Encode(result)
 			return
 		case <-time.After(time.Until(due)):
@@ -224,6 +270,7 @@ func main() {
 		case share < *sockets+*slow+*http2:
 			name, ask = "http2", l.multiplexed
 		}
-		going.Go(func() { all[name].note(due, ask()) })
+		during := *part.Load()
+		going.Go(func() { all.note(during, name, due, ask()) })
 	}
 }
