@@ -7,14 +7,16 @@ import functools
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench.measure import cpu_s
 from bench.place import APP as ADDRESSED
 from bench.place import DOMAIN, SPACE, TENANT, Place, apply, kubectl, project, wait
+from bench.timeline import KINDS, Item, Span, Timeline, complete, ends, is_true, parts
 from roost.model.kinds.app import App, AppSpec, Artefact, Health, Process, Resources, Variable
 from roost.node import engine
 
@@ -103,11 +105,12 @@ def plain(base: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Side:
-    """One of the two. Every change returns how many seconds it took, as whoever makes it sees that."""
+    """One of the two. A change is one request; it is over when whoever made it sees that, by the same watch."""
 
     place: Place
     base: str
     name: str
+    seen: Timeline
     colour: int = 0
     before: list[int] = field(default_factory=list)
 
@@ -116,105 +119,126 @@ class Side:
         """Its host name."""
         return f"{self.name}-dev.{TENANT}.{DOMAIN}"
 
-    def pods(self) -> list[Mapping[str, Any]]:
-        """Its instances, also those that end."""
-        label = f"roost.dev/app={OURS}" if self.name == OURS else f"example.org/app={PLAIN}"
-        found: list[Mapping[str, Any]] = json.loads(kubectl("-n", SPACE, "get", "pods", "-l", label, "-o", "json"))[
-            "items"
-        ]
-        return found
+    @property
+    def deployment(self) -> str:
+        """The name of its Deployment."""
+        return f"{OURS}-web" if self.name == OURS else PLAIN
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What its instances are known by."""
+        return {"roost.dev/app": OURS} if self.name == OURS else {"example.org/app": PLAIN}
 
     def settled(self, replicas: int = REPLICAS) -> bool:
         """Whether just so many instances are there, all ready, none at its end."""
-        pods = self.pods()
-        ready = [
-            condition["status"] == "True"
-            for pod in pods
-            for condition in pod["status"].get("conditions", ())
-            if condition["type"] == "Ready"
-        ]
-        return len(pods) == replicas and all(ready) and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
+        pods = self.seen.pods(self.labels)
+        going = any("deletionTimestamp" in pod["metadata"] for pod in pods)
+        return len(pods) == replicas and not going and all(is_true(pod, "Ready") for pod in pods)
 
-    def _set(self, colour: int, replicas: int) -> float:
-        began = time.monotonic()
-        if self.name == OURS:
-            self._apply(colour, replicas)
-        elif replicas != REPLICAS:
-            kubectl("-n", SPACE, "scale", f"deployment/{PLAIN}", f"--replicas={replicas}")
-            kubectl("-n", SPACE, "rollout", "status", f"deployment/{PLAIN}", "--timeout=300s")
+    def rest(self, replicas: int = REPLICAS) -> None:
+        """Wait until it is settled."""
+        self.seen.wait(f"{self.name} to settle", lambda: self.settled(replicas))
+
+    def _generation(self, kind: str, name: str) -> int:
+        found = self.seen.get(kind, name)
+        return int(found["metadata"]["generation"]) if found is not None else 0
+
+    def _set(self, colour: int, replicas: int) -> Span:
+        ours = self.name == OURS
+        kind, name = ("App", OURS) if ours else ("Deployment", PLAIN)
+        before, deployment = self._generation(kind, name), self._generation("Deployment", self.deployment)
+        sent = time.monotonic()
+        if ours:
+            wanted = spec(self.base, str(colour), replicas).wire()
+            patch(KINDS[kind], name, "merge", {key: wanted[key] for key in ("processes", "config", "artefact")})
         else:
-            kubectl("-n", SPACE, "scale", f"deployment/{PLAIN}", f"--replicas={replicas}")
-            kubectl("-n", SPACE, "set", "env", f"deployment/{PLAIN}", f"COLOUR={colour}")
-            kubectl("-n", SPACE, "rollout", "status", f"deployment/{PLAIN}", "--timeout=300s")
-        return time.monotonic() - began
+            template = {"spec": {"containers": [{"name": "web", "env": [{"name": "COLOUR", "value": str(colour)}]}]}}
+            patch(KINDS[kind], name, "strategic", {"replicas": replicas, "template": template})
 
-    def _apply(self, colour: int, replicas: int) -> None:
-        apply(App.manifest(OURS, spec(self.base, str(colour), replicas), SPACE))
+        def rolled() -> bool:
+            moved = self._generation("Deployment", self.deployment) > deployment
+            return moved and complete(self.seen.get("Deployment", self.deployment), replicas)
 
-        def serves() -> bool:
-            app = json.loads(kubectl("-n", SPACE, "get", "apps.roost.dev", OURS, "-o", "json"))
-            status = app.get("status", {})
-            ready = [item for item in status.get("conditions", ()) if item["type"] == "Ready"]
-            seen = status.get("observedGeneration") == app["metadata"]["generation"]
-            return seen and bool(ready) and ready[0]["status"] == "True" and status["live"] == status["release"]
+        over = self.seen.wait(f"{self.deployment} with version {colour}", rolled)
+        if not ours:
+            return Span(sent, over, over)
+        told = self.seen.wait(f"version {colour} of {OURS}", lambda: served(self.seen.get(kind, name), before))
+        return Span(sent, over, told)
 
-        wait(f"version {colour} of {OURS}", serves, 300)
-
-    def rollout(self) -> float:
+    def rollout(self) -> Span:
         """A new version."""
         self.before.append(self.colour)
         self.colour += max([1, *(item - self.colour + 1 for item in self.before)])
         return self._set(self.colour, REPLICAS)
 
-    def rollback(self) -> float:
+    def rollback(self) -> Span:
         """Back to the version before."""
         self.before.append(self.colour)
         self.colour = self.before[-2]
         return self._set(self.colour, REPLICAS)
 
-    def widen(self) -> float:
+    def widen(self) -> Span:
         """Two instances more."""
         return self._set(self.colour, REPLICAS + 2)
 
-    def narrow(self) -> float:
+    def narrow(self) -> Span:
         """And gone again."""
         return self._set(self.colour, REPLICAS)
 
-    def evict(self) -> float:
+    def evict(self) -> Span:
         """What a drain does to each of its instances, one after the other, as the disruption budget lets it."""
         began = time.monotonic()
-        for pod in self.pods():
+        for pod in self.seen.pods(self.labels):
             name = pod["metadata"]["name"]
-            body = {
-                "apiVersion": "policy/v1",
-                "kind": "Eviction",
-                "metadata": {"name": name, "namespace": SPACE},
-            }
+            body = json.dumps(
+                {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": SPACE}}
+            )
             path = f"/api/v1/namespaces/{SPACE}/pods/{name}/eviction"
+            while not evicted(path, body):  # As `kubectl drain` does, which tries again every five seconds.
+                if time.monotonic() - began > 300:
+                    raise RuntimeError(f"The eviction of {name} took longer than 300 s.")
+                time.sleep(1)
+        self.rest()
+        over = time.monotonic()
+        return Span(began, over, over)
 
-            def evicted(body: Mapping[str, Any] = body, path: str = path) -> bool:
-                try:
-                    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
-                except RuntimeError as refused:
-                    if "disruption budget" in str(refused):
-                        return False
-                    raise
-                return True
-
-            wait(f"the eviction of {name}", evicted, 120)
-        wait("the new instances", self.settled, 180)
-        return time.monotonic() - began
-
-    def drain(self) -> float:
-        """`kubectl drain` of a node that holds some of its instances, but not the platform's disks; open again then."""
+    def drain(self) -> Span:
+        """A worker on which one of its instances is, drained and put back."""
         began = time.monotonic()
-        (node, *_) = sorted({str(pod["spec"]["nodeName"]) for pod in self.pods()} & set(workers()))
+        node = min({pod["spec"]["nodeName"] for pod in self.seen.pods(self.labels)} & set(workers()))
         try:
             kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=300s")
-            wait("the new instances", self.settled, 180)
+            self.rest()
         finally:
             kubectl("uncordon", node)
-        return time.monotonic() - began
+        over = time.monotonic()
+        return Span(began, over, over)
+
+
+def patch(plural: str, name: str, how: str, changes: Mapping[str, Any]) -> None:
+    """Change fields of an object's spec, in one request."""
+    text = json.dumps({"spec": changes})
+    kubectl("-n", SPACE, "patch", plural, name, f"--type={how}", "-p", text)
+
+
+def served(app: Item | None, before: int) -> bool:
+    """Whether an App says that what it was asked for after generation `before` serves."""
+    if app is None or app["metadata"]["generation"] <= before:
+        return False
+    status = app.get("status") or {}
+    seen = status.get("observedGeneration") == app["metadata"]["generation"]
+    return seen and is_true(app, "Ready") and status.get("live") == status.get("release")
+
+
+def evicted(path: str, body: str) -> bool:
+    """Whether an eviction was let through; a disruption budget may refuse it for now."""
+    try:
+        kubectl("create", "--raw", path, "-f", "-", stdin=body)
+    except RuntimeError as refused:
+        if "disruption budget" in str(refused):
+            return False
+        raise
+    return True
 
 
 def workers() -> list[str]:
@@ -225,13 +249,25 @@ def workers() -> list[str]:
 
 
 @contextmanager
-def under_load(side: Side, rate: float, told: dict[str, Any]) -> Any:
-    """An open-loop load on a side, while it lasts; `told` is filled with what came of it afterwards."""
+def under_load(side: Side, rate: float, told: dict[str, Any]) -> Iterator[Callable[[str], None]]:
+    """An open-loop load on a side, while it lasts; `told` is filled with what came of it afterwards.
+
+    What it gives begins a part of the load by name. The load is served before what it measures: else, on two cores, it
+    would tell how late it came to send.
+    """
     program = engine.build(["load"]).path("load")
-    command = [str(program), "-host", side.host, "-rate", str(rate), "-authority", str(side.place.folder / "ca.crt")]
+    command = ["nice", "-n", "-10", str(program), "-host", side.host, "-rate", str(rate)]
+    command += ["-authority", str(side.place.folder / "ca.crt")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        pipe = running.stdin
+
+        def begin(part: str) -> None:
+            pipe.write(f"{part}\n")
+            pipe.flush()
+
         try:
-            yield
+            yield begin
         finally:
             out, _ = running.communicate("", timeout=120)
         told |= json.loads(out)
@@ -243,34 +279,46 @@ def over_tls_answers(side: Side) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def make(place: Place) -> tuple[Side, Side]:
+def make(place: Place, seen: Timeline) -> tuple[Side, Side]:
     """Both, and they serve."""
     base = push(place)
-    ours, other = Side(place, base, OURS), Side(place, base, PLAIN)
     apply(*plain(base))
+    seen.start()
+    ours, other = Side(place, base, OURS, seen), Side(place, base, PLAIN, seen)
+    there = [("App", OURS), ("Deployment", ours.deployment), ("Deployment", other.deployment)]
+    seen.wait("what there is", lambda: all(seen.get(*item) is not None for item in there))
     ours.rollout()
-    kubectl("-n", SPACE, "rollout", "status", f"deployment/{PLAIN}", "--timeout=180s")
     for side in (ours, other):
-        wait(f"{side.name} to settle", side.settled)
+        side.rest()
         wait(f"{side.name} over TLS", functools.partial(over_tls_answers, side))
     return ours, other
 
 
-def event(side: Side, change: Callable[[], float], rate: float, at_least_s: float) -> dict[str, Any]:
-    """A change under load, from 2 s before it until everything old has ended; what came of it, `took` among that."""
+def event(side: Side, change: Callable[[], Span], rate: float, steady_s: float, at_least_s: float) -> dict[str, Any]:
+    """A change under load, after `steady_s` seconds of load alone; what came of it.
+
+    The parts of the load: `warm`, `before` (steady), `during` (until everything old has ended), `after`. `took`:
+    seconds until whoever made the change was told that it is done; `times`: what that is made of (`timeline.PARTS`),
+    `ends`: how long each instance took to end, `cpu_s`: of the machine, during it, beyond what the load took before.
+    """
     told: dict[str, Any] = {}
-    with under_load(side, rate, told):
+    with under_load(side, rate, told) as part:
         began = time.monotonic()
-        time.sleep(2)
-        took = change()
-        wait("the end of the old instances", side.settled, 180)
+        part("warm")
+        time.sleep(1)
+        part("before")
+        spent = cpu_s()
+        time.sleep(steady_s)
+        calm = (cpu_s() - spent) / steady_s
+        part("during")
+        spent, changed = cpu_s(), time.monotonic()
+        span = change()
+        side.rest()
+        lasted = time.monotonic() - changed
+        cost = cpu_s() - spent - calm * lasted
+        part("after")
         time.sleep(max(1.0, at_least_s - (time.monotonic() - began)))
-    return {**told, "took": took}
-
-
-def steady(side: Side, rate: float, seconds: float) -> dict[str, Any]:
-    """The load alone."""
-    told: dict[str, Any] = {}
-    with under_load(side, rate, told):
-        time.sleep(seconds)
-    return told
+    history = list(side.seen.told)
+    times = parts(history, side.deployment, side.labels, span)
+    ended = ends(history, side.labels, (span.sent, time.monotonic()))
+    return {**told, "took": span.told - span.sent, "times": times, "ends": ended, "cpu_s": cost}
