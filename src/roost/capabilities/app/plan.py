@@ -30,6 +30,7 @@ from roost.model.plan import DEPLOYER, Action, Apply, Plan
 KEPT_AT_MOST = 500  # Beside those that are pinned: an environment takes 5,500 Releases of 100 applications.
 ENDED = ("Failed", "Aborted")  # What never served stays what it is.
 SOON = timedelta(seconds=2)
+AT_ONCE = timedelta(milliseconds=1)  # No event is waited for, nor the gap between two looks: it is in the cache.
 WATCHING = timedelta(seconds=5)
 
 
@@ -286,7 +287,7 @@ def _before_release(app: App, observed: Observed, waiting: Condition | None, now
         (*copies, Apply(made, DEPLOYER, create=True, owned=False), *applied),
         conditions=(not_ready("RollingOut", f"v{made['spec']['number']} was made and begins."),),
         status=status,
-        next_check=SOON,
+        next_check=AT_ONCE,
     )
 
 

@@ -1,6 +1,6 @@
 """The plan of a Run: wait for a place, build in a Job, read its report, promote the digest. Pure.
 
-    Pending -> Building (then its image is signed) -> Succeeded | Failed | Cancelled
+    Pending -> Building -> Succeeded (its image is signed, then promoted) | Failed | Cancelled
 
 A run ends once. What it leaves are its Job and pods for an hour, its status, and a Promotion in the first environment,
 whose name is the run's and whose sequence is the number of the move: doing it twice is doing it once.
@@ -26,7 +26,6 @@ from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespac
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 LOOK_AGAIN = timedelta(seconds=5)
-SIGNED = timedelta(milliseconds=50)
 WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
@@ -199,15 +198,22 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
     if report.image != f"{observed.platform.registry}/{tenant}/{run.spec.project}":
         words = f"The build says that it made an image of {report.image or 'nothing'}, which is not its project's."
         return _end(run, now, ("Failed", "ForeignImage", words))
+    if not observed.platform.signing_key:
+        return _keyless(run, now)
+    signing: tuple[Action, ...] = ()
     if not _is_signed(run, artefact.image, observed):
-        return _sign(run, tenant, report, status, observed, now)
+        # Before anything is applied, so nothing is promoted before the signature lies in the registry.
+        claims = attestation.claims(run, tenant, report.findings)
+        signing = (_signing("sign", run, artefact.image, observed, claims),)
+        status["signedBy"] = observed.platform.signing_key
     built = f"Built {artefact.image.rpartition('@')[2][:19]}"
     if not run.spec.promote:
-        return _end(run, now, ("Succeeded", "Built", f"{built}; it goes nowhere by itself."), status=status)
+        words = f"{built}; it goes nowhere by itself."
+        return _end(run, now, ("Succeeded", "Built", words), signing, status=status)
     promotion = _promotion(run, tenant, environment, report, artefact, run.spec.app or observed.app or run.spec.project)
     status["promotion"] = f"{namespace(tenant, environment)}/{run.metadata.name}"
     words = f"{built} and promoted to {environment}."
-    return _end(run, now, ("Succeeded", "Built", words), status=status, apply=(promotion,))
+    return _end(run, now, ("Succeeded", "Built", words), signing, status=status, apply=(promotion,))
 
 
 def _is_signed(run: Run, image: str, observed: Observed) -> bool:
@@ -217,25 +223,16 @@ def _is_signed(run: Run, image: str, observed: Observed) -> bool:
 
 
 def _signing(name: str, run: Run, image: str, observed: Observed, claims: dict[str, str]) -> Action:
-    return Action(name, f"{observed.platform.signing_key}:{image}", {"image": image, "claims": claims})
+    arguments = {"image": image, "claims": claims}
+    return Action(name, f"{observed.platform.signing_key}:{image}", arguments, first=name == "sign")
 
 
-def _sign(
-    run: Run, tenant: str, report: BuildReport, status: dict[str, Any], observed: Observed, now: datetime
-) -> Plan:
-    """The image's signature is made in a pass of its own: nothing is promoted before it lies in the registry."""
+def _keyless(run: Run, now: datetime) -> Plan:
+    """What was built waits for a key: nothing unsigned is promoted."""
+    words = "The key that images are signed with is not there yet: `roost node up`, or `roost upgrade`, makes it."
     running = {"phase": "Building", "step": "sign", "startedAt": run.status.started_at or timestamp(now)}
-    key = observed.platform.signing_key
-    if not key:
-        words = "The key that images are signed with is not there yet: `roost node up`, or `roost upgrade`, makes it."
-        return Plan(conditions=(not_ready("SigningKeyMissing", words),), status=running, next_check=LOOK_AGAIN)
-    image = f"{report.image}@{report.digest}"
-    return Plan(
-        actions=(_signing("sign", run, image, observed, attestation.claims(run, tenant, report.findings)),),
-        conditions=(not_ready("Signing", "The image is being signed."),),
-        status={**status, **running, "signedBy": key},
-        next_check=SIGNED,
-    )
+    waits = not_ready("SigningKeyMissing", words)
+    return Plan(conditions=(waits,), status=running, next_check=LOOK_AGAIN)
 
 
 def _signed_anew(run: Run, names: tuple[str, str] | None, observed: Observed, ended: Plan) -> Plan:

@@ -18,7 +18,7 @@ NAME: Final = "images"
 MOST: Final = 6000  # An environment takes 5,500 Releases; most share images.
 REFUSALS: Final = 100  # Of those that are told; the rest waits its turn.
 UNVERIFIED: Final = "Unverified"
-AT_ONCE, SELDOM, PATIENCE = timedelta(milliseconds=100), timedelta(seconds=5), timedelta(seconds=10)
+AT_ONCE, SELDOM, PATIENCE = timedelta(milliseconds=25), timedelta(seconds=5), timedelta(seconds=10)
 
 Image = Annotated[str, Field(max_length=400)]
 
