@@ -28,8 +28,10 @@ from roost.api import (
     hooks,
     logs,
     places,
+    project_secrets,
     registry,
     rollback,
+    run_logs,
     run_results,
     session,
     starting,
@@ -42,6 +44,7 @@ from roost.api.envelope import Envelope
 from roost.api.identity import browser, device, invitations, kubernetes, machines
 from roost.api.limits import Bucket, Slots
 from roost.api.rights import Rights
+from roost.api.routing import Switch, mount
 from roost.api.tenants import Tenants
 from roost.kernel.capability import load
 from roost.kernel.discovery import capabilities, kinds
@@ -121,23 +124,25 @@ def create_app(
     )
     errors.install(app)
     for router in (health.router, session.router, users.router, apps.router, logs.router, exec.router, hooks.router):
-        app.include_router(router)
+        mount(app.router, router)
     for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
-        app.include_router(router)
-    app.include_router(archives.router)
+        mount(app.router, router)
+    mount(app.router, archives.router)
     for router in (rollback.router, forward.router, starting.router, channels.router):
-        app.include_router(router)
-    app.include_router(domains.router)
-    for router in (document.router, bills.router, findings.router, run_results.router):
-        app.include_router(router)
+        mount(app.router, router)
+    mount(app.router, domains.router)
+    mount(app.router, project_secrets.router)
+    for router in (document.router, bills.router, findings.router, run_results.router, run_logs.router):
+        mount(app.router, router)
     for router in places.routers():
-        app.include_router(router)
+        mount(app.router, router)
     for capability in capabilities():
         if capability.routes is not None:
-            app.include_router(load(capability.routes))
-    app.include_router(registry.router)
+            mount(app.router, load(capability.routes))
+    mount(app.router, registry.router)
     # Last: its pattern is the widest.
     app.router.routes.append(git.route())
+    app.router.routes.insert(0, Switch(app.router.routes))
     app.add_middleware(Envelope)
     document.complete(app, _read_by_routes())
     return app
@@ -169,6 +174,7 @@ def _read_by_routes() -> list[type[BaseModel]]:
         apps.Deploy,
         hooks.Credentials,
         hooks.ForgeToken,
+        project_secrets.ProjectSecret,
         starting.StartRun,
         run_results.RerunRun,
     ]

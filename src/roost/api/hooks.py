@@ -112,6 +112,11 @@ class Followed:
         """The name of the Secret with its credentials."""
         return f"{self.project.metadata.name}-source"
 
+    @property
+    def space(self) -> str:
+        """The build namespace."""
+        return namespace(self.tenant, BUILD)
+
 
 async def followed(ctx: ContextDep, caller: CallerDep, tenant: str, name: str) -> Followed:
     """The project, when the caller may change it; Problem not-found, forbidden."""
@@ -162,10 +167,10 @@ async def credentials(request: Request, there: Change) -> Response:
         raise invalid(
             "knownHosts", "A key needs the host's public keys: `ssh-keyscan HOST`, compared with the host's own."
         )
-    await _keep(there, there.secret, data)
+    await keep(there, there.secret, data, of_project=True)
     if there.project.spec.source.credentials != there.secret:
         source = {"credentials": there.secret}
-        await _name(there, lambda spec: {"source": {**(spec.get("source") or {}), **source}}, "Set credentials")
+        await change(there, lambda spec: {"source": {**(spec.get("source") or {}), **source}}, "Set credentials")
     return Response(status_code=204)
 
 
@@ -182,25 +187,22 @@ async def token(request: Request, there: Change) -> Response:
     if forge is None:
         raise invalid("spec.forge", "The project names no forge: `roost project create --forge`, or set spec.forge.")
     name = f"{there.project.metadata.name}-forge"
-    await _keep(there, name, {TOKEN: given.token})
+    await keep(there, name, {TOKEN: given.token}, of_project=True)
     if forge.token != name:
-        await _name(
+        await change(
             there, lambda spec: {"forge": {**(spec.get("forge") or {}), "token": name}}, "Set the forge's token"
         )
     return Response(status_code=204)
 
 
-async def _keep(there: Followed, name: str, data: Mapping[str, str]) -> None:
-    """The Secret, made or replaced as the caller."""
+async def keep(there: Followed, name: str, data: Mapping[str, str], *, of_project: bool = False) -> None:
+    """The Secret of the build namespace, made or replaced as the caller. of_project: it says whose it is."""
+    own = {PROJECT: there.project.metadata.name} if of_project else {}
     manifest: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": {
-            "name": name,
-            "namespace": namespace(there.tenant, BUILD),
-            "labels": {TENANT: there.tenant, PROJECT: there.project.metadata.name},
-        },
+        "metadata": {"name": name, "namespace": there.space, "labels": {TENANT: there.tenant, **own}},
         "stringData": dict(data),
     }
     try:
@@ -212,11 +214,13 @@ async def _keep(there: Followed, name: str, data: Mapping[str, str]) -> None:
         raise from_kube(error, f"secret {name!r}") from error
 
 
-async def _name(there: Followed, change: Callable[[dict[str, Any]], dict[str, Any]], cause: str) -> None:
-    """The project names what was kept."""
-    changing = Collection(Project, namespace(there.tenant, BUILD), there.caller.client, there.caller)
+async def change(
+    there: Followed, how: Callable[[dict[str, Any]], dict[str, Any]], cause: str, *, dry_run: bool = False
+) -> None:
+    """Change the project's spec by the merge patch `how(spec)`, as the caller."""
+    changing = Collection(Project, there.space, there.caller.client, there.caller)
 
-    def named(current: dict[str, Any]) -> dict[str, Any]:
-        return patched(Project, current, {"spec": change(current["spec"])})
+    def changed(current: dict[str, Any]) -> dict[str, Any]:
+        return patched(Project, current, {"spec": how(current["spec"])})
 
-    await changing.change(there.project.metadata.name, named, cause=cause)
+    await changing.change(there.project.metadata.name, changed, dry_run=dry_run, cause=cause)

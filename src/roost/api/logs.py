@@ -1,8 +1,10 @@
-"""Log routes: of an App's instances, of a Run's steps; and the cancelling of a Run."""
+"""What log routes share: which lines are wanted, and how they are streamed; and the log of an App's instances. That of
+a Run is `run_logs`.
+"""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,30 +14,24 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from roost.api import kept_logs
-from roost.api import kinds as shapes
 from roost.api.apps import Apps
-from roost.api.context import CallerDep, Context, ContextDep
+from roost.api.context import Context, ContextDep
 from roost.api.errors import from_kube
 from roost.api.identity.cookies import credential
 from roost.api.logstream import Container, Logs, Tail, Wanted
-from roost.api.objects import Collection, DryRun, IfMatch, tagged, version_of
-from roost.api.places import BUILD_PREFIX, ENVIRONMENT_PREFIX
+from roost.api.objects import Collection
+from roost.api.places import ENVIRONMENT_PREFIX
 from roost.kube.errors import KubeError
 from roost.model import names
-from roost.model.kinds.delivery import Run
-from roost.surface.problems import Problem, conflict, invalid
+from roost.surface.problems import Problem, invalid
 
 router = APIRouter()
 APPS: Final = ENVIRONMENT_PREFIX + "apps/{name}"
-RUNS: Final = BUILD_PREFIX + "runs/{name}"
 NDJSON: Final = "application/x-ndjson"
 MAX_INSTANCES: Final = 50
 MAX_TAIL: Final = 10_000
 MAX_SINCE_S: Final = 10 * 365 * 86400
 LOOK_S: Final = 2.0
-CONDUCTOR: Final = "step"  # The container of a run's pod that has the words of all steps.
-FINISHED: Final = frozenset(["Succeeded", "Failed", "Cancelled"])
 Hold = Callable[[], AbstractContextManager[None]]
 _SINCE: Final = re.compile(r"^([0-9]{1,6})([smhd])\Z")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -74,7 +70,8 @@ class LogQuery:
 LogQueryDep = Annotated[LogQuery, Depends()]
 
 
-def _logs(ctx: Context, request: Request, there: Collection) -> Logs:
+def reader(ctx: Context, request: Request, there: Collection) -> Logs:
+    """Reads logs of the collection's namespace as the caller, for as long as they are a member."""
     header = credential(request)
     tenant = str(request.path_params["tenant"])
 
@@ -85,7 +82,8 @@ def _logs(ctx: Context, request: Request, there: Collection) -> Logs:
     return Logs(there.caller.streaming, str(there.namespace), recheck, ctx.clock)
 
 
-def _streaming(ctx: Context, there: Collection, source: AsyncIterator[bytes]) -> Response:
+def streaming(ctx: Context, there: Collection, source: AsyncIterator[bytes]) -> Response:
+    """What comes as it comes; what goes wrong in the middle is the last line."""
     person, request_id = there.caller.person, there.caller.request_id
     ctx.streams.check(person)
 
@@ -109,7 +107,7 @@ def _streaming(ctx: Context, there: Collection, source: AsyncIterator[bytes]) ->
 async def app_logs(request: Request, ctx: ContextDep, there: Apps, name: str, query: LogQueryDep) -> Response:
     """The lines of all instances, as NDJSON."""
     await there.get(name)
-    logs = _logs(ctx, request, there)
+    logs = reader(ctx, request, there)
     wanted = query.wanted(ctx.clock())
     try:
         pods = await logs.pods(f"{names.APP}={name}")
@@ -119,7 +117,7 @@ async def app_logs(request: Request, ctx: ContextDep, there: Apps, name: str, qu
     except KubeError as error:
         raise from_kube(error, there.what(name)) from error
     person = there.caller.person
-    return _streaming(ctx, there, _follow_app(logs, name, query, wanted, lambda: ctx.streams.hold(person)))
+    return streaming(ctx, there, _follow_app(logs, name, query, wanted, lambda: ctx.streams.hold(person)))
 
 
 def _containers(pods: list[dict[str, Any]], query: LogQuery) -> list[Container]:
@@ -171,92 +169,3 @@ async def _follow_app(logs: Logs, app: str, query: LogQuery, wanted: Wanted, hol
     tail.start(look_out())
     async for chunk in tail.output():
         yield chunk
-
-
-# Runs
-
-
-async def runs(ctx: ContextDep, caller: CallerDep, tenant: str) -> Collection:
-    """The runs of the tenant in the path, as the caller."""
-    return Collection(Run, await ctx.tenants.build(caller.principal, tenant), caller.client, caller)
-
-
-Runs = Annotated[Collection, Depends(runs)]
-
-
-@router.get(RUNS + "/logs", operation_id="runLogs", summary="Log of a run", tags=["Run"])
-async def run_logs(request: Request, ctx: ContextDep, there: Runs, name: str, query: LogQueryDep) -> Response:
-    """The lines of all steps, as NDJSON; followed, it ends when the run ends. Of one that is over, as it was kept."""
-    run = await there.get(name)
-    logs = _logs(ctx, request, there)
-    wanted = query.wanted(ctx.clock())
-    if (run.get("status") or {}).get("phase") in FINISHED:
-        lines = await kept_logs.read(ctx, str(request.path_params["tenant"]), run, query.step, wanted)
-        if lines is not None:
-            return Response(b"".join(line.encoded() for line in lines), media_type=NDJSON)
-    try:
-        pods = await logs.pods(f"{names.RUN}={name}")
-        if not query.follow:
-            return Response(await _whole_run(logs, pods, wanted, query.step), media_type=NDJSON)
-    except KubeError as error:
-        raise from_kube(error, there.what(name)) from error
-    return _streaming(ctx, there, _follow_run(logs, there, name, wanted, query.step))
-
-
-def _steps(pod: Mapping[str, Any], step: str) -> list[Container]:
-    """The container that says what is wanted: the conductor's has the words of all steps, a step's own only its."""
-    name = step or CONDUCTOR
-    there = any(item["name"] == name for item in pod["spec"]["containers"])
-    return [Container(pod["metadata"]["name"], name, name)] if there else []
-
-
-async def _whole_run(logs: Logs, pods: list[dict[str, Any]], wanted: Wanted, step: str) -> bytes:
-    if not pods:
-        return logs.remark("There is no log: the run has not begun, or its log is no longer kept.").encoded()
-    parts = [await logs.read([one], wanted) for pod in pods for one in _steps(pod, step)]
-    if not parts:
-        words = f"The run has no step {step!r} with a log of its own while it goes on: leave the step out."
-        return logs.remark(words).encoded()
-    return b"".join(line.encoded() for part in parts for line in part)
-
-
-async def _follow_run(logs: Logs, there: Collection, run: str, wanted: Wanted, step: str) -> AsyncIterator[bytes]:
-    tail = Tail()
-
-    async def work() -> None:
-        done: set[str] = set()
-        while True:
-            pods = [pod for pod in await logs.pods(f"{names.RUN}={run}") if pod["metadata"]["name"] not in done]
-            for pod in pods[:1]:
-                await _follow_steps(logs, pod, wanted, tail, step)
-                done.add(pod["metadata"]["name"])
-            if pods:
-                continue
-            phase = ((await there.get(run)).get("status") or {}).get("phase")
-            if phase in FINISHED:
-                return
-            await asyncio.sleep(LOOK_S)
-
-    tail.start(work())
-    async for chunk in tail.output():
-        yield chunk
-
-
-async def _follow_steps(logs: Logs, pod: Mapping[str, Any], wanted: Wanted, tail: Tail, step: str) -> None:
-    for container in _steps(pod, step):
-        await logs.follow(container, wanted, tail.put)
-
-
-@router.post(
-    RUNS + "/cancel", operation_id="cancelRun", summary="Cancel a run", tags=["Run"], responses={200: {"model": Run}}
-)
-async def cancel_run(there: Runs, name: str, if_match: IfMatch = None, dry_run: DryRun = False) -> Response:
-    """Ask the run to stop; what is over stays as it is."""
-
-    def changed(current: dict[str, Any]) -> dict[str, Any]:
-        phase = (current.get("status") or {}).get("phase")
-        if phase in FINISHED:
-            raise conflict(f"The run is over already: {phase}.")
-        return shapes.patched(Run, current, {"spec": {"cancel": True}})
-
-    return tagged(await there.change(name, changed, version_of(if_match), dry_run, "Cancelled"))

@@ -6,9 +6,10 @@ ends, and lines already given are left out by their times.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from anyio import CancelScope
 
 from roost.kube.client import Client
 from roost.kube.errors import BadRequest, NotFound, RetryableError
+from roost.model import step_lines
 from roost.model.conditions import timestamp
 
 RECHECK_S: Final = 45.0
@@ -24,6 +26,7 @@ HEARTBEAT_S: Final = 10.0
 PAUSE_S: Final = 1.0
 LIMIT_READ: Final = 2 * 1024 * 1024
 LIMIT_FOLLOW: Final = 8 * 1024 * 1024
+LIMIT_CHOSEN: Final = 64 * 1024 * 1024  # What is looked through for the lines of one step; few of them are held.
 QUEUE: Final = 500
 MAX_LINE: Final = 64 * 1024
 
@@ -44,19 +47,27 @@ class Line:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which lines: the last `tail` of each container, not older than `since`."""
+    """Which lines: the last `tail` of each container, not older than `since`; `process`: only of this one (a step)."""
 
     tail: int | None = None
     since: datetime | None = None
+    process: str = ""
+
+    def shows(self, line: "Line") -> bool:
+        """Whether it is one of them."""
+        return not self.process or line.process == self.process
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container whose log is read, and how its lines are labelled."""
+    """A container whose log is read, and how its lines are labelled; `marked`: they say themselves of which step they
+    are (`model.step_lines`).
+    """
 
     pod: str
     name: str
     process: str
+    marked: bool = False
 
 
 class Logs:
@@ -86,12 +97,17 @@ class Logs:
     async def read(self, containers: list[Container], wanted: Wanted) -> list[Line]:
         """What stands now, of all containers, in the order of time. One that has not started has nothing."""
         found: list[Line] = []
+        limit = LIMIT_CHOSEN if wanted.process else LIMIT_READ
         for container in containers:
+            some: deque[Line] = deque(maxlen=wanted.tail)
             try:
-                async with aclosing(self._lines(container, wanted, LIMIT_READ, follow=False)) as lines:
-                    found += [line async for line in lines]
+                async with aclosing(self._lines(container, wanted, limit, follow=False)) as lines:
+                    async for line in lines:
+                        if wanted.shows(line):
+                            some.append(line)
             except (NotFound, BadRequest):
                 continue
+            found += some
         return sorted(found, key=lambda line: line.time)
 
     async def follow(self, container: Container, wanted: Wanted, put: Callable[[Line], Awaitable[None]]) -> None:
@@ -102,15 +118,16 @@ class Logs:
             full = False
             try:
                 async with asyncio.timeout(RECHECK_S):
-                    chosen = Wanted(None, _moment(last)) if last else wanted
+                    chosen = replace(wanted, tail=None, since=_moment(last)) if last else wanted
                     async with aclosing(self._lines(container, chosen, LIMIT_FOLLOW, follow=True)) as lines:
                         size = 0
                         async for line in lines:
                             size += len(line.line) + len(line.time) + 2
                             full = size >= LIMIT_FOLLOW
                             if line.time > last and not (full and last > before):
-                                await put(line)
                                 last = line.time
+                                if wanted.shows(line):
+                                    await put(line)
             except TimeoutError:
                 await self.recheck()
                 continue
@@ -139,7 +156,7 @@ class Logs:
         params = {"container": container.name, "timestamps": "true", "limitBytes": str(limit)}
         if follow:
             params["follow"] = "true"
-        if wanted.tail is not None:
+        if wanted.tail is not None and not wanted.process:
             params["tailLines"] = str(wanted.tail)
         if wanted.since is not None:
             params["sinceTime"] = timestamp(wanted.since)
@@ -149,7 +166,8 @@ class Logs:
             async for text in texts:
                 moment, _, rest = text.partition(" ")
                 if moment:
-                    yield Line(moment, container.pod, container.process, rest[:MAX_LINE])
+                    step, line = step_lines.read(rest) if container.marked else ("", rest)
+                    yield Line(moment, container.pod, step or container.process, line[:MAX_LINE])
 
 
 def is_over(pod: Mapping[str, Any], container: str) -> bool:

@@ -10,9 +10,9 @@ from roost.api import kinds as shapes
 from roost.api.artefacts import fetch, fetch_layer
 from roost.api.bodies import body_schema, read_model
 from roost.api.context import CallerDep, ContextDep
-from roost.api.logs import FINISHED, Runs
 from roost.api.objects import Collection, tagged
 from roost.api.places import BUILD_PREFIX
+from roost.api.run_logs import FINISHED, Runs
 from roost.builds import junit, kept
 from roost.builds.junit import Tests
 from roost.model.kept import ARTEFACTS

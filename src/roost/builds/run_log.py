@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from roost.adapters.registry import Registry
-from roost.model import kept
+from roost.model import kept, step_lines
 
 KIND: Final = kept.LOG
 MOST: Final = 32 << 20  # Bytes of a whole log; steps are bounded each for themselves.
@@ -35,7 +35,7 @@ def plain(line: str) -> str:
 
 
 class RunLog:
-    """What a run says. `step` is whose words come next."""
+    """What a run says. `step` is whose words come next; `show` gets each line with its mark (`model.step_lines`)."""
 
     def __init__(self, file: Path, show: Callable[[str], None]) -> None:
         self.step = ""
@@ -49,7 +49,7 @@ class RunLog:
         """One line, or several."""
         for text in line.split("\n"):
             text = plain(text)
-            self._show(text)
+            self._show(step_lines.marked(self.step, text))
             moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
             entry = json.dumps([moment, self.step, text], ensure_ascii=False) + "\n"
             self._size += len(entry)

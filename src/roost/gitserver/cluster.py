@@ -13,7 +13,7 @@ from roost.gitserver.repositories import Name
 from roost.gitserver.requests import IMPORT
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
-from roost.model import starts
+from roost.model import starts, step_lines
 from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run
 from roost.model.kinds.forge import Preview
@@ -212,7 +212,7 @@ class KubeCluster:
         return [pod["metadata"]["name"] for pod in begun]
 
     async def log(self, tenant: str, pod: str) -> AsyncIterator[str]:
-        """The lines of a pod, until it ends."""
+        """The lines of a pod, until it ends; whose words they are is left out."""
         path = f"api/v1/namespaces/{namespace(tenant, BUILD)}/pods/{pod}/log"
         async for line in self._client.lines(path, {"follow": "true", "container": CONTAINER}, SILENCE_S):
-            yield line
+            yield step_lines.read(line)[1]

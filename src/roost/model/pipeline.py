@@ -28,9 +28,11 @@ MOST_STEPS: Final = 16
 FETCH: Final = "fetch"
 SCAN: Final = "scan"
 BUILD: Final = "build"
-OWN: Final = frozenset(
-    [FETCH, SCAN, BUILD, "bill", "scan-image", "sign", "promote", "step", "steps", "results", "entrypoint", "scanner"]
-)
+SIGN: Final = "sign"  # The controller's, as what follows.
+PROMOTE: Final = "promote"
+BEFORE: Final = (FETCH, SCAN)
+AFTER: Final = (BUILD, "bill", "scan-image", SIGN, PROMOTE)
+OWN: Final = frozenset([*BEFORE, *AFTER, "step", "steps", "results", "entrypoint", "scanner"])
 
 Path = Annotated[str, Field(pattern=PATH_PATTERN, max_length=200)]
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from roost.settings import Settings
@@ -136,3 +137,63 @@ async def test_hostile_sources_are_refused(api: Running, team: Team, source: dic
     assert answer.status_code == 422, answer.text
     fine = {"metadata": {"name": "fine"}, "spec": {"source": {"type": "git", "url": URL}}}
     assert (await http.post(team.of("projects"), json=fine, params={"dryRun": "true"})).status_code == 201
+
+
+async def _step_secrets(http: httpx2.AsyncClient, team: Team, project: str = "site") -> list[str]:
+    found = (await http.get(f"{team.of('projects')}/{project}")).json()["spec"].get("stepSecrets") or []
+    return [str(name) for name in found]
+
+
+async def test_secrets_of_runs_are_kept_named_and_never_given_back(api: Running, team: Team, other: Team) -> None:
+    await _project(api, team)
+    http = await api.as_(team.person("developer"))
+    path, space = f"{team.of('projects')}/site/secrets", f"{team.name}-build"
+    first = await http.put(f"{path}/npm-token", json={"value": "hunter2"})
+    assert first.status_code == 204, first.text
+    assert (await http.put(f"{path}/npm-token", json={"value": "hunter3", "use": ["build"]})).status_code == 204
+    raw = await api.admin.get("v1", "Secret", "npm-token", space)
+    assert raw is not None and base64.b64decode(raw["data"]["value"]) == b"hunter3"
+    shown = await http.get(path)
+    assert shown.json() == {"items": [{"name": "npm-token", "variable": "NPM_TOKEN", "use": ["steps", "build"]}]}
+    assert "hunter" not in shown.text + (await http.get(f"{team.of('projects')}/site")).text
+    # A second project that names it holds it, when the first lets go of it.
+    made = await http.post(team.of("projects"), json={"metadata": {"name": "shop"}, "spec": {}})
+    assert made.status_code == 201, made.text
+    assert (await http.put(f"{team.of('projects')}/shop/secrets/npm-token", json={"value": "4"})).status_code == 204
+    assert (await http.delete(f"{path}/npm-token")).status_code == 204
+    assert await api.admin.get("v1", "Secret", "npm-token", space) is not None
+    assert await _step_secrets(http, team) == [] and await _step_secrets(http, team, "shop") == ["npm-token"]
+    assert (await http.delete(f"{team.of('projects')}/shop/secrets/npm-token")).status_code == 204
+    assert await api.admin.get("v1", "Secret", "npm-token", space) is None
+    assert (await http.delete(f"{path}/npm-token")).status_code == 404
+    viewer = await api.as_(team.person("viewer"))
+    assert (await viewer.put(f"{path}/npm-token", json={"value": "x"})).status_code == 403
+    stranger = await api.as_(other.person("owner"))
+    assert (await stranger.put(f"{path}/npm-token", json={"value": "x"})).status_code == 404
+
+
+async def test_a_secret_of_runs_never_takes_the_place_of_another_one(api: Running, team: Team) -> None:
+    await _project(api, team)
+    http = await api.as_(team.person("developer"))
+    path, space = f"{team.of('projects')}/site", f"{team.name}-build"
+    assert (await http.put(f"{path}/credentials", json={"password": "source"})).status_code == 204
+    for name in ("site-source", "site-forge"):
+        refused = await http.put(f"{path}/secrets/{name}", json={"value": "x"})
+        assert refused.status_code == 409 and name in refused.text
+    raw = await api.admin.get("v1", "Secret", "site-source", space)
+    assert raw is not None and set(raw["data"]) == {"username", "password"} - {"username"}
+    for name, body in (
+        ("UPPER", {"value": "x"}),
+        ("a_b", {"value": "x"}),
+        ("empty", {"value": ""}),
+        ("nul", {"value": "a\0b"}),
+        ("large", {"value": "x" * 70_000}),
+        ("use", {"value": "x", "use": ["production"]}),
+        ("more", {"value": "x", "key": "y"}),
+    ):
+        assert (await http.put(f"{path}/secrets/{name}", json=body)).status_code == 422, name
+        assert await api.admin.get("v1", "Secret", name.lower().replace("_", "-"), space) is None
+    many = [f"secret-{number}" for number in range(20)]
+    assert (await http.patch(path, json={"spec": {"stepSecrets": many}})).status_code == 200
+    refused = await http.put(f"{path}/secrets/one-more", json={"value": "x"})
+    assert refused.status_code == 422 and await api.admin.get("v1", "Secret", "one-more", space) is None

@@ -1,5 +1,7 @@
 """Runs by the API: who may have one run again, from which step, and what is left of its steps."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -67,3 +69,57 @@ async def test_what_steps_left_is_for_who_may_read_the_run(api: Running, team: T
     stranger = await api.as_(other.person("owner"))
     for what in ("tests", "artefacts/test", "logs"):
         assert (await stranger.get(f"{path}/{what}")).status_code == 404
+
+
+async def _lines(api: Running, team: Team, path: str, **query: str) -> list[dict[str, Any]]:
+    http = await api.as_(team.person("viewer"))
+    async with asyncio.timeout(20):
+        answer = await http.get(f"{path}/logs", params=query)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines() if line]
+
+
+async def test_signing_and_promotion_have_their_words_in_the_log(api: Running, team: Team) -> None:
+    path = await run(api, team, "site-5-0123456789")
+    (told,) = await _lines(api, team, path, step="sign")
+    assert told["instance"] == "" and "nothing yet" in told["line"]
+    image = "registry.roost-system.svc:5000/acme/site@sha256:" + "4f" * 32
+    status = {
+        "phase": "Succeeded",
+        "finishedAt": "2026-11-29T01:02:03Z",
+        "signedBy": "k1",
+        "artefact": {"image": image},
+    }
+    place = f"{team.name}-dev"
+    space, name = f"{team.name}-build", "site-5-0123456789"
+    raw = await api.admin.get("roost.dev/v1alpha1", "Run", name, space)
+    assert raw is not None
+    await api.admin.patch_status(raw, status | {"promotion": f"{place}/{name}"}, "test")
+    (signed,) = await _lines(api, team, path, step="sign")
+    assert (signed["process"], signed["time"]) == ("sign", "2026-11-29T01:02:03.000000000Z")
+    assert signed["line"] == "-----> Signed sha256:4f4f4f4f4f4f with the key k1"
+    (gone,) = await _lines(api, team, path, step="promote")
+    assert "no longer kept" in gone["line"]
+    metadata = {"name": name, "namespace": place}
+    spec = {"app": "site", "artefact": {"image": image}, "run": name}
+    promotion = await api.admin.create(
+        {"apiVersion": "roost.dev/v1alpha1", "kind": "Promotion", "metadata": metadata, "spec": spec}
+    )
+    (pending,) = await _lines(api, team, path, step="promote")
+    assert pending["line"].endswith(f"{place}/{name}: Pending")
+    await api.admin.patch_status(promotion, {"phase": "Applied", "release": "site-v3"}, "test")
+    # Followed, it ends when the promotion has ended.
+    (applied,) = await _lines(api, team, path, step="promote", follow="true")
+    assert applied["line"].endswith(f"{place}/{name}: Applied as site-v3")
+    both = await _lines(api, team, path)
+    assert [line["process"] for line in both] == ["sign", "promote"]
+    (none,) = await _lines(api, team, path, step="fetch")
+    assert "said nothing. The run ended: Succeeded" in none["line"]
+
+
+async def test_a_step_that_a_run_does_not_have_is_refused_with_those_that_it_has(api: Running, team: Team) -> None:
+    path = await run(api, team, "site-6-0123456789")
+    http = await api.as_(team.person("viewer"))
+    refused = await http.get(f"{path}/logs", params={"step": "deploy"})
+    assert refused.status_code == 422
+    assert "fetch, scan, test, lint, build, bill, scan-image, sign, promote" in refused.text

@@ -23,7 +23,7 @@ from roost.builds.bench import Bench, Halted, Shared, StepFailed
 from roost.builds.gates import Gates
 from roost.builds.run_log import RunLog
 from roost.builds.work import Work
-from roost.model import step_task
+from roost.model import step_lines, step_task
 from roost.model.build_task import Task
 from roost.model.kept import ARTEFACTS
 from roost.model.pipeline import Pipeline, Step
@@ -64,7 +64,7 @@ class Pod:
         (self.root / "credentials" / "registry").write_text(CANARY)
         shared = Shared(*(self.root / name for name in ("workspace", "home", "turns", "own")))
         pipeline = Pipeline(steps=tuple(steps))
-        self.log = log = RunLog(self.root / "work" / "log", self.said.append)
+        self.log = log = RunLog(self.root / "work" / "log", lambda line: self.said.append(step_lines.read(line)[1]))
         bench = Bench(self.root / "credentials", self.root / "trust", self.root / "work", log, shared, log=log)
         bench.gates = Gates(shared, len(steps))
         for place, step in enumerate(steps):

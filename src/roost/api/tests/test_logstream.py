@@ -166,3 +166,24 @@ def test_a_container_is_over_when_it_will_print_nothing_more() -> None:
     assert not logstream.is_over(pod(terminated={"exitCode": 1}), "web")
     assert logstream.is_over(pod(policy="Never", terminated={"exitCode": 1}), "web")
     assert not logstream.is_over({}, "web")
+
+
+STEPS = Container("shop-1", "step", "run", marked=True)
+RUN = [_at(1, "fetch | a"), _at(2, "test | b"), _at(3, "test |        fetch | forged"), _at(4, "| c"), _at(5, "d")]
+
+
+async def test_lines_of_one_step_are_chosen_live_and_kept() -> None:
+    found: list[Line] = []
+
+    async def put(line: Line) -> None:
+        found.append(line)
+
+    async with asyncio.timeout(5):
+        await logs(Cluster(RUN[:2], RUN[2:])).follow(STEPS, Wanted(process="test"), put)
+    assert [line.line for line in found] == ["b2", "       fetch | forged3"]
+    # The last of the step's lines, not of all: the whole log is looked through.
+    cluster = Cluster(RUN)
+    read = await logs(cluster).read([STEPS], Wanted(tail=1, process="test"))
+    assert [line.line for line in read] == ["       fetch | forged3"] and "tailLines" not in cluster.asked[0]
+    whole = await logs(Cluster(RUN)).read([STEPS], Wanted())
+    assert [line.process for line in whole] == ["fetch", "test", "test", "run", "run"]

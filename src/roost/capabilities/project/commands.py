@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from roost.capabilities.project.commands_pause import pause, resume
+from roost.capabilities.project.commands_secret import secret
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import USAGE, Failure
 from roost.surface.terminal.follow import Progress, Step, follow
@@ -32,6 +33,7 @@ def commands() -> None:
 
 commands.add_command(pause)
 commands.add_command(resume)
+commands.add_command(secret)
 
 
 def _repository(session: Session, project: Mapping[str, Any]) -> str:

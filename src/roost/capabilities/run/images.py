@@ -63,12 +63,13 @@ async def secrets(reader: Reader, space: str, run: RunSpec, project: Project | N
     """Why each secret that a step names cannot be given; empty: it can be."""
     credentials = project.spec.source.credentials if project else ""
     names = {name for step in run.pipeline.steps for name in allowed_secrets(run, step)}
-    return {name: _judge(name, await reader.get("v1", "Secret", name, space), credentials) for name in sorted(names)}
+    found = {name: await reader.get("v1", "Secret", name, space) for name in sorted(names)}
+    return {name: _judge(name, secret, credentials, run.project) for name, secret in found.items()}
 
 
-def _judge(name: str, secret: Object | None, credentials: str) -> str:
+def _judge(name: str, secret: Object | None, credentials: str, project: str) -> str:
     if secret is None:
-        return f"the secret {name} does not exist in the build namespace. Make it, with the key `value`."
+        return f"the secret {name} does not exist. Set it: `roost project secret set {project} {name}`."
     if PLATFORM in (secret["metadata"].get("labels") or {}):
         return f"the secret {name} is Roost's own."
     if name == credentials:

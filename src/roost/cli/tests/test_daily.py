@@ -230,3 +230,19 @@ def test_a_roost_yaml_that_does_not_fit_is_told(roost: Roost, text: str) -> None
     said = roost("status")
     assert said.code == 2
     assert "roost.yaml" in said.err
+
+
+def test_a_project_s_secrets_come_from_standard_input_and_are_never_shown(roost: Roost) -> None:
+    secrets = "/v1/tenants/acme/projects/shop/secrets"
+    roost.api.objects[f"{secrets}/npm-token"] = {"name": "npm-token", "variable": "NPM_TOKEN", "use": ["steps"]}
+    said = roost("project", "secret", "set", "shop", "npm-token", stdin="t0ken\n")
+    assert said.code == 0 and "t0ken" not in said.out + said.err
+    roost("project", "secret", "set", "shop", "npm-token", "--for", "build", stdin="line\nline\n")
+    assert roost.api.asked("PUT", f"{secrets}/npm-token") == [
+        {"value": "t0ken", "use": ["steps"]},
+        {"value": "line\nline\n", "use": ["build"]},
+    ]
+    assert roost("project", "secret", "set", "shop", "npm-token", stdin="\n").code == 2
+    assert "NPM_TOKEN" in roost("project", "secret", "list", "shop").out
+    assert roost("project", "secret", "unset", "shop", "npm-token").code == 0
+    assert roost.api.asked("DELETE", f"{secrets}/npm-token") == [None]

@@ -29,7 +29,7 @@ def is_usable(run: Run, observed: Observed) -> Verdict:
             if name not in spec.step_secrets:
                 words = (
                     f"The step {step.name} names the secret {name}, which the project lets no step have: "
-                    f"add it to stepSecrets of the project {spec.project}."
+                    f"`roost project secret set {spec.project} {name}`."
                 )
                 return Verdict(False, "SecretNotAllowed", words)
             if observed.step_secrets.get(name, ""):
