@@ -32,7 +32,7 @@ def _image() -> str:
     return f"{names.REGISTRY}/{BASE.partition(':')[0]}@{digest}"
 
 
-def _app(namespace: str, name: str) -> None:
+def serving_app(namespace: str, name: str) -> None:
     body = {
         "apiVersion": "roost.dev/v1alpha1",
         "kind": "App",
@@ -52,7 +52,7 @@ def _app(namespace: str, name: str) -> None:
     kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-def _pod(namespace: str, app: str) -> dict[str, str]:
+def instance(namespace: str, app: str) -> dict[str, str]:
     def find() -> dict[str, str] | None:
         pods = kubectl_json("-n", namespace, "get", "pods", "-l", f"roost.dev/app={app}")["items"]
         for pod in pods:
@@ -70,21 +70,21 @@ def pods(administrator: Person) -> Iterator[dict[str, dict[str, str]]]:
     """The attacker with a neighbour in its own environment, and the victim in another tenant."""
     attacker, victim = f"{PREFIX}mallory", f"{PREFIX}victim"
     with made_tenant(administrator, attacker, ("dev", "prod")), made_tenant(administrator, victim, ("dev", "prod")):
-        _app(f"{attacker}-dev", "mallory")
-        _app(f"{attacker}-dev", "friend")
-        _app(f"{attacker}-prod", "own")
-        _app(f"{victim}-dev", "alice")
+        serving_app(f"{attacker}-dev", "mallory")
+        serving_app(f"{attacker}-dev", "friend")
+        serving_app(f"{attacker}-prod", "own")
+        serving_app(f"{victim}-dev", "alice")
         yield {
-            "attacker": _pod(f"{attacker}-dev", "mallory"),
-            "friend": _pod(f"{attacker}-dev", "friend"),
-            "production": _pod(f"{attacker}-prod", "own"),
-            "victim": _pod(f"{victim}-dev", "alice"),
+            "attacker": instance(f"{attacker}-dev", "mallory"),
+            "friend": instance(f"{attacker}-dev", "friend"),
+            "production": instance(f"{attacker}-prod", "own"),
+            "victim": instance(f"{victim}-dev", "alice"),
         }
 
 
 def _reaches(host: str, port: int) -> bool:
     attacker = f"{PREFIX}mallory-dev"
-    name = _pod(attacker, "mallory")["name"]
+    name = instance(attacker, "mallory")["name"]
     out = kubectl("-n", attacker, "exec", name, "--", "python3", "-c", PROBE, host, str(port))
     assert out.startswith(("open", "closed")), out
     return out.startswith("open")

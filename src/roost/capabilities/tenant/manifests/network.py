@@ -80,32 +80,36 @@ def _from_gateway(tenant: str, environment: str, platform: Platform) -> list[dic
 
 
 def build_policies(tenant: str, platform: Platform) -> list[dict[str, Any]]:
-    """Builds reach the git server, the registry and the world; the builder answers to the pods of runs only."""
-    runs = {"matchExpressions": [{"key": names.RUN, "operator": "Exists"}]}
+    """Each sort of pod in a build namespace has walls of its own: beside names and the world it reaches what it works
+    with, and nobody begins to talk to it but runs to the builder. What bears none of these labels reaches the world
+    alone: a pod that tells a forge or a receiver how a run went.
+    """
+    runs, imports = _bears(names.RUN), _bears(names.IMPORT)
     builder = {"matchLabels": {names.PLATFORM: "builder"}}
-    ports = [{"protocol": "TCP", "port": BUILDER_PORT}]
+    git, registry = (_platform("roost-git"), 8080), (_platform("registry"), 5000)
+    answers = {"from": [{"podSelector": runs}], "ports": _tcp(BUILDER_PORT)}
     return [
         *common(tenant, names.BUILD, platform),
-        _policy(tenant, names.BUILD, "git", _egress([_platform("roost-git")], [("TCP", 8080)])),
-        _policy(tenant, names.BUILD, "registry", _egress([_platform("registry")], [("TCP", 5000)])),
+        # Steps share the pod's network, so this is what a step reaches.
+        _reaches(tenant, "run", runs, [git, registry, ({"podSelector": builder}, BUILDER_PORT)]),
+        # And this is what a RUN of a Containerfile reaches: it has no business with git.
+        _reaches(tenant, "build", builder, [registry]),
+        _reaches(tenant, "import", imports, [git, registry]),
         _policy(
-            tenant,
-            names.BUILD,
-            "to-builder",
-            {
-                "podSelector": runs,
-                "policyTypes": ["Egress"],
-                "egress": [{"to": [{"podSelector": builder}], "ports": ports}],
-            },
-        ),
-        _policy(
-            tenant,
-            names.BUILD,
-            "builder",
-            {
-                "podSelector": builder,
-                "policyTypes": ["Ingress"],
-                "ingress": [{"from": [{"podSelector": runs}], "ports": ports}],
-            },
+            tenant, names.BUILD, "builder", {"podSelector": builder, "policyTypes": ["Ingress"], "ingress": [answers]}
         ),
     ]
+
+
+def _bears(label: str) -> dict[str, Any]:
+    """Who makes pods in a build namespace is the controller alone (admission), so a label there is its word."""
+    return {"matchExpressions": [{"key": label, "operator": "Exists"}]}
+
+
+def _tcp(port: int) -> list[dict[str, Any]]:
+    return [{"protocol": "TCP", "port": port}]
+
+
+def _reaches(tenant: str, name: str, who: dict[str, Any], there: list[tuple[dict[str, Any], int]]) -> dict[str, Any]:
+    rules = [{"to": [peer], "ports": _tcp(port)} for peer, port in there]
+    return _policy(tenant, names.BUILD, name, {"podSelector": who, "policyTypes": ["Egress"], "egress": rules})
