@@ -1,40 +1,27 @@
 """A commit in a Subversion repository elsewhere becomes a running application, told by a webhook."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import SERVER, Person, get, kubectl_json, small_app, until
+from tests.e2e.outside import INSIDE, outside
 from tests.e2e.page import CONTAINERFILE, PROGRAM
 from tests.integration.git import sources
 from tests.integration.git.sources import call
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
-HOST, INSIDE, OUTSIDE, PORT = "e2e-source", "10.99.98.2", "10.99.98.1", 3690
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A Subversion repository on a host of its own, which is neither the node nor in the cluster."""
+    """A Subversion repository on a host of its own."""
     sources.install()
-    subprocess.run(["ip", "netns", "del", HOST], check=False, capture_output=True)
-    call("ip", "netns", "add", HOST)
-    call("ip", "link", "add", "e2e-source0", "type", "veth", "peer", "name", "eth0", "netns", HOST)
-    call("ip", "address", "add", f"{OUTSIDE}/24", "dev", "e2e-source0")
-    call("ip", "link", "set", "e2e-source0", "up")
-    for command in (f"address add {INSIDE}/24 dev eth0", "link set eth0 up", f"route add default via {OUTSIDE}"):
-        call("ip", "-n", HOST, *command.split())
     call("svnadmin", "create", str(tmp_path / "wiki"))
     serve = ["svnserve", "--daemon", "--foreground", "--listen-host", INSIDE, "--root", str(tmp_path)]
-    server = subprocess.Popen(["ip", "netns", "exec", HOST, *serve], stdin=subprocess.DEVNULL)
-    try:
+    with outside(tmp_path) as host, host.serving(INSIDE, 3690, *serve):
         yield tmp_path
-    finally:
-        server.terminate()
-        server.wait(10)
-        call("ip", "netns", "del", HOST)
 
 
 def put(folder: Path, version: str) -> None:

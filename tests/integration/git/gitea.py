@@ -57,9 +57,9 @@ RUN_MODE = prod
 I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
 WORK_PATH = {folder}
 [server]
-HTTP_ADDR = 127.0.0.1
+HTTP_ADDR = {host}
 HTTP_PORT = {port}
-ROOT_URL = http://127.0.0.1:{port}/
+ROOT_URL = http://{host}:{port}/
 STATIC_ROOT_PATH = {program}
 DISABLE_SSH = true
 OFFLINE_MODE = true
@@ -98,12 +98,21 @@ class Gitea:
 
 @contextlib.contextmanager
 def gitea(folder: Path) -> Iterator[Gitea]:
-    """A fresh one with the people mei and mallory."""
+    """A fresh one on this machine with the people mei and mallory."""
+    port = free_port()
+    command, made = prepared(folder, "127.0.0.1", port)
+    with running(command, port):
+        yield made
+
+
+def prepared(folder: Path, host: str, port: int) -> tuple[list[str], Gitea]:
+    """(the command that starts it, what it is once it listens): its database and its people are made."""
     folder.mkdir()
-    program, port = built(), free_port()
+    program = built()
     settings = folder / "app.ini"
     words = _SETTINGS.format(
         folder=folder,
+        host=host,
         port=port,
         program=program,
         secret=secrets.token_hex(32),
@@ -124,8 +133,7 @@ def gitea(folder: Path) -> Iterator[Gitea]:
         admin(*user, "--email", f"{name}@example.org", "--must-change-password=false")
         token = ["admin", "user", "generate-access-token", "--username", name, "--scopes", "all", "--raw"]
         tokens[name] = admin(*token).splitlines()[-1]
-    with running([*base, "web"], port):
-        yield Gitea(f"http://127.0.0.1:{port}", tokens)
+    return [*base, "web"], Gitea(f"http://{host}:{port}", tokens)
 
 
 def _internal(program: Path) -> str:
