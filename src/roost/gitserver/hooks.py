@@ -6,10 +6,11 @@ the ref's lock. It starts for every push, so it imports little. Environment: ROO
 ROOST_REFS (patterns of other refs that are built, one a line), ROOST_MAX_REPOSITORY_MIB, and git's own.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from roost.gitserver import moves
@@ -17,8 +18,11 @@ from roost.model.refs import HEADS, REQUESTS, TAGS, matches, request_of
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
 MAX_REF = 200
+MOST_FILES = 200_000  # As many as the steps of a run may leave.
 _POINTER_SIZES = range(100, 301)
 _MAX_POINTERS = 1000
+_CHUNK = 1 << 16
+_LONGEST = 8192  # Bytes of a path: file systems take 4096.
 
 
 class Refused(Exception):
@@ -52,12 +56,33 @@ def check_ref(ref: str) -> None:
         raise Refused(f"{ref[:60]}...: the name of a branch or tag has {MAX_REF} bytes at most here.")
 
 
-def check_tree(listing: bytes) -> list[bytes]:
-    """Blobs of a `ls-tree -r -l -z` that may be LFS pointers. Refused where there is a submodule."""
+def entries(commit: str) -> Iterator[bytes]:
+    """What `ls-tree -r -l -z` tells, one file after the other as git finds it: a pack of a few KiB may stand for more
+    files than any memory holds, when folders contain the same folder again and again. Refused where git cannot tell.
+    """
+    command = ("git", "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
+        assert git.stdout is not None
+        rest = b""
+        try:
+            while chunk := git.stdout.read(_CHUNK):
+                *whole, rest = (rest + chunk).split(b"\0")
+                yield from whole
+                if len(rest) > _LONGEST:
+                    raise Refused("The names of this commit's folders are longer than any file system takes.")
+            done = git.wait()
+        finally:
+            git.kill()
+    if done or rest:
+        raise Refused("The files of this commit cannot be read: are its folders nested without end?")
+
+
+def check_tree(listing: Iterable[bytes]) -> list[bytes]:
+    """Blobs among `entries` that may be LFS pointers. Refused where there is a submodule, or too much."""
     candidates = []
-    for entry in listing.split(b"\0"):
-        if not entry:
-            continue
+    for count, entry in enumerate(listing, 1):
+        if count > MOST_FILES:
+            raise Refused(f"This commit has more than {MOST_FILES} files, which is the most that is built here.")
         meta, _, path = entry.partition(b"\t")
         mode, _, object_id, size = meta.split()
         if mode == b"160000":
@@ -72,7 +97,8 @@ def check_tree(listing: bytes) -> list[bytes]:
 
 
 def _check_commit(commit: str) -> None:
-    candidates = check_tree(_git("ls-tree", "-r", "-l", "-z", "--full-tree", commit))[:_MAX_POINTERS]
+    with contextlib.closing(entries(commit)) as listing:
+        candidates = check_tree(listing)[:_MAX_POINTERS]
     if candidates and LFS_POINTER in _git("cat-file", "--batch", stdin=b"\n".join(candidates) + b"\n"):
         raise Refused(
             "The repository holds Git LFS pointers, and files kept in LFS cannot be had here:"
