@@ -7,13 +7,15 @@ the cluster; everything is done with the caller's own rights. Special routes of 
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
+from starlette.routing import BaseRoute
 
 from roost.api import batch as batches
 from roost.api import kinds as shapes
@@ -21,10 +23,11 @@ from roost.api import operations
 from roost.api import query as queries
 from roost.api.bodies import body_schema, json_response, read_json, read_model
 from roost.api.cache import KindCache
-from roost.api.context import Caller, CallerDep, Context, ContextDep
-from roost.api.errors import from_kube
+from roost.api.context import Caller, CallerDep, Context, ContextDep, authenticate, context
+from roost.api.errors import from_kube, from_validation
 from roost.api.limits import Slots
 from roost.api.objects import POSITION, Collection, DryRun, IfMatch, tagged, version_of
+from roost.api.routing import answered_by
 from roost.api.seen import least_version
 from roost.api.watching import Followed, Watched, follow, stream
 from roost.kube.client import Selection
@@ -35,6 +38,7 @@ from roost.surface.problems import forbidden, malformed, unavailable
 
 MAX_PAGE: Final = 500
 MAX_READ: Final = 5_000  # Objects that are read from the cluster to sort or filter them.
+MAX_KEPT_QUERY: Final = 1_000  # Bytes: queries that are longer are read anew each time.
 _THEIRS: Final = "k."  # Before kube-apiserver's own continue tokens.
 # Selectors that the cache reads as kube-apiserver does; others are left to it.
 _ONE: Final = r"!?[A-Za-z0-9][-A-Za-z0-9_./]{0,316}|[A-Za-z0-9][-A-Za-z0-9_./]{0,316}(=|==|!=)[-A-Za-z0-9_.]{0,63}"
@@ -44,33 +48,34 @@ _SELECTOR: Final = re.compile(f"^({_ONE})(,({_ONE}))*\\Z")
 Place = Callable[[Context, Caller, Mapping[str, str]], Awaitable[str | None]]
 
 
-@dataclass(frozen=True)
-class Selecting:
-    """What of a collection is wanted."""
+class Selecting(BaseModel):
+    """What of a collection is wanted: the query of a list or watch."""
 
-    limit: int
-    rest: str
-    labels: str
-    name: str
-    watch: bool
-    fields: str
-    sort: str
+    model_config = ConfigDict(frozen=True)
 
-
-async def selecting(
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    rest: Annotated[str, Query(alias="continue", max_length=4000)] = "",
-    labels: Annotated[str, Query(max_length=1000, description="Label selector.")] = "",
-    name: Annotated[str, Query(max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")] = "",
-    watch: Annotated[bool, Query(description="Server-sent events instead of a list.")] = False,
-    fields: Annotated[str, Query(max_length=1000, description="Conditions: path=value,path!=value.")] = "",
-    sort: Annotated[str, Query(max_length=300, description="Fields to sort by; '-' before one: descending.")] = "",
-) -> Selecting:
-    """From the query; `async`, as FastAPI would make a class in a thread."""
-    return Selecting(limit, rest, labels, name, watch, fields, sort)
+    limit: int = Field(100, ge=1, le=MAX_PAGE)
+    rest: str = Field("", alias="continue", max_length=4000)
+    labels: str = Field("", max_length=1000, description="Label selector.")
+    name: str = Field("", max_length=63, pattern=r"^([a-z0-9][-a-z0-9]*)?$")
+    watch: bool = Field(False, description="Server-sent events instead of a list.")
+    fields: str = Field("", max_length=1000, description="Conditions: path=value,path!=value.")
+    sort: str = Field("", max_length=300, description="Fields to sort by; '-' before one: descending.")
 
 
-SelectingDep = Annotated[Selecting, Depends(selecting)]
+SelectingDep = Annotated[Selecting, Query()]
+
+
+def selecting(query: bytes) -> Selecting:
+    """What a query string says; Problem invalid names what does not fit. As FastAPI reads SelectingDep."""
+    try:
+        return _selecting(query) if len(query) <= MAX_KEPT_QUERY else _selecting.__wrapped__(query)
+    except ValidationError as error:
+        raise from_validation(error) from error
+
+
+@lru_cache(maxsize=512)
+def _selecting(query: bytes) -> Selecting:
+    return Selecting.model_validate(dict(QueryParams(query)))
 
 
 def selection(collection: Collection, wanted: Selecting) -> Selection:
@@ -217,14 +222,15 @@ class _Routes:
             params = {key: str(value) for key, value in request.path_params.items()}
             return Collection(kind, await place(ctx, caller, params), caller.client, caller)
 
+        self.collection = collection
         self.there = Depends(collection)
 
     def add(
         self, name: str, method: str, path: str, endpoint: Callable[..., Any], answer: type[BaseModel] | None = None
-    ) -> None:
-        """One route. `answer`: the model of what it gives."""
+    ) -> BaseRoute | None:
+        """One route, or None where it stands elsewhere. `answer`: the model of what it gives."""
         if name in self.skip:
-            return
+            return None
         status = _STATUS.get(name, 200)
         self.router.add_api_route(
             path,
@@ -236,6 +242,29 @@ class _Routes:
             responses={status: {"model": answer}} if answer else None,
             openapi_extra=body_schema("Batch" if name == "batch" else self.kind.KIND) if name in _BODIED else None,
         )
+        return self.router.routes[-1]
+
+    def add_read(
+        self,
+        name: str,
+        path: str,
+        endpoint: Callable[..., Awaitable[Response]],
+        given: Callable[[Request], Any],
+        answer: type[BaseModel] | None = None,
+    ) -> None:
+        """A route that is read often: what its endpoint takes is worked out here, not by FastAPI, which only tells of it.
+
+        endpoint: takes request, context, collection and what `given` makes of the request.
+        """
+
+        async def read(request: Request) -> Response:
+            ctx = context(request)
+            there = await self.collection(request, ctx, await authenticate(request))
+            return await endpoint(request, ctx, there, given(request))
+
+        route = self.add(name, "GET", path, endpoint, answer)
+        if route is not None:
+            answered_by(route, read)
 
 
 _STATUS: Final = {"create": 201, "delete": 202, "batch": 207}
@@ -277,8 +306,8 @@ def _add_reads(routes: _Routes) -> None:
     async def get_operations(there: There, name: str) -> Response:
         return json_response(operations.read(await there.get(name)).wire())
 
-    routes.add("list", "GET", "", get_list)
-    routes.add("get", "GET", "/{name}", get_one, routes.kind)
+    routes.add_read("list", "", get_list, lambda request: selecting(request.scope["query_string"]))
+    routes.add_read("get", "/{name}", get_one, lambda request: str(request.path_params["name"]), routes.kind)
     routes.add("operations", "GET", "/{name}/operations", get_operations, operations.Operations)
 
 
