@@ -119,13 +119,13 @@ class Writer:
     """Writes objects one after the other, in a host, and notes each that was acknowledged."""
 
     LOOP = (
-        'i=0; while :; do i=$((i+1)); kubectl --request-timeout=5s create configmap "written-$i" -n default >/dev/null '
-        '2>&1 && echo "written-$i" >> "$0"; done'
+        'i=0; while :; do i=$((i+1)); kubectl --request-timeout=5s create configmap "$1-$i" -n default >/dev/null '
+        '2>&1 && echo "$1-$i" >> "$0"; done'
     )
 
     def __init__(self, cluster: Cluster, host: str, notes: Path) -> None:
         self.notes = notes
-        command = cluster.bed.command(host, ["sh", "-c", self.LOOP, str(notes)])
+        command = cluster.bed.command(host, ["sh", "-c", self.LOOP, str(notes), notes.stem])
         self.process = subprocess.Popen(
             command,
             env=environment(KUBECONFIG),

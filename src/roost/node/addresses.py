@@ -26,11 +26,11 @@ DRAIN_S = 5  # At most so long, connections that are open may end before the add
 
 def gateway_check(entry: str) -> str:
     """The script that says whether the gateway here may have the address; see the module for the intended end."""
-    ping = f"http://127.0.0.1:{gateway.HEALTH_PORT}/ping"
+    ready = f"http://127.0.0.1:{gateway.HEALTH_PORT}{gateway.READY}"
     return f"""\
 #!/bin/sh
 # Written by `roost node up`; changes are lost. 0: the gateway of this node serves.
-ask() {{ curl -s -o /dev/null -m 2 -w '%{{http_code}}' {ping}; }}
+ask() {{ curl -s -o /dev/null -m 2 -w '%{{http_code}}' {ready}; }}
 code=$(ask)
 for _ in 1 2; do
   [ "$code" = 000 ] && sleep 0.3 && code=$(ask)

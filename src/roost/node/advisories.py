@@ -13,7 +13,7 @@ from pathlib import Path
 from roost.adapters.registry import Registry, RegistryFailed, over_tls
 from roost.builds import advisories as archives_of
 from roost.builds.advisories import ArchiveWrong
-from roost.model.advisories import CONFIG_MAP, ECOSYSTEMS, REPOSITORY
+from roost.model.advisories import CONFIG_MAP, ECOSYSTEMS, REPOSITORY, Database, Part
 from roost.model.names import REGISTRY, SYSTEM_NAMESPACE
 from roost.node import bases, cgroups, trust
 from roost.node.kubectl import Kubectl, NotReady
@@ -26,30 +26,30 @@ from roost.surface import registry as tokens
 UPLOAD_S = 3600
 
 
-def found(folder: Path) -> dict[str, Path]:
-    """The archives in a folder, `<ecosystem>/all.zip`, by ecosystem. ArchiveWrong: there is none, or one is wrong."""
+def found(folder: Path) -> tuple[dict[str, Path], dict[str, Part]]:
+    """The archives in a folder, `<ecosystem>/all.zip`, by ecosystem, and what they hold.
+
+    ArchiveWrong: there is none, or one is wrong.
+    """
     held = {name: folder / name / "all.zip" for name in ECOSYSTEMS if (folder / name / "all.zip").is_file()}
     if not held:
         raise ArchiveWrong(f"{folder} holds none of {', '.join(f'{name}/all.zip' for name in ECOSYSTEMS)}.")
-    for name, path in held.items():
-        archives_of.check(path, name)
-    return held
+    return held, {name: archives_of.check(path, name) for name, path in held.items()}
 
 
 def take(kubectl: Kubectl, folder: Path) -> str:
     """Make the archives the platform's database; its image. Runs from then on are scanned by it."""
-    held = found(folder)
+    held, parts = found(folder)
     key = trust.texts(kubectl.get("secret", registry.TOKEN_SECRET, SYSTEM_NAMESPACE) or {})["key.pem"].encode()
     wanted = [tokens.Access(REPOSITORY, ("pull", "push"))]
     token = tokens.mint(key, "roost-node", wanted, datetime.now(UTC), timedelta(seconds=UPLOAD_S))
     paths = {name: str(path.resolve()) for name, path in held.items()}
-    told = json.dumps([token, bases.HOST, str(bases.certificates() / "ca.crt"), paths])
+    asked = json.dumps([token, bases.HOST, str(bases.certificates() / "ca.crt"), paths])
     program = [sys.executable, "-m", "roost.node.advisories"]
-    digest = run(program, text=told, cgroup=cgroups.hierarchies().host, timeout_s=UPLOAD_S).strip()
+    digest = run(program, text=asked, cgroup=cgroups.hierarchies().host, timeout_s=UPLOAD_S).strip()
     image = f"{REGISTRY}/{REPOSITORY}@{digest}"
-    kubectl.apply(
-        [config_map(CONFIG_MAP, SYSTEM_NAMESPACE, {"image": image}), manifests.by_hand(*_images(kubectl), image)]
-    )
+    told = config_map(CONFIG_MAP, SYSTEM_NAMESPACE, Database(image=image, parts=parts).data())
+    kubectl.apply([told, manifests.by_hand(*_images(kubectl), image)])
     return image
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from roost.node import control_plane, machine, members
 from roost.node.kubectl import Kubectl, wait_until
 from roost.node.machine import MachineUnfit, Node
+from roost.node.pki import write_private
 from roost.node.run import CommandFailed, run
 
 DATABASE = "etcd.db"
@@ -107,7 +108,7 @@ def hold() -> None:
     """Stop the static pods of the control plane: the kubelet ends what it finds no manifest of."""
     HELD.mkdir(parents=True, exist_ok=True)
     for manifest in MANIFESTS.glob("*.yaml"):
-        manifest.rename(HELD / manifest.name)
+        shutil.move(manifest, HELD / manifest.name)  # That may be another file system.
     wait_until("The end of etcd", lambda: not listening(2379), within_s=120)
     wait_until("The end of the API server", lambda: not listening(machine.API_PORT), within_s=120)
 
@@ -115,7 +116,8 @@ def hold() -> None:
 def release() -> None:
     """Start them again."""
     for manifest in HELD.glob("*.yaml"):
-        manifest.rename(MANIFESTS / manifest.name)
+        write_private(MANIFESTS / manifest.name, manifest.read_text())  # The kubelet must not see half of it.
+        manifest.unlink()
     HELD.rmdir()
 
 

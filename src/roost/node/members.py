@@ -1,8 +1,9 @@
 """Nodes come and go: `roost node add`, `drain`, `undrain`, `remove`, run on a node of the control plane.
 
 Draining takes nothing away before its replacement serves: a Deployment of one replica is rolled over (its new instance
-goes elsewhere, because the node takes no more), others are evicted one by one as their disruption budgets allow; last,
-the gateway of the node ends, which hands the entry address over (`addresses`).
+goes elsewhere, because the node takes no more; the controller does the same for applications), others are evicted one
+by one as their disruption budgets allow; last, the gateway of the node ends, which hands the entry address over
+(`addresses`).
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from roost.model.names import SYSTEM_NAMESPACE
+from roost.model.names import APP, SYSTEM_NAMESPACE
 from roost.node import control_plane, install, kubeadm, machine, pki, spread, trust
 from roost.node.bundle import LIFE_HOURS, Bundle, ControlPlane, Credential, Role
 from roost.node.kubectl import Kubectl, NotReady, wait_until
@@ -142,7 +143,10 @@ def existing(kubectl: Kubectl, name: str) -> dict[str, Any]:
 
 
 def singles(deployments: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(namespace, name) of Deployments of one replica whose pod is among `pods`, but for those bound to their node."""
+    """(namespace, name) of Deployments of one replica whose pod is among `pods`, but for those bound to their node.
+
+    Applications are none of them: their disruption budgets hold the drain until the controller has moved them.
+    """
     owners = {
         (pod["metadata"]["namespace"], owner["name"].rsplit("-", 1)[0])
         for pod in pods
@@ -154,6 +158,7 @@ def singles(deployments: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str
         for item in deployments
         if item["spec"].get("replicas", 1) == 1
         and (item["metadata"]["namespace"], item["metadata"]["name"]) in owners
+        and APP not in item["metadata"].get("labels", {})
         and "kubernetes.io/hostname" not in item["spec"]["template"]["spec"].get("nodeSelector", {})
     ]
 

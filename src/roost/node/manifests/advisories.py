@@ -40,7 +40,7 @@ def _job(image: str, scanner_image: str, mirror: str, database: str) -> Manifest
             *({"name": name, "value": value} for name, value in told.items()),
             {"name": "SSL_CERT_FILE", "value": "/etc/roost/trust/bundle.crt"},
         ],
-        resources=resources("20m", "96Mi", "512Mi"),
+        resources=resources("20m", "96Mi", "1Gi"),  # The directory of an archive has a quarter of a million names.
         volumeMounts=[
             mount("trust", "/etc/roost/trust", readOnly=True),
             mount("registry-token", "/etc/roost/registry", readOnly=True),
@@ -96,7 +96,10 @@ def everything(image: str, scanner_image: str, mirror: str) -> list[Manifest]:
     }
     return [
         service_account(NAME, HERE),
-        role("roost-advisories", [rule(GROUP, "releases", "get list")]),
+        role(
+            "roost-advisories",
+            [rule(GROUP, "apps releases", "get list"), rule(GROUP, "vulnerabilityreports", "create get patch")],
+        ),
         binding("roost-advisories", "ClusterRole", (HERE, NAME)),
         role("roost-advisories", [rule("-", "configmaps", "create patch get", [CONFIG_MAP])], HERE),
         binding("roost-advisories", "Role", (HERE, NAME), HERE),

@@ -35,6 +35,7 @@ GATEWAY: Final = "roost"
 CLASS: Final = "roost"
 TLS_SECRET: Final = "gateway-tls"
 HEALTH_PORT: Final = 9180
+READY: Final = "/ready"  # On the health port; `ready` tells why.
 OFF: Final = "roost.dev/gateway-off"  # Label of a node whose gateway is to end: it is about to leave.
 SETTINGS: Final = "traefik-settings"
 RETRIES: Final = 15  # Each takes the next instance: with one of two dead, all of them fail once in 30,000 requests.
@@ -105,7 +106,8 @@ def arguments(node: Node, view: bool = False) -> list[str]:
             f"entrypoints.{entry}.http.middlewares": "retry@file",
             f"{base}.respondingtimeouts.readtimeout": f"{LONG_S}s",
             f"{base}.respondingtimeouts.idletimeout": "180s",
-            f"{base}.lifecycle.requestacceptgracetimeout": "2s",
+            # What gives the address of this node to another one looks once a second, later on a busy machine.
+            f"{base}.lifecycle.requestacceptgracetimeout": "5s",
             f"{base}.lifecycle.gracetimeout": "20s",
         }
     return [f"--{key}={value}" for key, value in values.items()]
@@ -169,7 +171,7 @@ def proxy(node: Node, image: str, view: bool = False) -> Manifest:
         ],
         startupProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=1, failureThreshold=60),
         livenessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=10, timeoutSeconds=3),
-        readinessProbe=http_probe("/ping", HEALTH_PORT, host="127.0.0.1", periodSeconds=3, timeoutSeconds=3),
+        readinessProbe=http_probe(READY, HEALTH_PORT, host="127.0.0.1", periodSeconds=3, timeoutSeconds=3),
         resources=resources("50m", "96Mi", "512Mi"),
         env=LOST_SERVERS_ARE_NOTICED,
         volumeMounts=[mount("scratch", "/tmp"), mount("settings", "/etc/traefik", readOnly=True), *shown],
@@ -215,6 +217,25 @@ def _listener(name: str, port: int, namespaces: Manifest, hostname: str = "") ->
     return found
 
 
+def ready() -> Manifest:
+    """The route by which a gateway shows that it has the routes.
+
+    Its own ping answers before it has read the cluster, and then every application is a 404. This route is answered by
+    the same ping, but comes with all others.
+    """
+    ping = {"group": "traefik.io", "kind": "TraefikService", "name": "ping@internal"}
+    match = {"path": {"type": "Exact", "value": READY}}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": metadata("gateway-ready", HERE),
+        "spec": {
+            "parentRefs": [{"name": GATEWAY, "sectionName": "ready"}],
+            "rules": [{"matches": [match], "backendRefs": [ping]}],
+        },
+    }
+
+
 def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
     """GatewayClass and Gateway. Tenants' routes meet `http` and `https`, ours have listeners of their own.
 
@@ -229,7 +250,7 @@ def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
         "spec": {"controllerName": "traefik.io/gateway-controller"},
     }
     return [
-        *([] if foreign_class else [own_class]),
+        *([] if foreign_class else [own_class, ready()]),
         {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "Gateway",
@@ -241,6 +262,7 @@ def entrance(domain: str, foreign_class: str = "") -> list[Manifest]:
                     _listener("https", 443, tenants),
                     _listener("api-http", 80, ours, f"api.{domain}"),
                     _listener("api-https", 443, ours, f"api.{domain}"),
+                    *([] if foreign_class else [_listener("ready", HEALTH_PORT, ours)]),
                 ],
             },
         },

@@ -50,8 +50,9 @@ def test_a_folder_must_hold_archives(tmp_path: Path) -> None:
         by_hand.found(tmp_path)
     (tmp_path / "npm").mkdir()
     with zipfile.ZipFile(tmp_path / "npm" / "all.zip", "w") as archive:
-        archive.writestr("X-1.json", '{"id": "X-1"}')
-    assert list(by_hand.found(tmp_path)) == ["npm"]
+        archive.writestr("X-1.json", '{"id": "X-1", "modified": "2026-11-20T08:30:00Z"}')
+    paths, parts = by_hand.found(tmp_path)
+    assert list(paths) == list(parts) == ["npm"]
     (tmp_path / "npm" / "all.zip").write_text("nonsense")
     with pytest.raises(ArchiveWrong, match="npm cannot be read"):
         by_hand.found(tmp_path)

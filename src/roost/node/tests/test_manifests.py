@@ -170,9 +170,10 @@ def test_the_nodes_door_reads_only_and_asks_for_a_certificate() -> None:
 
 
 def test_tenants_routes_meet_listeners_of_their_own() -> None:
-    entrance = gateway.entrance("roost.localhost")[1]
+    entrance = gateway.entrance("roost.localhost")[-1]
     allowed = {item["name"]: item["allowedRoutes"]["namespaces"]["from"] for item in entrance["spec"]["listeners"]}
-    assert allowed == {"http": "Selector", "https": "Selector", "api-http": "Same", "api-https": "Same"}
+    ours = {"api-http": "Same", "api-https": "Same", "ready": "Same"}
+    assert allowed == {"http": "Selector", "https": "Selector", **ours}
     parents = platform.route("roost.localhost")["spec"]["parentRefs"]
     assert {parent["sectionName"] for parent in parents} == {"api-http", "api-https"}
 
