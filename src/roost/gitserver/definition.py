@@ -56,5 +56,5 @@ async def of(repositories: Repositories, name: Name, project: Project, ref: str,
     text = await repositories.file(name, commit, gitlab_ci.NAME, gitlab_ci.LARGEST)
     if text is None:
         return said | {"pipeline": Pipeline()}
-    reading = gitlab_ci.read(text, name.tenant, commit, ref)
+    reading = gitlab_ci.read(text, name.tenant, commit, ref, spec.branch, name.project)
     return said | {"pipeline": reading.pipeline, "remarks": tuple(reading.remarks)}

@@ -47,7 +47,8 @@ def test_plain_jobs_are_steps_in_the_order_of_their_stages() -> None:
         "base/node:22",
         ("npm ci", "npm test", "npm run lint"),
     )
-    assert {item.name: item.value for item in tests.env} == {"PIP_CACHE_DIR": ".cache/pip", "LEVEL": "2"}
+    own = {"CI_JOB_NAME": "unit tests", "CI_JOB_STAGE": "check"}
+    assert {item.name: item.value for item in tests.env} == {"PIP_CACHE_DIR": ".cache/pip", "LEVEL": "2"} | own
     assert (tests.artefacts, tests.junit, tests.cache) == (("coverage",), ("report.xml",), ("node_modules",))
     assert (tests.allow_failure, tests.retry, tests.timeout_s) == (True, 1, 3600)
     assert (build.name, build.image) == ("build-job", "base/python:3.11")
@@ -64,14 +65,21 @@ def test_plain_jobs_are_steps_in_the_order_of_their_stages() -> None:
 @pytest.mark.parametrize(
     ("job", "told"),
     [
-        (b"  rules: [{if: $CI_COMMIT_TAG}]", ":3: the job 'x' is left out: `rules` is not supported."),
-        (b"  only: [tags]", ":3: the job 'x' is left out: `only` is not supported."),
-        (b"  extends: .base", "`extends` is not supported."),
+        (b"  rules: [{changes: [src]}]", ":3: the job 'x' is left out: `changes` in `rules` is not supported."),
+        (b"  rules: [{if: '$CI_COMMIT_SHA =~ /(a+)+$/'}]", "left out: the pattern /(a+)+$/ is not supported."),
+        (b"  rules: [{if: $CI_COMMIT_MESSAGE}]", "left out: what $CI_COMMIT_MESSAGE holds is not known here."),
+        (b"  rules: [{when: manual}]", ":3: the job 'x' is left out: it does not run by itself"),
+        (b"  only: {kubernetes: active}", ":3: the job 'x' is left out: `only: kubernetes` is not supported."),
+        (b"  extends: .base", ":3: the job 'x' is left out: it extends '.base', which is not in this file."),
+        (b"  extends: x", ":3: the job 'x' is left out: it extends 'x' in a circle"),
+        (b"  needs: [z]", ":3: the job 'x' is left out: it needs 'z', which is not part of this run."),
+        (b"  needs: [{pipeline: $UP, job: z}]", ":3: the job 'x' is left out: it needs a job of another pipeline."),
         (b"  services: [postgres]", "`services` is not supported."),
         (b"  environment: production", "`environment` is not supported."),
         (b"  when: manual", ":3: the job 'x' is left out: it does not run by itself"),
         (b"  image: ghcr.io/some/thing:1", "is none that Roost offers"),
-        (b"  image: $IMAGE", "is none that Roost offers"),
+        (b"  image: $IMAGE", "the image '$IMAGE' is none that Roost offers"),
+        (b"  when: always", ":3: the job 'x' is left out: it runs also when a job before it failed"),
         (b"  stage: nowhere", "there is no stage 'nowhere'"),
         (b"  parallel: 3", "`parallel` is not supported."),
         (b"  id_tokens: {A: {aud: x}}", "`id_tokens` is not supported."),
