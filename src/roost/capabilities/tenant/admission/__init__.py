@@ -6,7 +6,7 @@ role that is widened by mistake opens nothing. Pure builders; `roost.node` appli
 
 from typing import Any
 
-from roost.capabilities.tenant.admission import objects, pods
+from roost.capabilities.tenant.admission import delivery, objects, outcomes, pods
 from roost.model import names
 
 
@@ -28,8 +28,10 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *objects.labelled(),
         *objects.statuses(),
         *objects.authors(),
-        *objects.gates(),
-        *objects.scans(),
+        *delivery.gates(),
+        *delivery.scans(),
+        *delivery.destinations(),
+        *outcomes.outcomes(),
         *objects.namespaces(),
         *objects.tenants(),
         *objects.registrar(),

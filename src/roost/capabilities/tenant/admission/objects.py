@@ -5,8 +5,10 @@ from typing import Any, Final
 from roost.capabilities.tenant.admission import words
 from roost.capabilities.tenant.admission.words import check, literal
 from roost.model import names
+from roost.model.kinds.tenant import TenantSpec
 
 KUBERNETES_OWN: Final = "['kubernetes.io/pvc-protection']"  # Admission itself puts it on every claim.
+OWNERS: Final = ("title", "members", "groups")  # Of a tenant: what an owner changes.
 CONTROLLERS_ROLES: Final = ("roost-tenant-", "roost-person-")
 ALL: Final = ("CREATE", "UPDATE", "DELETE")
 _LABELS: Final = "(has({0}.metadata) && has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
@@ -274,74 +276,6 @@ def authors() -> list[dict[str, Any]]:
     )
 
 
-def gates() -> list[dict[str, Any]]:
-    """Where versions must pass a gate, an App's artefact is written by a Promotion, or goes back to what served there.
-
-    Only the deployer writes what a Promotion brings, and no tenant's identity can become the deployer.
-    """
-    deployer = f"'system:serviceaccount:' + object.metadata.namespace + ':{names.DEPLOYER}'"
-    image = "(has({0}.spec.artefact) ? {0}.spec.artefact.image : '')"
-    return [
-        *words.policy(
-            "roost-gates",
-            [words.rule([names.GROUP], ["apps"])],
-            [
-                check(
-                    "variables.image == '' || variables.image == variables.before"
-                    " || variables.image in variables.served"
-                    f" || request.userInfo.username == {deployer} || variables.trusted",
-                    "This environment takes new versions by a promotion only (`roost promote`), after approvals and "
-                    "outside its freeze windows. Going back to a version that served here is free (`roost rollback`).",
-                )
-            ],
-            [*words.IN_ENVIRONMENTS, {"key": names.GATED, "operator": "Exists"}],
-            {
-                "image": image.format("object"),
-                "before": f"oldObject == null ? '' : {image.format('oldObject')}",
-                "served": "oldObject != null && has(oldObject.status) && has(oldObject.status.served)"
-                " ? oldObject.status.served : []",
-                "trusted": words.TRUSTED,
-            },
-        ),
-        *words.policy(
-            "roost-freezes",
-            [words.rule([names.GROUP], ["approvals"])],
-            [
-                check(
-                    "!has(object.spec.inFreeze) || !object.spec.inFreeze"
-                    f" || authorizer.group('{names.GROUP}').resource('approvals').namespace(object.metadata.namespace)"
-                    ".check('override').allowed()",
-                    "Only an owner lets something in while the environment is frozen (inFreeze).",
-                )
-            ],
-            words.IN_TENANTS,
-        ),
-    ]
-
-
-def scans() -> list[dict[str, Any]]:
-    """What a scan looks for and what stops a run is an owner's to change: whoever pushes could open the gate else."""
-    owner = f"authorizer.group('{names.GROUP}').resource('waivers').namespace(object.metadata.namespace)"
-    read = "(has({0}.spec.scan) && has({0}.spec.scan.{1}) ? {0}.spec.scan.{1} : {2})"
-    same = " && ".join(
-        f"{read.format('object', field, usual)}"
-        f" == (oldObject == null ? {usual} : {read.format('oldObject', field, usual)})"
-        for field, usual in (("secrets", "true"), ("block", "'high'"))
-    )
-    return words.policy(
-        "roost-scans",
-        [words.rule([names.GROUP], ["projects"])],
-        [
-            check(
-                f"({same}) || {owner}.check('create').allowed() || variables.trusted",
-                "What a project's scan looks for and what stops its runs (spec.scan) is an owner's to change.",
-            )
-        ],
-        words.IN_TENANTS,
-        {"trusted": words.TRUSTED},
-    )
-
-
 def namespaces() -> list[dict[str, Any]]:
     """Tenants' namespaces, the platform's and all their labels are written by the platform alone."""
     labels = "(has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
@@ -365,10 +299,11 @@ def namespaces() -> list[dict[str, Any]]:
 def tenants() -> list[dict[str, Any]]:
     """An owner of a tenant changes its title and members; what a tenant is given is an administrator's to say."""
     administrator = f"authorizer.group('{names.GROUP}').resource('tenants').check('create').allowed()"
-    same = (
-        "object.spec.environments == oldObject.spec.environments"
-        " && has(object.spec.buildQuota) == has(oldObject.spec.buildQuota)"
-        " && (!has(object.spec.buildQuota) || object.spec.buildQuota == oldObject.spec.buildQuota)"
+    given = sorted(str(field.alias) for name, field in TenantSpec.model_fields.items() if name not in OWNERS)
+    same = " && ".join(
+        f"has(object.spec.{field}) == has(oldObject.spec.{field})"
+        f" && (!has(object.spec.{field}) || object.spec.{field} == oldObject.spec.{field})"
+        for field in given
     )
     labels = "(has({0}.metadata.labels) ? dyn({0}.metadata.labels) : dyn({{}}))"
     finalizers = "(has({0}.metadata.finalizers) ? dyn({0}.metadata.finalizers) : dyn([]))"
@@ -378,7 +313,8 @@ def tenants() -> list[dict[str, Any]]:
         [
             check(
                 f"({same}) || variables.trusted",
-                "An owner changes the title and the members; environments and quota are an administrator's to change.",
+                "An owner changes the title, the members and what groups may do; environments, quota and registries are"
+                " an administrator's to change.",
             ),
             check(
                 f"({labels.format('object')} == {labels.format('oldObject')}"
