@@ -43,6 +43,11 @@ class Said:
     url: str
 
 
+def without_empty(told: Mapping[str, str]) -> dict[str, str]:
+    """As a forge takes it: an address that is an empty text is none."""
+    return {key: text for key, text in told.items() if text}
+
+
 @dataclass(frozen=True)
 class MergeRequest:
     """An open merge (or pull) request. `fork`: its commits come from somebody else's repository."""

@@ -6,7 +6,7 @@ Source: https://docs.gitea.com/api/ (createRepositoryStatus, listStatusesByRef, 
 from pathlib import Path
 from typing import Any
 
-from roost.adapters.forge import MAX_DESCRIPTION, Calls, MergeRequest, Said, commit_of
+from roost.adapters.forge import MAX_DESCRIPTION, Calls, MergeRequest, Said, commit_of, without_empty
 
 
 class Gitea:
@@ -27,7 +27,7 @@ class Gitea:
         newest = max(mine, key=lambda item: int(item.get("id") or 0), default={})
         same = {key: newest.get(key) or "" for key in told} == told and newest.get("status") == said.state
         if not same:
-            self._calls.call("POST", f"{path}/statuses/{said.commit}", told | {"state": said.state})
+            self._calls.call("POST", f"{path}/statuses/{said.commit}", without_empty(told) | {"state": said.state})
 
     def requests(self, branch: str) -> list[MergeRequest]:
         """As of Forge."""

@@ -6,7 +6,7 @@ Sources: https://docs.github.com/en/rest/commits/statuses, https://docs.github.c
 from pathlib import Path
 from typing import Any, Final
 
-from roost.adapters.forge import MAX_DESCRIPTION, Calls, MergeRequest, Said, commit_of
+from roost.adapters.forge import MAX_DESCRIPTION, Calls, MergeRequest, Said, commit_of, without_empty
 
 VERSION: Final = "2022-11-28"
 
@@ -34,7 +34,7 @@ class GitHub:
         )
         newest = next((item for item in stands if item.get("context") == said.context), {})
         if {key: newest.get(key) or "" for key in told} != told:
-            self._calls.call("POST", f"/repos/{self._repository}/statuses/{said.commit}", told)
+            self._calls.call("POST", f"/repos/{self._repository}/statuses/{said.commit}", without_empty(told))
 
     def requests(self, branch: str) -> list[MergeRequest]:
         """As of Forge."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from roost.adapters.forge import Calls, ForgeFailed, MergeRequest, Said, State, commit_of
+from roost.adapters.forge import Calls, ForgeFailed, MergeRequest, Said, State, commit_of, without_empty
 
 STATES: Final[dict[State, str]] = {"pending": "running", "success": "success", "failure": "failed"}
 MAX_TEXT: Final = 255  # Characters of a description.
@@ -31,7 +31,7 @@ class GitLab:
         told = {"target_url": said.url, "description": said.description[:MAX_TEXT]}
         if newest.get("status") == state and {key: newest.get(key) or "" for key in told} == told:
             return
-        body = told | {"state": state, "name": said.context}
+        body = without_empty(told) | {"state": state, "name": said.context}
         try:
             self._calls.call("POST", f"{self._project}/statuses/{said.commit}", body)
         except ForgeFailed as error:

@@ -69,7 +69,8 @@ class Documented:
         assert body["state"] in states, "the documentation knows no such state"
         self.posts += 1
         kept = {"id": self.posts, "context": name, "name": name, key: body["state"]}
-        kept |= {"target_url": body["target_url"], "description": body["description"]}
+        assert body.get("target_url", "x"), "an address is left out, not empty"
+        kept |= {"target_url": body.get("target_url"), "description": body["description"]}
         self.statuses.setdefault(commit, []).append(kept)
         return 201, kept
 
@@ -139,6 +140,9 @@ def test_each_word_is_said_once_and_the_end_follows_the_start(documented: tuple[
     assert made.posts == 2
     forge.report(Said(COMMIT, "success", "roost/other", "x" * 300, SAID.url))
     assert made.posts == 3 and len(made.statuses[COMMIT][-1]["description"]) <= 255
+    for _ in range(2):
+        forge.report(Said(COMMIT, "failure", "roost/other", "It failed. `roost build show shop-1 -t acme`", ""))
+    assert made.posts == 4 and made.statuses[COMMIT][-1]["target_url"] is None
 
 
 def test_open_requests_are_read_page_by_page_and_forks_are_told_apart(documented: tuple[Documented, Forge]) -> None:

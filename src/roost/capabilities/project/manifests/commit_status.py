@@ -11,6 +11,7 @@ from roost.model.plan import Apply
 
 YOUNG: Final = timedelta(days=1)  # A forge that is named later hears nothing of what was long before.
 MOST: Final = 30
+LONGEST: Final = 140  # Characters that every forge shows; GitHub takes no more.
 _WORDS: Final = {"pending": "It runs.", "success": "It succeeded.", "failure": "It failed."}
 
 
@@ -40,7 +41,7 @@ def _word(project: Project, tenant: str, observed: Observed, run: SeenRun, name:
         run=run.name,
         commit=run.commit,
         state=state,
-        description=((run.message if run.ended else "") or _WORDS[state])[:255],
+        description=_described(tenant, run, state),
         url=_link(tenant, observed.domain, run),
     )
     owner = {"apiVersion": API_VERSION, "kind": Run.KIND, "name": run.name, "uid": run.uid}
@@ -54,8 +55,16 @@ def _word(project: Project, tenant: str, observed: Observed, run: SeenRun, name:
     return Apply(made, create=True, owned=False)
 
 
+def _described(tenant: str, run: SeenRun, state: str) -> str:
+    """How it stands, and how to see more: there is no page of a run that a browser could open."""
+    command = f" `roost build show {run.name} -t {tenant}`"
+    words = " ".join(((run.message if run.ended else "") or _WORDS[state]).split())
+    room = LONGEST - len(command)
+    return (words if len(words) <= room else f"{words[: room - 1]}\u2026") + command
+
+
 def _link(tenant: str, domain: str, run: SeenRun) -> str:
-    """Where to look: the preview that serves, else what is known of the run."""
+    """The preview that serves; empty: there is nothing to look at."""
     if run.ended and run.phase == "Succeeded" and run.preview_app:
         return f"https://{hostname(run.preview_app, run.environment, tenant, domain)}"
-    return f"https://api.{domain}/v1/tenants/{tenant}/runs/{run.name}"
+    return ""
