@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,49 @@ def test_a_step_that_fails_is_named_and_the_run_goes_on_from_it(shop: Shop) -> N
     assert (phases["make"], phases["check"]) == ("Skipped", "Failed")
     log = shop.member.roost("build", "logs", ended["metadata"]["name"]).out
     assert "Taking the workspace from" in log and "echo tool" not in log
+
+
+def test_each_step_has_a_log_of_its_own_live_and_kept(shop: Shop) -> None:
+    slow = json.dumps("echo slow begins; sleep 15; echo slow ends")
+    files = {"roost.yaml": PIPELINE.format(report=REPORT, check=slow)}
+    commit(shop.member, shop.path, files, "A slow step.")
+    known = _names(shop)
+    with ThreadPoolExecutor(4) as pool:
+        push = shop.member.git
+        pushing = pool.submit(push, "push", shop.member.remote("piped"), "HEAD:main", cwd=shop.path, ok=False)
+        name = until(lambda: [run for run in _names(shop) if run not in known], "the run is there")[0]
+        reading = {step: pool.submit(_follow, shop, name, step) for step in ("fetch", "check", "promote")}
+        assert pushing.result(600).code == 0
+        live = {step: told.result(120) for step, told in reading.items()}
+    assert "-----> Fetching" in live["fetch"] and "slow" not in live["fetch"]
+    assert "slow begins" in live["check"] and "slow ends" in live["check"] and "Fetching" not in live["check"]
+    assert ": Applied" in live["promote"]
+    said = {"fetch": "Fetching", "scan": "", "make": "echo tool", "check": "slow ends", "build": "", "bill": "Built"}
+    said |= {"sign": "-----> Signed sha256:", "promote": ": Applied as piped-v"}
+    kubectl("-n", f"{shop.member.tenant}-build", "delete", "job", name, "--wait=true", "--ignore-not-found")
+    for step, words in said.items():
+        kept = shop.member.roost("build", "logs", name, "--step", step)
+        assert kept.out.strip() and words in kept.out, (step, kept.out, kept.err)
+    assert (
+        "There are: fetch, scan, make, check" in shop.member.roost("build", "logs", name, "--step", "x", ok=False).err
+    )
+
+
+def _names(shop: Shop) -> list[str]:
+    return [item["metadata"]["name"] for item in shop.runs()]
+
+
+def _follow(shop: Shop, name: str, step: str) -> str:
+    return shop.member.roost("build", "logs", name, "-f", "--step", step).out
+
+
+def test_a_step_that_takes_too_much_memory_is_told_its_limit(shop: Shop) -> None:
+    hungry = PIPELINE.format(report=REPORT, check=json.dumps("tail /dev/zero")) + "      limits: {memory: 64Mi}\n"
+    _, said = shop.push({"roost.yaml": hungry})
+    run = shop.runs()[0]
+    step = next(item for item in run["status"]["steps"] if item["name"] == "check")
+    assert (run["status"]["phase"], step["phase"]) == ("Failed", "Failed")
+    assert "limits.memory (now 64Mi)" in said, said
 
 
 def test_a_step_sees_no_credentials(shop: Shop) -> None:
