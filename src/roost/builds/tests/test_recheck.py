@@ -16,6 +16,7 @@ from roost.builds.sarif import Result
 from roost.builds.scanner import Answer, ScanFailed, Scanner
 from roost.model import findings
 from roost.model.findings import Findings
+from roost.model.kinds.vulnerabilities import VulnerabilityReport
 
 REGISTRY = "registry:5000"
 MADE = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {}, "layers": []}
@@ -72,13 +73,13 @@ def registry() -> Iterator[Registry]:
     yield client
 
 
-def vulnerable(rule: str = "CVE-2021-23337") -> Result:
-    return Result("osv-scanner", rule, "", 7.2, f"Package 'lodash@4.17.20' is vulnerable to '{rule}'.", "", "", 0, "")
+def vulnerable(rule: str = "CVE-2021-23337", score: float = 7.2) -> Result:
+    return Result("osv-scanner", rule, "", score, f"Package 'lodash@4.17.20' is vulnerable to '{rule}'.", "", "", 0, "")
 
 
 def run(registry: Registry, asked: Asked, database: str, now: str) -> recheck.Report:
     wanted = [Image("acme/shop", DIGEST)]
-    return recheck.all_of(registry, cast(Scanner, asked), wanted, database, now)
+    return recheck.all_of(registry, cast(Scanner, asked), wanted, database, now)[0]
 
 
 def kept(registry: Registry) -> Findings:
@@ -103,7 +104,8 @@ def test_an_image_is_judged_once_by_each_database(registry: Registry) -> None:
 def test_one_that_cannot_be_judged_holds_no_other_up(registry: Registry) -> None:
     asked = Asked(vulnerable())
     wanted = [Image("acme/gone", "sha256:" + "b" * 64), Image("acme/shop", DIGEST)]
-    report = recheck.all_of(registry, cast(Scanner, asked), wanted, "sha256:1", "2026-01-01T00:00:00Z")
+    report, known = recheck.all_of(registry, cast(Scanner, asked), wanted, "sha256:1", "2026-01-01T00:00:00Z")
+    assert list(known) == [Image("acme/shop", DIGEST)]
     assert (report.unbilled, report.judged) == (1, 1)
     assert run(registry, Asked(vulnerable("dies")), "sha256:3", "2026-01-01T00:00:00Z").unbilled == 1
     assert kept(registry).database == "sha256:1"
@@ -112,9 +114,46 @@ def test_one_that_cannot_be_judged_holds_no_other_up(registry: Registry) -> None
 def test_how_many_are_judged_is_bounded(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recheck, "MOST", 1)
     wanted = [Image("acme/shop", DIGEST), Image("acme/other", DIGEST)]
-    assert recheck.all_of(registry, cast(Scanner, Asked()), wanted, "d", "2026-01-01T00:00:00Z").left == 1
+    assert recheck.all_of(registry, cast(Scanner, Asked()), wanted, "d", "2026-01-01T00:00:00Z")[0].left == 1
 
 
 def test_places_of_images_are_packages(tmp_path: Path) -> None:
     (found,) = scan_findings.of_packages([vulnerable()], "image", tmp_path, ())
     assert (found.path, found.kind, found.severity) == ("lodash", "image", "high")
+
+
+def test_without_a_database_at_hand_what_is_known_is_told(registry: Registry) -> None:
+    run(registry, Asked(vulnerable()), "sha256:1", "2026-01-01T00:00:00Z")
+    wanted = [Image("acme/shop", DIGEST), Image("acme/other", DIGEST)]
+    report, known = recheck.all_of(registry, None, wanted, "sha256:1", "2026-01-02T00:00:00Z")
+    assert (report.judged, report.known, report.unbilled) == (0, 1, 1)
+    assert known[Image("acme/shop", DIGEST)].database == "sha256:1"
+
+
+def app(live: str = "shop-v1", **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "shop", "namespace": "acme-prod", "uid": "a"}, "spec": spec, "status": {"live": live}}
+
+
+def test_judged_for_an_app_is_what_serves() -> None:
+    own = release("acme-prod", f"{REGISTRY}/acme/shop@{DIGEST}")
+    foreign = release("acme-prod", f"{REGISTRY}/other/shop@{DIGEST}")
+    (found,) = recheck.serving([app()], [own], REGISTRY)
+    assert (found.app, found.release, found.image) == ("shop", "shop-v1", Image("acme/shop", DIGEST))
+    for apps, releases in (([app("shop-v2")], [own]), ([app("")], [own]), ([app(stopped=True)], [own])):
+        assert not recheck.serving(apps, releases, REGISTRY)
+    assert not recheck.serving([app()], [foreign], REGISTRY)
+
+
+def test_a_report_tells_new_from_what_the_build_knew(registry: Registry) -> None:
+    """What was found before the version was made is counted; what was found since is fresh, the gravest first."""
+    asked = Asked(vulnerable())
+    run(registry, asked, "sha256:1", "2026-01-01T00:00:00Z")
+    asked.found += [vulnerable("CVE-2026-0001"), vulnerable("CVE-2026-0002", 9.8)]
+    run(registry, asked, "sha256:2", "2026-02-01T00:00:00Z")
+    made = release("acme-prod", f"{REGISTRY}/acme/shop@{DIGEST}", "2026-01-15T00:00:00Z")
+    (serving,) = recheck.serving([app()], [made], REGISTRY)
+    report = recheck.report(serving, kept(registry))
+    assert [item["rule"] for item in report["spec"]["fresh"]] == ["CVE-2026-0002", "CVE-2026-0001"]
+    assert report["spec"]["counts"] == {"critical": 1, "high": 2, "medium": 0, "low": 0}
+    assert report["spec"]["database"] == "sha256:2" and report["metadata"]["ownerReferences"][0]["uid"] == "a"
+    assert VulnerabilityReport.parse(report).spec.project == "shop"

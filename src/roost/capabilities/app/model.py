@@ -100,6 +100,7 @@ class Observed(Model):
     route: SeenRoute | None = None
     granted: tuple[str, ...] = Field((), description="Host names outside the domain that the environment was granted.")
     claimed: dict[str, str] = Field({}, description="Of these, those that an older App of the environment has.")
+    vulnerable: str = Field("", description="What became known of the version that serves; empty: nothing is open.")
     traffic: dict[str, Counters] = Field(
         default_factory=dict, description="What the gateways counted, by process; without one that they do not tell of."
     )

@@ -23,9 +23,11 @@ from roost.capabilities.app.model import (
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
+from roost.model.conditions import READY
 from roost.model.configuration import SALT, secret_copy_name, secret_name
 from roost.model.kinds.app import App, Counters, Release
 from roost.model.kinds.domain import Domain
+from roost.model.kinds.vulnerabilities import NEW, VulnerabilityReport
 from roost.settings import Settings
 from roost.surface.allowlist import refusal
 
@@ -34,6 +36,7 @@ NO_INSTANCES = (RELEASE_COMMAND, names.ONE_OFF)  # Pods of an application that s
 WATCHES = (
     Watch(names.API_VERSION, "Release", owner="owner"),
     Watch(names.API_VERSION, Domain.KIND, owner="all"),
+    Watch(names.API_VERSION, VulnerabilityReport.KIND, owner="name"),
     Watch("apps/v1", "Deployment", owner="owner", labels=names.APP),
     Watch("batch/v1", "Job", owner="owner", labels=names.APP),
     Watch("v1", "Pod", owner=f"label:{names.APP}", labels=names.APP),
@@ -214,6 +217,15 @@ async def _claimed(reader: Reader, app: App, granted: tuple[str, ...]) -> dict[s
     return claimed
 
 
+async def _vulnerable(reader: Reader, app: App) -> str:
+    """What its VulnerabilityReport says is open of the version that serves."""
+    raw = await reader.get(names.API_VERSION, VulnerabilityReport.KIND, app.metadata.name, app.metadata.namespace)
+    if raw is None or raw["spec"].get("release") != app.status.live:
+        return ""
+    said = _condition(raw, READY)
+    return str(said.get("message", "")) if said.get("reason") == NEW else ""
+
+
 async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     """Releases, Deployments, pods and release commands of an App, its secret configuration, its environment."""
     name, space = app.metadata.name, app.metadata.namespace
@@ -247,6 +259,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         secret_salt=(((secret or {}).get("metadata") or {}).get("annotations") or {}).get(SALT, ""),
         copied=copied,
         deployments=tuple(deployment(item) for item in await reader.list("apps/v1", "Deployment", space, selector)),
+        vulnerable=await _vulnerable(reader, app),
         granted=granted,
         claimed=await _claimed(reader, app, granted),
         route=route(way) if way is not None and _belongs(way, uid) else None,

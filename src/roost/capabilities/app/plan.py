@@ -25,6 +25,7 @@ from roost.model.configuration import secret_version
 from roost.model.content import content_digest, gate_digest
 from roost.model.kinds.app import App, AppSpec
 from roost.model.kinds.images import look_again
+from roost.model.kinds.vulnerabilities import NEW
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 KEPT_AT_MOST = 500  # Beside those that are pinned: an environment takes 5,500 Releases of 100 applications.
@@ -197,6 +198,11 @@ def _domains(refused: list[str], observed: Observed) -> tuple[Condition, ...]:
         "(`roost domain grant`)."
     )
     return (Condition("Domains", "False", "HostnameRefused", message),)
+
+
+def _vulnerable(observed: Observed) -> tuple[Condition, ...]:
+    """What became known of the version that serves, as its VulnerabilityReport says it."""
+    return (Condition("Vulnerable", "True", NEW, observed.vulnerable),) if observed.vulnerable else ()
 
 
 def _still(observed: Observed) -> str:
@@ -380,7 +386,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
     return Plan(
         apply=tuple(applied),
         actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
-        conditions=(condition, *_domains(refused, observed)),
+        conditions=(condition, *_domains(refused, observed), *_vulnerable(observed)),
         status=status,
         next_check=SOON if copies else _next_check(app, condition, step),
     )

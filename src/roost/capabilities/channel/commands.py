@@ -55,18 +55,18 @@ def list_(session: Session) -> None:
 @click.option("--mail", "to", multiple=True, metavar="ADDRESS", help="Mail to this address; may stand again.")
 @click.option("--event", "events", multiple=True, metavar="EVENT", help="What is told: run.failed; may stand again.")
 @click.option("-p", "--project", "projects", multiple=True, metavar="NAME", help="Only of this one; may stand again.")
+@click.option("--language", type=click.Choice(("en", "zh")), default=None, help="Of mails; English without it.")
 @target("tenant")
 @output
 @pass_session
-def create(
-    session: Session, name: str, url: str, to: tuple[str, ...], events: tuple[str, ...], projects: tuple[str, ...]
-) -> None:
+def create(session: Session, name: str, url: str, to: tuple[str, ...], **more: Any) -> None:
     """Make a channel. The secret of a webhook is shown once."""
     if bool(url) == bool(to):
         raise Failure(tr("Say either --url or --mail."), code=USAGE)
     spec: dict[str, Any] = {"type": "webhook" if url else "mail"}
     spec |= {"url": url, "secret": f"{name}-channel"} if url else {"to": list(to)}
-    spec |= {key: list(value) for key, value in (("events", events), ("projects", projects)) if value}
+    spec |= {key: list(more[key]) for key in ("events", "projects") if more[key]}
+    spec |= {"language": more["language"]} if more["language"] else {}
     body = {"metadata": {"name": name}, "spec": spec}
     made: Mapping[str, Any] = session.api.send("POST", session.of_tenant("channels"), body)
     out.say(tr("Channel {name} is made. Try it: `roost channel test {name}`.", name=name))

@@ -83,8 +83,8 @@ def _mail(notice: Notice, channel: ChannelSpec, observed: Observed, now: datetim
         return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=again)
     arguments = {
         "to": list(channel.to),
-        "subject": text.subject(notice),
-        "text": text.text(notice, observed.domain),
+        "subject": text.subject(notice, channel.language),
+        "text": text.text(notice, channel.language, observed.domain),
         # Waits as long as it has waited already: tries come at 10 s, 20 s, 40 s ...
         "afterS": max(LOOK_AGAIN.total_seconds(), min(age.total_seconds(), 600.0)),
     }

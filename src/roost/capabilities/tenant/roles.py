@@ -46,6 +46,7 @@ def _role(name: str, rules: Sequence[Rule]) -> dict[str, Any]:
 # Reading never includes Secrets.
 _SEE = (
     _rule(names.GROUP, ["apps", "releases", "promotions", "approvals", "tasks", "imageallowlists"], READ),
+    _rule(names.GROUP, ["vulnerabilityreports"], READ),
     _rule(
         "",
         ["pods", "services", "configmaps", "events", "resourcequotas", "limitranges", "persistentvolumeclaims"],

@@ -28,6 +28,7 @@ Event = Literal[
     "promotion.applied",
     "promotion.refused",
     "promotion.waiting",
+    "app.vulnerable",
     "channel.test",
 ]
 
@@ -48,8 +49,9 @@ class ChannelSpec(Model):
     to: tuple[Annotated[str, Field(max_length=254, pattern=MAIL_PATTERN)], ...] = Field(
         (), max_length=10, description="mail: who gets it."
     )
+    language: Literal["en", "zh"] = Field("en", description="mail: of its subject and the names of its facts.")
     events: tuple[Event, ...] = Field(
-        ("run.failed", "promotion.applied", "promotion.refused", "promotion.waiting"),
+        ("run.failed", "promotion.applied", "promotion.refused", "promotion.waiting", "app.vulnerable"),
         max_length=10,
         description="What is told.",
     )

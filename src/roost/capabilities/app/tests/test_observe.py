@@ -6,7 +6,7 @@ import pytest
 
 from roost.capabilities.app.observe import deployment, observe, pod
 from roost.kube.reader import Object
-from roost.model.kinds.app import App
+from roost.model.kinds.app import App, AppStatus
 from roost.model.resource import Metadata
 from roost.settings import Settings
 
@@ -129,3 +129,22 @@ async def test_what_an_earlier_app_of_the_name_left_does_not_count(uid: str, the
     shelf = Shelf(namespace(tenant="acme", environment="dev"), *kept_by(uid))
     seen = await observe(shelf, asked, Settings())
     assert (len(seen.releases) == 1, seen.copied) == (there, there)
+
+
+async def test_of_a_report_counts_what_is_about_the_version_that_serves() -> None:
+    def report(release: str, reason: str) -> Object:
+        ready = {"type": "Ready", "status": "False", "reason": reason, "message": "CVE-2026-0001 in openssl."}
+        meta = {"name": "shop", "namespace": "acme-prod"}
+        kind = {"apiVersion": "roost.dev/v1alpha1", "kind": "VulnerabilityReport", "metadata": meta}
+        return kind | {"spec": {"release": release}, "status": {"conditions": [ready]}}
+
+    labels = {"roost.dev/tenant": "acme", "roost.dev/environment": "prod"}
+    space: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme-prod", "labels": labels}}
+    app = App(metadata=Metadata(name="shop", namespace="acme-prod"), status=AppStatus(live="shop-v3"))
+    for told, expected in (
+        (report("shop-v3", "NewVulnerabilities"), "CVE-2026-0001 in openssl."),
+        (report("shop-v2", "NewVulnerabilities"), ""),
+        (report("shop-v3", "NothingNew"), ""),
+    ):
+        seen = await observe(Shelf(space, told), app, Settings())
+        assert seen.vulnerable == expected

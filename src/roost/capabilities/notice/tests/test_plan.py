@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,7 +14,7 @@ from roost.capabilities.notice.plan import KEPT
 from roost.capabilities.notice.plan import plan as plan_of
 from roost.kernel import golden
 from roost.model.history import Past
-from roost.model.kinds.channel import Notice
+from roost.model.kinds.channel import Event, Notice
 
 CASES = golden.cases(Path(__file__).parent.parent)
 
@@ -32,8 +32,8 @@ def made(facts: dict[str, str], event: str = "run.failed", **status: Any) -> Not
 
 def test_what_a_tenant_names_is_a_value_and_never_a_template() -> None:
     notice = made({"tenant": "acme", "project": "{message.__class__} {run}", "run": "secret"})
-    assert text.subject(notice) == "[acme] {message.__class__} {run}: the run failed"
-    assert text.subject(made({}, "promotion.applied")) == "[] ? in ?: ? is in"
+    assert text.subject(notice, "en") == "[acme] {message.__class__} {run}: the run failed"
+    assert text.subject(made({}, "promotion.applied"), "en") == "[] ? in ?: ? is in"
 
 
 def test_the_payload_is_json_whatever_it_tells() -> None:
@@ -60,3 +60,15 @@ def test_the_newest_forgets_the_oldest_that_have_ended() -> None:
     assert [action.key for action in plan.actions] == ["u0", "u2", "u3", "u4", "u5"]
     later = (*others, Past(name="chat-z", uid="z", created="2026-11-28T13:00:00Z"))
     assert plan_of(made({}, phase="Delivered"), Observed(others=later), golden.NOW).actions == ()
+
+
+def test_mail_speaks_the_channels_language() -> None:
+    facts = {"app": "shop", "environment": "prod", "count": "3", "worst": "CVE-1 in p (high)", "found": "a\nb"}
+    notice = made(facts, "app.vulnerable")
+    assert text.subject(notice, "en") == "[] shop in prod: 3 new vulnerabilities, the worst CVE-1 in p (high)"
+    assert text.subject(notice, "zh") == "[] prod 环境的 shop：新发现 3 个漏洞，最严重的是 CVE-1 in p (high)"
+    assert "发现：a\n    b" in text.text(notice, "zh", "x") and "found: a\n    b" in text.text(notice, "en", "x")
+
+
+def test_every_event_has_its_title_in_every_language() -> None:
+    assert all(set(titles) == set(get_args(Event)) for titles in text.TITLES.values())
