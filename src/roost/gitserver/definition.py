@@ -5,6 +5,7 @@ the project's branch says as well what its run does, and such a run has reduced 
 Where a run goes, the definition of no branch says; that is the Project's word.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -56,5 +57,6 @@ async def of(repositories: Repositories, name: Name, project: Project, ref: str,
     text = await repositories.file(name, commit, gitlab_ci.NAME, gitlab_ci.LARGEST)
     if text is None:
         return said | {"pipeline": Pipeline()}
-    reading = gitlab_ci.read(text, name.tenant, commit, ref, spec.branch, name.project)
+    # A hostile one takes a second of work; pushes of others go on meanwhile.
+    reading = await asyncio.to_thread(gitlab_ci.read, text, name.tenant, commit, ref, spec.branch, name.project)
     return said | {"pipeline": reading.pipeline, "remarks": tuple(reading.remarks)}
