@@ -8,15 +8,17 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from roost.model.redaction import masked, parts
 
 INDENT = "       "
 MAX_LINES = 20_000
 MAX_LINE = 2_000
 _STEP = re.compile(r"^\[[^\]]*\d+/\d+\] ")
 _MARKED = re.compile(r"^\s*(\d+)\s*\|\s*>>>\s?(.*)$")
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*\x07|[\x00-\x08\x0b-\x1f\x7f]")
 
 _AWAY = (
     *("connection refused", "Unavailable", "connection reset", "EOF", "no such host", "context deadline"),
@@ -32,10 +34,13 @@ def clean(text: str) -> str:
 
 
 class Narrator:
-    """Lines in, lines out. `hidden`: text of ours that is left out of the names of steps."""
+    """Lines in, lines out. `hidden`: text of ours that is left out of the names of steps; `secrets`: what RUN was given
+    and may print, which nobody sees.
+    """
 
-    def __init__(self, hidden: str = "") -> None:
+    def __init__(self, hidden: str = "", secrets: Iterable[str] = ()) -> None:
         self._hidden = hidden
+        self._secrets = parts(secrets)
         self._told: set[str] = set()
         self._given = 0
         self._rest: dict[str, str] = {}
@@ -50,7 +55,7 @@ class Narrator:
         except ValueError:
             status = None
         if not isinstance(status, dict):
-            self._plain = [*self._plain, line.rstrip()][-60:]
+            self._plain = [*self._plain, masked(line.rstrip(), self._secrets)][-60:]
             return
         for vertex in status.get("vertexes") or ():
             yield from self._vertex(vertex)
@@ -60,7 +65,7 @@ class Narrator:
     def _vertex(self, vertex: dict[str, Any]) -> Iterator[str]:
         digest, name = str(vertex.get("digest")), str(vertex.get("name") or "").replace(self._hidden, "")
         if vertex.get("error"):
-            self._errors[digest] = str(vertex["error"])
+            self._errors[digest] = masked(str(vertex["error"]), self._secrets)
         begun = vertex.get("started") or vertex.get("cached")
         if not begun or digest in self._told or not (_STEP.match(name) or name.startswith("exporting")):
             return
@@ -77,7 +82,7 @@ class Narrator:
         *whole, self._rest[digest] = (self._rest.get(digest, "") + data).split("\n")
         self._rest[digest] = self._rest[digest][-MAX_LINE:]
         for line in whole:
-            text = clean(line.rstrip("\r"))
+            text = masked(clean(line.rstrip("\r")), self._secrets)
             if text.strip():
                 self._last[digest] = [*self._last.get(digest, []), text][-30:]
                 yield from self._give(f"  {text}")

@@ -249,9 +249,11 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
     """The digest of the image, built and pushed. StepFailed, Unbuildable, BuilderLost."""
     contexts = text_of.check_bases(found.containerfile, task.registry, task.tenant, offered, task.parameters)
     command = _command(task, bench, context, found, contexts)
+    files = [_secret(bench, name) for name in task.build.secrets]
+    given = [file.read_text(errors="replace") for file in files if file.exists()]
     deaths = 0
     for attempt in range(TRIES):
-        narrator = Narrator(command.hidden)
+        narrator = Narrator(command.hidden, given)
         metadata = bench.work / "metadata.json"
         metadata.unlink(missing_ok=True)
         environment = {"DOCKER_CONFIG": str(bench.credentials), "BUILDKIT_HOST": task.builder}
@@ -273,6 +275,11 @@ def build(task: Task, bench: Bench, context: Path, found: Detected, offered: tup
     raise BuilderLost(narrator.failure(own=bool(found.path)))
 
 
+def _secret(bench: Bench, name: str) -> Path:
+    """The file of one of the project's build secrets."""
+    return bench.credentials.parent / "secrets" / name
+
+
 @dataclass(frozen=True)
 class Command:
     """buildctl's argv, and what of it is not shown to people."""
@@ -283,7 +290,7 @@ class Command:
 
 def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts: Mapping[str, str]) -> Command:
     bundle = bench.trust / "bundle.crt"
-    secrets = {name: str(bench.credentials.parent / "secrets" / name) for name in task.build.secrets}
+    secrets = {name: str(_secret(bench, name)) for name in task.build.secrets}
     site = sites.site(str(bundle) if bundle.exists() else "", task.mirrors, task.proxy, secrets)
     recipe = bench.work / "recipe"
     recipe.mkdir(exist_ok=True)

@@ -2,10 +2,11 @@
 
 import base64
 import json
+import time
 
 import pytest
 
-from roost.builds.narrate import Narrator, clean
+from roost.builds.narrate import MAX_LINE, Narrator, clean
 
 FLAGS = "--mount=type=secret,id=roost-trust,target=/run/roost/bundle.crt "
 
@@ -62,6 +63,38 @@ def test_a_failure_names_the_line_and_what_the_program_said() -> None:
         " ERROR: No matching distribution found for flsk"
     )
     assert "that Roost wrote" in narrator.failure(own=False)
+
+
+SECRET = "npm_0123456789"
+
+
+def _printed(*secrets: str) -> str:
+    """All that people read of a build that prints a secret, as a line, within one, and in its failure."""
+    narrator = Narrator(secrets=secrets)
+    lines = told(
+        narrator,
+        vertex("[2/2] RUN cat /run/secrets/npm-token"),
+        log(f"{SECRET}\nERROR: token {SECRET} was refused\nsecond line of it\n"),
+        vertex("[2/2]", error=f'process "echo {SECRET}" did not complete successfully: exit code: 1'),
+        f"   2 | >>> RUN echo {SECRET}",
+    )
+    return "\n".join([*lines, narrator.failure(own=True)])
+
+
+def test_a_secret_that_a_build_prints_is_seen_by_nobody() -> None:
+    said = _printed(f"{SECRET}\nsecond line of it\n")
+    assert SECRET not in said and "second line" not in said
+    assert "token *** was refused" in said and "RUN cat /run/secrets/npm-token" in said
+
+
+def test_without_its_guard_everybody_who_sees_the_project_reads_it() -> None:
+    assert _printed().count(SECRET) >= 3
+
+
+def test_no_line_takes_long_however_many_sequences_begin_in_it() -> None:
+    begun = time.monotonic()
+    assert len(clean("\x1b]" * 300_000)) <= MAX_LINE
+    assert time.monotonic() - begun < 20  # Seconds; it took minutes while each beginning looked for its end.
 
 
 def test_a_lost_builder_is_known() -> None:
