@@ -23,7 +23,7 @@ def carry_out(task: FetchTask, place: Place) -> FetchReport:
     try:
         return LOOKS[task.type](task, place)
     except FetchFailed as error:
-        return FetchReport(ok=False, reason=error.reason, message=str(error)[:1500])
+        return FetchReport(ok=False, reason=error.reason, message=place.sayable(str(error))[:1500])
     except subprocess.TimeoutExpired:
         words = f"It took longer than {task.timeout_s} s: the source does not answer, or it is too large."
         return FetchReport(ok=False, reason="TimedOut", message=words)

@@ -12,6 +12,7 @@ from roost.adapters.forges import FORGES
 from roost.model.build_task import CREDENTIALS, TRUST
 from roost.model.forge_task import VARIABLE, ForgeReport, ForgeTask
 from roost.model.kinds.forge import TOKEN
+from roost.model.redaction import redacted
 
 
 def tell(task: ForgeTask, credentials: Path, trust: Path) -> ForgeReport:
@@ -25,7 +26,8 @@ def tell(task: ForgeTask, credentials: Path, trust: Path) -> ForgeReport:
     try:
         FORGES[task.type](task.api, task.repository, token, bundle, task.proxy).report(said)
     except ForgeFailed as error:
-        return ForgeReport(ok=False, reason=error.reason, message=str(error)[:1500], lasting=error.lasting)
+        words = redacted(str(error), [token])[:1500]
+        return ForgeReport(ok=False, reason=error.reason, message=words, lasting=error.lasting)
     return ForgeReport(ok=True)
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from roost.model.fetch_task import PUSH_TOKEN, FetchTask
+from roost.model.redaction import basic, redacted
 
 MAX_SAID: Final = 800
+SECRET_KEYS: Final = ("password", "ssh-privatekey")
 
 
 class FetchFailed(Exception):
@@ -50,6 +52,16 @@ class Place:
     def own(self, key: str) -> str:
         """One entry of the import's own Secret."""
         return (self.credentials / key).read_text().strip()
+
+    def sayable(self, text: str) -> str:
+        """A text for people, whatever the other side put into it: no control characters, none of the credentials."""
+        held = [self.secret(key) for key in SECRET_KEYS]
+        held += [path.read_text() for folder in (self.credentials, self.forge) if folder for path in _files(folder)]
+        return redacted(text, [*held, basic(self.secret("username"), self.secret("password"))])
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
 def run(

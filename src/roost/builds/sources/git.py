@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from roost.builds.sources import requests
 from roost.builds.sources.bench import FetchFailed, Place, hosted, hosted_head, proxy, push, run, settings
@@ -12,13 +13,16 @@ HELPER: Final = (
     '!f() { test "$1" = get && echo "username=$(cat {0}/username)" && echo "password=$(cat {0}/password)"; }; f'
 )
 
+MOST_REFS: Final = 5000  # Beside the branch; each is a word on git's command line.
+
 
 def look(task: FetchTask, place: Place) -> FetchReport:
     """Fetch the branch; push it to the hosted repository where that stands elsewhere."""
     folder = place.work / "mirror.git"
     config = [("http.sslCAInfo", place.bundle()), ("http.followRedirects", "initial")]
     if place.secret("username") or place.secret("password"):
-        config.append(("credential.helper", HELPER.replace("{0}", str(place.source))))
+        helper = HELPER.replace("{0}", str(place.source))
+        config += [(f"credential.{origin}.helper", helper) for origin in origins(task.url)]
     environment = settings(config) | proxy(task) | _ssh(place)
     run(place, ["git", "init", "--quiet", "--bare", "--template=", str(folder)], environment, "Making a repository")
     others = _present(task, place, environment)
@@ -33,6 +37,15 @@ def look(task: FetchTask, place: Place) -> FetchReport:
         push(task, place, folder, commit, news)
     asked = requests.follow(task, place, folder, environment)
     return FetchReport(ok=True, commit=commit, moved=moved or bool(news) or asked)
+
+
+def origins(url: str) -> list[str]:
+    """Who is told the credentials: the source's own server, also by TLS where it leads there. A redirect elsewhere is
+    followed without them.
+    """
+    parts = urlsplit(url)
+    own = [f"{parts.scheme}://{parts.netloc}"]
+    return [*own, f"https://{parts.netloc}"] if parts.scheme == "http" and parts.port is None else own
 
 
 def _present(task: FetchTask, place: Place, environment: dict[str, str]) -> list[str]:
@@ -56,7 +69,13 @@ def _others(task: FetchTask, place: Place, folder: Path) -> list[str]:
     listing = ["git", "-C", str(folder), "for-each-ref", "--format=%(objectname)%09%(refname)"]
     here = [line.split("\t") for line in run(place, listing, settings([]), "Reading the refs").splitlines()]
     own = f"refs/heads/{task.branch}"
-    return [ref for target, ref in here if ref != own and (target, ref) not in known]
+    found = [ref for target, ref in here if ref != own and (target, ref) not in known]
+    if len(found) > MOST_REFS:
+        words = (
+            f"The source has {len(found)} branches and tags that the triggers name: name {MOST_REFS} at most at once."
+        )
+        raise FetchFailed("TooManyRefs", words)
+    return found
 
 
 def _ssh(place: Place) -> dict[str, str]:
