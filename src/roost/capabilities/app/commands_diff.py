@@ -7,7 +7,7 @@ import click
 
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import Change, difference
-from roost.surface.terminal.failure import USAGE, Failure
+from roost.surface.terminal.failure import USAGE, Failure, printable
 from roost.surface.terminal.manifests import read_documents, send
 from roost.surface.terminal.repository import Repository
 from roost.surface.terminal.rollout import version
@@ -91,7 +91,7 @@ def _commits(session: Session, serving: Mapping[str, Any]) -> bool:
     if lines:
         out.say("\n" + tr("Committed here and not deployed ({count}):", count=len(lines)))
         for line in lines[:SHOWN]:
-            out.write(f"  {line}")
+            out.write(f"  {printable(line)}")
         out.say(tr("Deploy it: `{command}`", command="roost deploy"))
     if repository.unsaved():
         out.say(tr("{count} files are not committed and do not come along.", count=repository.unsaved()))

@@ -8,7 +8,7 @@ import click
 
 from roost.capabilities.run.commands_start import ENDED, start
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure
+from roost.surface.terminal.failure import NOT_FOUND, REFUSED, Failure, printable
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import group, output, pass_session, target
 from roost.surface.terminal.stream import Query, duration
@@ -110,7 +110,7 @@ def _tell(run: Any) -> None:
     )
     _tell_steps(run)
     if out.at(run, "status.detected"):
-        out.write("\n" + out.at(run, "status.detected"))
+        out.write("\n" + printable(out.at(run, "status.detected")))
 
 
 def _tell_steps(run: Any) -> None:
@@ -128,7 +128,7 @@ def _tell_steps(run: Any) -> None:
         told = {"all": tests.get("tests", 0), "bad": bad, "skipped": tests.get("skipped", 0)}
         out.write("\n" + tr("{all} tests, {bad} failed, {skipped} skipped", **told))
         for name in tests.get("failed") or []:
-            out.write(f"  {name}")
+            out.write(f"  {printable(name)}")
 
 
 @commands.command("logs", examples=("roost build logs -f",))

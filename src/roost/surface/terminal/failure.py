@@ -4,6 +4,7 @@ Failure (click.ClickException)    every problem of the API, of the network and o
 └── Unreachable                   the API does not answer; who follows something looks again
 """
 
+import re
 import sys
 from typing import IO, Any, Final
 
@@ -21,12 +22,13 @@ REFUSED: Final = 7
 INTERRUPTED: Final = 130
 
 
+# Control characters, and those that turn the direction of writing: a line would read otherwise than it is.
+_STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
 def printable(text: str) -> str:
     """`text` without control characters, so that data of others cannot steer the terminal."""
-    return "".join(
-        char if char in "\n\t" or not (ord(char) < 32 or 127 <= ord(char) < 160) else "\N{REPLACEMENT CHARACTER}"
-        for char in text
-    )
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class Failure(click.ClickException):

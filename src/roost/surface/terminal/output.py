@@ -4,6 +4,7 @@ rich is loaded only when a table or live text is printed. Cells are plain text: 
 never reach the terminal.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Format = Literal["table", "wide", "json", "yaml", "name"]
+# Colours may reach the terminal; every other sequence could steer it.
+COLOUR_SEQUENCE: Final = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
 FORMATS: Final = ("table", "wide", "json", "yaml", "name")
 Object = Mapping[str, Any]
 
@@ -175,9 +178,15 @@ def yaml_text(data: Any) -> str:
     return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True)).rstrip("\n")
 
 
+def unsteered(text: str) -> str:
+    """`text` without anything that steers a terminal, but for colours."""
+    parts = COLOUR_SEQUENCE.split(text)
+    return "".join(part if index % 2 else printable(part) for index, part in enumerate(parts))
+
+
 def write(text: str) -> None:
-    """One piece of data on stdout, with a line end."""
-    sys.stdout.write(text + "\n")
+    """One piece of data on stdout, with a line end. A pipe gets it as it is, a terminal only text and colours."""
+    sys.stdout.write((unsteered(text) if sys.stdout.isatty() else text) + "\n")
     sys.stdout.flush()
 
 

@@ -21,8 +21,6 @@ from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
 
 COLOURS: Final = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
-# Colours may reach the terminal; every other sequence could steer it.
-COLOUR_SEQUENCE: Final = re.compile(r"(\x1b\[[0-9;]{0,32}m)")
 RECONNECT_S: Final = 1.0
 OVERLAP: Final = timedelta(seconds=5)
 
@@ -118,9 +116,8 @@ def clean(text: str, terminal: bool) -> str:
     """A line as it may be printed: into a pipe as it is, on a terminal without anything but colours."""
     if not terminal:
         return text
-    parts = COLOUR_SEQUENCE.split(text)
-    kept = "".join(part if index % 2 else printable(part).replace("\n", " ") for index, part in enumerate(parts))
-    return kept + ("\x1b[0m" if len(parts) > 1 else "")
+    kept = out.unsteered(text).replace("\n", " ")
+    return kept + ("\x1b[0m" if out.COLOUR_SEQUENCE.search(kept) else "")
 
 
 def show(session: Session, query: Query, with_time: bool = False, pattern: re.Pattern[str] | None = None) -> None:

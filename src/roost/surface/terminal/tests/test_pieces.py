@@ -79,6 +79,29 @@ def test_a_log_line_keeps_its_colours_and_loses_what_steers_the_terminal() -> No
     assert clean("\x1b[2J", terminal=False) == "\x1b[2J"
 
 
+HOSTILE = "a\x1b[2J\x1b]8;;http://evil\x07\x9b1A\u202eb\x1b[31mred\x1b[0m\tc\nd"
+
+
+def test_a_terminal_gets_text_and_colours_only_and_a_pipe_what_there_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out.write(HOSTILE)
+    assert capsys.readouterr().out == HOSTILE + "\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    out.write(HOSTILE)
+    shown = capsys.readouterr().out
+    assert shown == "a\ufffd[2J\ufffd]8;;http://evil\ufffd\ufffd1A\ufffdb\x1b[31mred\x1b[0m\tc\nd\n"
+
+
+def test_without_its_guard_the_terminal_is_steered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr(out, "unsteered", lambda text: text)
+    out.write(HOSTILE)
+    assert "\x1b]8;;" in capsys.readouterr().out
+
+
 def line(instance: str, moment: str) -> dict[str, str]:
     return {"instance": instance, "time": moment, "process": "web", "line": ""}
 
