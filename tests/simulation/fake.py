@@ -55,6 +55,7 @@ KINDS = (
     Kind(API_VERSION, "Project", "projects", spec=True),
     Kind(API_VERSION, "Run", "runs", spec=True),
     Kind(API_VERSION, "Import", "imports", spec=True),
+    Kind("v1", "Node", "nodes", namespaced=False),
 )
 
 

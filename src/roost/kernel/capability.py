@@ -37,6 +37,8 @@ class Watch:
         of the capability's kind).
     labels: only objects with these labels (selector text), so that caches stay small.
     namespace: only there; None: everywhere.
+    only: paths of fields; a change of an object that leaves all of them as they were is none. So nobody is looked at
+        for every heartbeat of a node.
     """
 
     api_version: str
@@ -44,6 +46,7 @@ class Watch:
     owner: str = "owner"
     labels: str = ""
     namespace: str | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

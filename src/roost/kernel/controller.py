@@ -82,6 +82,8 @@ class Controller:
         find = self._finder(watch.owner)
 
         def handle(change: Change) -> None:
+            if _is_none(watch, change):
+                return
             for item in (change.old, change.new):
                 if item is not None and _concerns(watch, item):
                     for key in find(item):
@@ -144,16 +146,30 @@ def _concerns(watch: Watch, item: Object) -> bool:
     return watch.namespace in (None, namespace) and matches(watch.labels, _labels(item))
 
 
+def _is_none(watch: Watch, change: Change) -> bool:
+    """Whether a change leaves everything as it was that the watch is for."""
+    old, new = change.old, change.new
+    if not watch.only or old is None or new is None:
+        return False
+    return all(_value(old, path) == _value(new, path) for path in watch.only)
+
+
 def _labels(item: Object) -> dict[str, str]:
     return item["metadata"].get("labels") or {}
 
 
 def _field(item: Object, path: str) -> str:
     """The text at `spec.promotion` and the like, or nothing."""
+    value = _value(item, path)
+    return value if isinstance(value, str) else ""
+
+
+def _value(item: Object, path: str) -> Any:
+    """What stands at `spec.taints` and the like, or None."""
     value: Any = item
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""
+    return value
 
 
 def _tenant(item: Object) -> list[Key]:

@@ -67,8 +67,10 @@ def _change(session: Session, change: Callable[[Any], dict[str, Any]], dry: bool
 
 def _number(app: Any) -> int:
     """The number of the version that takes over."""
-    current = version(str(out.at(app, "status.release", "") or ""))
-    if not current or out.at(app, "status.live", None) == out.at(app, "status.release", None):
+    release, state = out.at(app, "status.release", None), out.at(app, "status.rollout", {}) or {}
+    current = version(str(release or ""))
+    replacing = state.get("release") == release and state.get("phase") == "Replacing"  # It serves, but beside the old.
+    if not current or (out.at(app, "status.live", None) == release and not replacing):
         raise Failure(
             tr("No version is taking over."), hint=tr("`roost rollback` goes back from one that serves."), code=CONFLICT
         )

@@ -11,6 +11,7 @@ from roost.model.resource import Model
 
 RUNTIME = "roost.dev/runtime"  # Annotation of pods: digest of what makes an instance what it is.
 SHAPE = "roost.dev/shape"  # Annotation of pods: the number of the shape that they were made in; without it, 1.
+MOVED = "roost.dev/moved"  # Annotation of pods: the instance on a leaving node in whose place they were made.
 RELEASE_COMMAND = "release-command"  # Label value; processes have no hyphen, so it is none of them.
 
 
@@ -34,6 +35,7 @@ class SeenDeployment(Model):
     release: str = ""  # Of its template.
     runtime: str = ""
     shape: int = Field(1, description="What its instances look like; see manifests/deployment.py.")
+    moved: str = Field("", description="The instance on a leaving node in whose place its instances are.")
     settled: bool = True  # The controller has seen the newest spec.
     wanted: int = 0  # Replicas of the spec.
     replicas: int = 0
@@ -49,8 +51,10 @@ class SeenPod(Model):
 
     name: str
     address: str = ""
+    node: str = ""
     process: str
     runtime: str = ""
+    moved: str = Field("", description="The instance in whose place it was made.")
     phase: str = "Pending"
     ready: bool = False
     started: bool = False  # The container passed its start check.
@@ -96,6 +100,7 @@ class Observed(Model):
     copied: bool = Field(False, description="The App's version of secret configuration has its copy.")
     deployments: tuple[SeenDeployment, ...] = ()
     pods: tuple[SeenPod, ...] = ()
+    leaving: tuple[str, ...] = Field((), description="Nodes with instances of it that are about to be emptied.")
     jobs: tuple[SeenJob, ...] = ()
     route: SeenRoute | None = None
     granted: tuple[str, ...] = Field((), description="Host names outside the domain that the environment was granted.")

@@ -10,6 +10,7 @@ from roost.capabilities.app.manifests.job import job_name
 from roost.capabilities.app.manifests.network import WEB
 from roost.capabilities.app.manifests.pod import CANDIDATE
 from roost.capabilities.app.model import (
+    MOVED,
     RELEASE_COMMAND,
     RUNTIME,
     SHAPE,
@@ -40,10 +41,15 @@ WATCHES = (
     Watch("apps/v1", "Deployment", owner="owner", labels=names.APP),
     Watch("batch/v1", "Job", owner="owner", labels=names.APP),
     Watch("v1", "Pod", owner=f"label:{names.APP}", labels=names.APP),
+    Watch("v1", "Node", owner="all", only=("spec.unschedulable", "spec.taints")),
     Watch("v1", "Service", owner="owner", labels=names.APP),
     Watch("policy/v1", "PodDisruptionBudget", owner="owner", labels=names.APP),
     Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
 )
+
+# Taints of nodes that are about to be emptied, by cluster-autoscaler and by Karpenter; `kubectl drain` sets none and
+# says so by `unschedulable`.
+LEAVING = frozenset({"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"})
 
 _NEWEST = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
 _REFUSED = re.compile(r'pods "([^"]+)" is forbidden')
@@ -104,6 +110,7 @@ def deployment(item: Object) -> SeenDeployment:
         release=(template.get("labels") or {}).get(names.RELEASE, ""),
         runtime=annotations.get(RUNTIME, ""),
         shape=int(shape) if shape.isdecimal() else 0,
+        moved=annotations.get(MOVED, ""),
         settled=status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0),
         wanted=item["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),
@@ -144,12 +151,15 @@ def pod(item: Object) -> SeenPod:
     ended = _last_end(first)
     began, over = _moment(ended.get("startedAt")), _moment(ended.get("finishedAt"))
     scheduled = _condition(item, "PodScheduled")
+    annotations = item["metadata"].get("annotations") or {}
     refused = scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
     return SeenPod(
         name=item["metadata"]["name"],
         address=status.get("podIP", ""),
+        node=(item.get("spec") or {}).get("nodeName", ""),
         process=_labels(item).get(names.PROCESS, ""),
-        runtime=(item["metadata"].get("annotations") or {}).get(RUNTIME, ""),
+        runtime=annotations.get(RUNTIME, ""),
+        moved=annotations.get(MOVED, ""),
         phase=status.get("phase", "Pending"),
         ready=_condition(item, "Ready").get("status") == "True",
         started=bool(first.get("started")),
@@ -226,6 +236,18 @@ async def _vulnerable(reader: Reader, app: App) -> str:
     return str(said.get("message", "")) if said.get("reason") == NEW else ""
 
 
+def is_leaving(node: Object) -> bool:
+    """Whether a node takes no more pods because it is about to be emptied."""
+    spec = node.get("spec") or {}
+    return bool(spec.get("unschedulable")) or any(item["key"] in LEAVING for item in spec.get("taints") or ())
+
+
+async def _leaving(reader: Reader, pods: Sequence[SeenPod]) -> tuple[str, ...]:
+    """Those of the nodes with these instances that are about to be emptied."""
+    found = [await reader.get("v1", "Node", name) for name in sorted({item.node for item in pods if item.node})]
+    return tuple(item["metadata"]["name"] for item in found if item is not None and is_leaving(item))
+
+
 async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
     """Releases, Deployments, pods and release commands of an App, its secret configuration, its environment."""
     name, space = app.metadata.name, app.metadata.namespace
@@ -264,6 +286,7 @@ async def observe(reader: Reader, app: App, settings: Settings) -> Observed:
         claimed=await _claimed(reader, app, granted),
         route=route(way) if way is not None and _belongs(way, uid) else None,
         pods=instances,
+        leaving=await _leaving(reader, instances),
         jobs=tuple(
             _job(item, pods)
             for item in jobs

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from roost.capabilities.app import budget, checks
+from roost.capabilities.app import budget, checks, moving
 from roost.capabilities.app.manifests import network, secret
 from roost.capabilities.app.manifests.deployment import Identity, deployment
 from roost.capabilities.app.manifests.job import job
@@ -23,7 +23,7 @@ from roost.model import names
 from roost.model.conditions import Condition, not_ready, ready, timestamp
 from roost.model.configuration import secret_version
 from roost.model.content import content_digest, gate_digest
-from roost.model.kinds.app import App, AppSpec
+from roost.model.kinds.app import App, AppSpec, Process
 from roost.model.kinds.images import look_again
 from roost.model.kinds.vulnerabilities import NEW
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
@@ -108,6 +108,17 @@ def _identity(seen: SeenRelease, process_runtime: str, process: str, observed: O
     return Identity(seen.name, helped=observed.helped)
 
 
+def _budget(app: App, content: AppSpec, process: Process, observed: Observed, called: str = "") -> list[Apply]:
+    """How many instances may be evicted at a time: none of one alone, until another serves in its place."""
+    named = process.model_copy(update={"name": called or process.name})
+    if process.replicas > 1 and not app.spec.stopped:
+        return _deploy(network.disruption_budget(app, named))
+    if not moving.alone(app, process):
+        return []
+    held = moving.stays(app, content, process, observed, called)
+    return _deploy(network.disruption_budget(app, named, 0 if held else 1))
+
+
 def _try_out(app: App, subject: SeenRelease, observed: Observed) -> list[Apply]:
     """The instances and the service of a version that takes over by steps."""
     process = process_of(subject.content)
@@ -115,9 +126,11 @@ def _try_out(app: App, subject: SeenRelease, observed: Observed) -> list[Apply]:
         return []
     mark = runtime(subject.content, process)
     made = _identity(subject, mark, CANDIDATE, observed)
+    made = replace(made, moved=moving.moved(app, subject.content, process, observed, CANDIDATE))
     named = process.model_copy(update={"name": CANDIDATE})
     there = deployment(app, observed.environment, subject.content, process, made, CANDIDATE)
-    return _deploy(there, network.service(app, named))
+    kept = _budget(app, subject.content, process, observed, CANDIDATE)
+    return [*_deploy(there, network.service(app, named)), *kept]
 
 
 def _serve(app: App, serving: SeenRelease, observed: Observed, step: Turn | None) -> list[Apply]:
@@ -126,11 +139,11 @@ def _serve(app: App, serving: SeenRelease, observed: Observed, step: Turn | None
     applied = _try_out(app, step.subject, observed) if step is not None and step.candidate else []
     for process in content.processes:
         made = _identity(serving, runtime(content, process), process.name, observed)
+        made = replace(made, moved=moving.moved(app, content, process, observed))
         applied += _deploy(deployment(app, observed.environment, content, process, made))
         if process.port is not None:
             applied += _deploy(network.service(app, process))
-        if process.replicas > 1 and not app.spec.stopped:
-            applied += _deploy(network.disruption_budget(app, process))
+        applied += _budget(app, content, process, observed)
     if _has_url(content):
         weight = share_of_requests(step)
         applied += _deploy(network.route(app, hostnames(app, content, observed)[0], weight))
@@ -156,6 +169,8 @@ def _phases(choice: Choice, phase: str, live: bool, observed: Observed, now: dat
     """What became of Releases where it is not written down: the current one, and those before it once it is live."""
     wanted: list[tuple[SeenRelease, str]] = [(choice.current, phase)]
     wanted += [(seen, "Superseded") for seen in observed.releases[:-1] if live and seen.phase not in ENDED]
+    if phase == "Aborted" and choice.serving is not None and choice.serving.phase == "Superseded":
+        wanted.append((choice.serving, "Live"))  # It was taken back as its last instances were replaced.
     return tuple(
         Action(
             "mark",
@@ -254,6 +269,9 @@ def _ready(
         if app.spec.stopped:
             return ready("Stopped", f"{version} is stopped, as asked for.")
         return ready(message=f"{version} serves.")
+    moves = moving.under_way(choice.current.content, observed) if was_live else {}
+    if moves and all(rollout.handed_over or rollout.process.name in moves for rollout in found):
+        return ready("Moving", f"{version} serves; {'; '.join(moves.values()).rstrip('.')}.")
     verdict = checks.trouble(found)
     if not verdict.ok:
         still = "" if was_live else _still(observed)
@@ -375,7 +393,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
     keep = [seen.name for seen in (choice.current, choice.serving) if seen is not None]
     status = {
         "release": choice.current.name,
-        "live": choice.current.name if live else app.status.live,
+        "live": _live(app, choice, live, phase),
         "url": _url(app, content, observed),
         "instances": sum(pod.ready and not pod.terminating for pod in observed.pods),
         "wanted": sum(_wanted(app, content)),
@@ -390,6 +408,13 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         status=status,
         next_check=SOON if copies else _next_check(app, condition, step),
     )
+
+
+def _live(app: App, choice: Choice, live: bool, phase: str) -> str | None:
+    """The Release that serves."""
+    if phase == "Aborted" and choice.serving is not None:
+        return choice.serving.name
+    return choice.current.name if live else app.status.live
 
 
 def _held(app: App, choice: Choice, observed: Observed) -> Choice:

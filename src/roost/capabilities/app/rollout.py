@@ -2,6 +2,8 @@
 
     Starting -> Testing 1..n -> [Paused] -> Testing with all requests -> Replacing -> Live
                       |  a check fails, or a person says so: Aborted, for good
+                      |  (a person also in Replacing: the requests go back to the ordinary instances at once, those of
+                      |  them that are of the new version already are replaced once more)
 
 The new version's instances (the candidate) have a Deployment and a Service of their own, `<app>-web--next`; the route
 gives them their share by weight. In the end the ordinary Deployment follows, and the candidate goes. Where it stands is
@@ -179,7 +181,7 @@ def _next(at: _Now, state: RolloutStatus) -> RolloutStatus:
     promoted = wanted.promote == at.current.number
     if state.phase in OVER:
         return state
-    if wanted.abort == at.current.number and state.phase != "Replacing":
+    if wanted.abort == at.current.number:
         return at.aborted("a person said so.")
     if state.phase == "Starting":
         return _started(at, state, promoted)

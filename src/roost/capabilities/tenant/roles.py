@@ -139,6 +139,7 @@ _CONTROLLER = (
     _rule("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings"], [*READ, *WRITE]),
     _rule("cilium.io", ["ciliumclusterwidenetworkpolicies"], [*READ, *WRITE]),
     _rule("", ["pods", "services", "events", "persistentvolumeclaims", "configmaps"], READ),
+    _rule("", ["nodes"], READ),  # Which are about to be emptied: single instances move first.
     _rule("apps", ["deployments", "replicasets"], READ),
     _rule("batch", ["jobs"], READ),
     _rule("policy", ["poddisruptionbudgets"], READ),
@@ -204,6 +205,7 @@ def cluster_roles(kinds: Sequence[str]) -> list[dict[str, Any]]:
         GIT: [
             _rule(names.GROUP, ["projects", "runs", "imports", "promotions", "releases", "apps", "previews"], READ),
             _rule(names.GROUP, ["runs", "imports"], ["create"]),
+            _rule(names.GROUP, ["runs"], ["patch"]),  # Bounded by the policy `roost-outcomes`.
             _rule(names.GROUP, ["previews"], ["create", "delete"]),
             _rule(names.GROUP, ["projects/finalizers"], ["update"]),
         ],

@@ -8,6 +8,7 @@ from roost.kernel.capability import Watch
 from roost.kernel.clock import SystemClock
 from roost.kernel.controller import Controller
 from roost.kernel.informer import Informer, Scope
+from roost.kernel.queue import Queue
 from roost.kernel.reconciler import difference
 from roost.kernel.store import OWNER_UID, Key
 from roost.kube.client import Client
@@ -57,6 +58,31 @@ def thing(name: str, namespace: str | None = "acme-dev", kind: str = "Pod", **me
 
 
 POD = Watch("v1", "Pod")
+
+
+async def test_a_change_of_what_nobody_asks_for_leads_to_nothing() -> None:
+    node = {"kind": "Node", "metadata": {"name": "one", "uid": "n-1", "resourceVersion": "1"}, "spec": {}}
+    client: Client = None  # type: ignore[assignment]  # Nothing is sent.
+    primary = Informer(client, Scope(API_VERSION, App.KIND), SystemClock())
+    primary.store.put(thing("hello", kind="App"))
+    nodes = Informer(client, Scope("v1", "Node"), SystemClock())
+    controller = Controller("toy", App, primary, SystemClock())
+    controller.queue = Queue(lambda: 0.5, gap_s=0.0)
+    controller.follow(nodes, Watch("v1", "Node", owner="all", only=("spec.unschedulable", "spec.taints")))
+
+    async def looked(version: int, **more: Any) -> bool:
+        nodes.note({**node, "metadata": {**node["metadata"], "resourceVersion": str(version)}, **more})
+        if not len(controller.queue):
+            return False
+        controller.queue.done(await controller.queue.get())
+        return True
+
+    assert await looked(1), "it came"
+    assert not await looked(2, status={"images": []})
+    assert await looked(3, spec={"unschedulable": True})
+    assert not await looked(4, spec={"unschedulable": True}, status={"images": ["new"]})
+    assert await looked(5, spec={"taints": [{"key": "gone", "effect": "NoSchedule"}]})
+    controller.queue.close()
 
 
 async def test_an_owner_is_found_by_reference_and_by_label() -> None:

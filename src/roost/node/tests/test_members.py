@@ -144,6 +144,8 @@ def test_only_what_has_one_replica_is_started_elsewhere_before_it_goes() -> None
     every = [deployment("web", 1), deployment("api", 2), deployment("other", 1), pinned]
     here = [pod("web", "one"), pod("api", "one"), pod("registry", "one")]
     assert members.singles(every, here) == [("n", "web")]
+    every[0]["metadata"]["labels"] = {"roost.dev/app": "shop"}
+    assert members.singles(every, here) == [], "the controller moves applications"
 
 
 def test_only_replicas_that_share_a_node_are_placed_anew() -> None:

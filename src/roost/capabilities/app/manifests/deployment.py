@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from roost.capabilities.app.manifests.pod import DRAIN_S, labels, runtime
-from roost.capabilities.app.model import RUNTIME, SHAPE
+from roost.capabilities.app.model import MOVED, RUNTIME, SHAPE
 from roost.model import names
 from roost.model.instance import container, pod
 from roost.model.kinds.app import App, AppSpec, Process
@@ -146,6 +146,7 @@ class Identity:
     release: str
     shape: int = 0  # 0, or one that this version does not know: the newest.
     helped: bool = True  # The nodes hold the helper that newer shapes mount.
+    moved: str = ""  # The instance on a leaving node in whose place they are made.
 
 
 def _template(app: App, where: str, content: AppSpec, process: Process, made: Identity) -> dict[str, Any]:
@@ -153,6 +154,8 @@ def _template(app: App, where: str, content: AppSpec, process: Process, made: Id
     shape = made.shape if made.shape in SHAPES else newest
     # The first shape goes without saying: instances from before there were shapes are of it.
     told = {SHAPE: str(shape)} if shape > 1 else {}
+    if made.moved:
+        told[MOVED] = made.moved
     named = {names.RELEASE: made.release, names.MANAGED_BY: "roost"}
     return {
         "metadata": {

@@ -31,15 +31,15 @@ def service(app: App, process: Process) -> dict[str, Any]:
     }
 
 
-def disruption_budget(app: App, process: Process) -> dict[str, Any]:
-    """Where there are several instances, one at a time may be taken away for maintenance."""
+def disruption_budget(app: App, process: Process, away: int = 1) -> dict[str, Any]:
+    """How many instances at a time may be taken away for maintenance."""
     name = app.metadata.name
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
         "metadata": _metadata(app, f"{name}-{process.name}", process.name),
         "spec": {
-            "maxUnavailable": 1,
+            "maxUnavailable": away,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
             "selector": {"matchLabels": labels(name, process.name)},
         },

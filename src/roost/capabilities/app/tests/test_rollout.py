@@ -272,6 +272,42 @@ def test_a_person_takes_it_back() -> None:
     assert shares(world.look(100)) == ALONE
 
 
+def test_a_person_takes_it_back_while_the_old_instances_are_replaced() -> None:
+    world = World(Rollout(strategy="blueGreen", bake_s=60))
+    world.look()
+    world.look(5)
+    world.serve()
+    world.look(60)
+    assert phase(world) == ("Replacing", 100)
+    assert world.status["live"] == "shop-v2"
+    assert [item.phase for item in world.releases] == ["Superseded", "Live"]
+    world.spec = world.spec.model_copy(update={"rollout": world.spec.rollout.model_copy(update={"abort": 2})})
+    made = world.look(1)
+    assert shares(made) == ALONE
+    assert reason(made) == "RolledBack"
+    assert world.running["web"][0] == OLD
+    assert world.running[CANDIDATE][0] == NEW, "the gateway may still lead to it"
+    assert world.status["live"] == "shop-v1"
+    assert [item.phase for item in world.releases] == ["Live", "Aborted"]
+    for _ in range(5):
+        made = world.look(10)
+        assert shares(made) == ALONE
+    assert world.running == {"web": (OLD, 3), "worker": (OLD, 1)}
+    assert world.status["live"] == "shop-v1"
+    assert [item.phase for item in world.releases] == ["Live", "Aborted"]
+
+
+def test_what_serves_alone_is_taken_back_by_a_rollback_only() -> None:
+    world = World(Rollout(strategy="blueGreen", bake_s=0))
+    for _ in range(10):
+        world.look(10)
+    assert phase(world) == ("Live", 100)
+    world.spec = world.spec.model_copy(update={"rollout": world.spec.rollout.model_copy(update={"abort": 2})})
+    made = world.look(1)
+    assert reason(made) == "Ready"
+    assert world.running["web"][0] == NEW
+
+
 def test_a_person_takes_back_what_is_replaced_one_by_one() -> None:
     world = World(Rollout(abort=2))
     world.running["web"] = (NEW, 3)
