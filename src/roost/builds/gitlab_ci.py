@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from roost.builds.gitlab_extends import MOST_LINES, JobLeftOut, extended, inlined, is_foreign
 from roost.builds.gitlab_rules import Part, RuleUnknown, expanded, judge, settled
 from roost.builds.yaml_text import Document, Place, YamlWrong, load
 from roost.model.bases import OFFERED
@@ -24,7 +25,6 @@ LARGEST: Final = 64 * 1024
 MOST_REMARKS: Final = 30
 MOST_ALIKE: Final = 100  # Jobs whose names differ in special characters alone.
 MOST_JOBS: Final = 100  # That are looked at.
-MOST_LINES: Final = 50
 MOST_PATHS: Final = 50
 MOST_VARIABLES: Final = 48  # Beside the two that say which job it is.
 _STAGES: Final = ("build", "test", "deploy")
@@ -69,17 +69,8 @@ _FAMILIES: Final = {
     "nginx": "nginx",
 }
 _ARTIFACTS: Final = frozenset(["paths", "reports", "name", "expire_in", "expose_as", "public", "access"])
-_EXTENDED: Final = 11  # How deep, as GitLab has it.
 _BASH: Final = re.compile(r"(^|[;&|(]\s*)(\[\[\s|set -o pipefail\b|shopt\b|declare\b)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class JobLeftOut(ValueError):
-    """Why a job is not taken over, and where in it."""
-
-    def __init__(self, why: str, *place: str) -> None:
-        super().__init__(why)
-        self.place = place
 
 
 @dataclass
@@ -94,7 +85,7 @@ def read(text: bytes, tenant: str, commit: str, ref: str, branch: str = "main", 
     """The file of a commit; whatever it holds, it is an answer. branch: the project's."""
     reading = Reading()
     try:
-        document = load(text, LARGEST)
+        document = load(text, LARGEST, loose=True)
     except YamlWrong as error:
         reading.remarks.append(f"{NAME}:{error.line}: {error}. The file is not taken; the run has no steps.")
         return reading
@@ -171,9 +162,10 @@ class _Reader:
         seen = 0
         self._tell_defaults()
         for name, word in self._file.items():
-            if name in _NO_JOBS or (name not in _GLOBAL and not isinstance(word, Mapping)):
+            if name.startswith(".") or name in _GLOBAL:
+                continue
+            if name in _NO_JOBS or not isinstance(word, Mapping):
                 self._tell((name,), f"`{name}` is not supported and left out.")
-            if name in _GLOBAL or name in _NO_JOBS or name.startswith(".") or not isinstance(word, Mapping):
                 continue
             job = _Job(name, word, (name,))
             seen += 1
@@ -181,7 +173,8 @@ class _Reader:
                 self._tell((name,), f"more than {MOST_JOBS} jobs: the rest is left out.")
                 break
             try:
-                job = self._extended(job)
+                made, chain = extended(self._file, name, word)
+                job = _Job(name, made, chain)
                 job = replace(job, part=self._part(job))
                 if not job.part.taken:
                     continue
@@ -203,22 +196,6 @@ class _Reader:
         for key in self._default:
             if key not in _DEFAULTS and key not in _HARMLESS and key != "services":
                 self._tell(("default", key), f"`default: {key}` is not supported and has no effect.")
-
-    def _extended(self, job: _Job) -> _Job:
-        """With what it extends beneath it: mappings are joined, everything else is the nearest word."""
-        word, chain = dict(job.word), [job.name]
-        waiting = _texts(word.get("extends"))[::-1]
-        while waiting:
-            name, *waiting = waiting
-            base = self._file.get(name)
-            if not isinstance(base, Mapping):
-                raise JobLeftOut(f"it extends {name!r}, which is not in this file", "extends")
-            if name in chain or len(chain) > _EXTENDED:
-                raise JobLeftOut(f"it extends {name!r} in a circle, or too deep", "extends")
-            chain.append(name)
-            word = _joined(base, word)
-            waiting = [*_texts(base.get("extends"))[::-1], *waiting]
-        return _Job(job.name, word, tuple(chain))
 
     def _part(self, job: _Job) -> Part:
         """Whether it belongs to this run, and how."""
@@ -284,7 +261,7 @@ class _Reader:
                 self._tell(self._place(job, key), f"`{key}` of the job {name!r} is not supported and has no effect.")
             elif key not in _TAKEN and key not in _NEEDLESS:
                 raise JobLeftOut(f"`{key}` is not supported", key)
-            elif key == "needs" and _foreign(word):
+            elif key == "needs" and is_foreign(word):
                 raise JobLeftOut("it needs a job of another pipeline", "needs")
         services = job.word.get("services", self._default.get("services", self._file.get("services")))
         if services:
@@ -324,7 +301,8 @@ class _Reader:
 
     def _commands(self, job: _Job) -> list[str]:
         """Lines for sh, which knows no `source`; what else is bash's is told."""
-        lines = _lines(self._of(job, "before_script")) + _lines(job.word.get("script"))
+        before = inlined(self._file, self._of(job, "before_script"), "before_script")
+        lines = _lines(before) + _lines(job.word.get("script"))
         if len(lines) > MOST_LINES:
             raise JobLeftOut(f"its script has more than {MOST_LINES} lines: put them into a file", "script")
         if any(_BASH.search(line) for line in lines):
@@ -338,6 +316,8 @@ class _Reader:
         if job.part.variables:
             of_rules = next((name for name in job.chain if (name, "rules") in self._document.lines), job.name)
             places.append((of_rules, "rules", job.part.place, "variables"))
+            if places[-1] not in self._children:
+                raise JobLeftOut("`variables` in a rule that stands elsewhere is not supported", "rules")
         for place in places:
             for key, inner in self._named(place):
                 values[key] = self._document.texts.get(inner, "")
@@ -391,27 +371,6 @@ class _Reader:
         if base != f"base/{image}":
             self._tell((job.name,), f"the job {job.name!r} runs in {base}, which is nearest to {image[:100]!r}.")
         return base
-
-
-def _texts(given: Any) -> list[str]:
-    """One text or several, as `extends` has them."""
-    return [str(item) for item in given] if isinstance(given, list) else [str(given)] if given is not None else []
-
-
-def _joined(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`; mappings in both are joined as well."""
-    made = {**base, **over}
-    for key, word in over.items():
-        beneath = base.get(key)
-        if isinstance(word, Mapping) and isinstance(beneath, Mapping):
-            made[key] = _joined(beneath, word)
-    return made
-
-
-def _foreign(needs: Any) -> bool:
-    """Whether a job of another pipeline or project is needed."""
-    items = needs if isinstance(needs, list) else []
-    return any(isinstance(item, Mapping) and ("pipeline" in item or "project" in item) for item in items)
 
 
 def _base(image: str) -> str | None:

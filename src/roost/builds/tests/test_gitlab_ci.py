@@ -1,5 +1,7 @@
 """`.gitlab-ci.yml`: what is taken over, and what is told of the rest."""
 
+import time
+
 import pytest
 
 from roost.builds.gitlab_ci import Reading, read
@@ -71,6 +73,8 @@ def test_plain_jobs_are_steps_in_the_order_of_their_stages() -> None:
         (b"  rules: [{when: manual}]", ":3: the job 'x' is left out: it does not run by itself"),
         (b"  only: {kubernetes: active}", ":3: the job 'x' is left out: `only: kubernetes` is not supported."),
         (b"  extends: .base", ":3: the job 'x' is left out: it extends '.base', which is not in this file."),
+        (b"  before_script: [!reference [.a, script]]", "left out: `!reference [.a, script]` leads nowhere."),
+        (b"  variables: !reference [y, variables]", ":3: the job 'x' is left out: `!reference` in `variables`"),
         (b"  extends: x", ":3: the job 'x' is left out: it extends 'x' in a circle"),
         (b"  needs: [z]", ":3: the job 'x' is left out: it needs 'z', which is not part of this run."),
         (b"  needs: [{pipeline: $UP, job: z}]", ":3: the job 'x' is left out: it needs a job of another pipeline."),
@@ -108,7 +112,7 @@ def test_what_has_no_effect_is_told() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", [b"", b"- a", b"x: [", b"a: &b 1\nc: *b", b"x: !reference [a, b]", b"\xff", b"a: 1"])
+@pytest.mark.parametrize("text", [b"", b"- a", b"x: [", b"a: &b 1\nc: *d", b"x: !include a", b"\xff", b"a: 1"])
 def test_a_file_that_cannot_be_read_makes_no_run_fail(text: bytes) -> None:
     reading = read(text, "acme", COMMIT, "refs/heads/main")
     assert isinstance(reading, Reading) and not reading.pipeline.steps and reading.remarks
@@ -135,6 +139,30 @@ ODD = {
         b'"x%s":\n  script: a\n' % (b"!" * count) for count in range(120)
     ),
 }
+
+
+BOMBS = {
+    "references to references": b"".join(
+        b".%c: {script: [%s]}\n" % (97 + at, b", ".join([b"!reference [.%c, script]" % (98 + at)] * 40))
+        for at in range(8)
+    )
+    + b".i: {script: []}\na:\n  script: !reference [.a, script]\n",
+    "aliases of aliases": b"x: &a [y]\n"
+    + b"".join(b"x%d: &%c [%s]\n" % (at, 98 + at, b", ".join([b"*%c" % (97 + at)] * 20)) for at in range(8)),
+    "merges of merges": b".x: &a {k: y}\n"
+    + b"".join(b".x%d: &%c {<<: [%s]}\n" % (at, 98 + at, b", ".join([b"*%c" % (97 + at)] * 20)) for at in range(8)),
+    "values that double": b"variables: {"
+    + b", ".join(b"V%d: $V%d$V%d" % (at, at + 1, at + 1) for at in range(40))
+    + b"}\na:\n  script: a\n",
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_what_would_grow_without_end_is_bounded(text: bytes) -> None:
+    begun = time.process_time()
+    reading = read(text, "acme", COMMIT, "refs/heads/main")
+    assert reading.remarks or reading.pipeline.steps
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)

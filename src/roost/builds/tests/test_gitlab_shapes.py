@@ -1,4 +1,4 @@
-"""Ten files of the shapes that projects publish, written after GitLab's documentation: what each becomes here, and what
+"""Files of the shapes that projects publish, written after GitLab's documentation: what each becomes here, and what
 is told of the rest, by line. `docs.gitlab.com/ci/yaml/` and the pages of examples beside it.
 """
 
@@ -295,7 +295,40 @@ changed:
     ),
     requested=("check", "preview"),
 )
+ANCHORS = Shape(
+    """\
+.setup: &setup
+  image: python:3.13
+  variables: &places {CACHE: "$CI_PROJECT_DIR/.cache", LEVEL: low}
+  before_script:
+    - python -m venv venv
+.main: &main
+  - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
+unit:
+  <<: *setup
+  variables: {<<: *places, LEVEL: high}
+  script:
+    - !reference [.more, script]
+    - pytest
+  rules: *main
+docs:
+  <<: [*setup, {stage: build}]
+  rules: [!reference [.never, rules], {if: $CI_COMMIT_BRANCH}]
+  script: make docs
+.more:
+  script: [pip install -r more.txt, pip check]
+.never:
+  rules: [{if: $CI_COMMIT_TAG, when: never}]
+nowhere:
+  <<: *setup
+  script: [!reference [.gone, script]]
+""",
+    ("docs", "unit"),
+    (".gitlab-ci.yml:25: the job 'nowhere' is left out: `!reference [.gone, script]` leads nowhere.",),
+    tagged=(),
+)
 SHAPES = {
+    "anchors": ANCHORS,
     "python": PYTHON,
     "node": NODE,
     "go": GO,
@@ -337,6 +370,10 @@ def test_values_name_each_other() -> None:
     assert test.cache == (".cache/pip", "venv")
     assert test.commands[1] == ". venv/bin/activate"
     assert {step.image for step in reading(NODE).pipeline.steps} == {"base/node:22"}
+    (_, unit) = reading(ANCHORS).pipeline.steps
+    assert {item.name: item.value for item in unit.env}["CACHE"] == "/workspace/.cache"
+    assert {item.name: item.value for item in unit.env}["LEVEL"] == "high"
+    assert unit.commands == ("python -m venv venv", "pip install -r more.txt", "pip check", "pytest")
     (_, preview) = reading(RULES, REQUEST).pipeline.steps
     assert {item.name: item.value for item in preview.env}["LEVEL"] == "preview-7" and preview.allow_failure
     assert settled({"A": "$$A $B", "B": "${C}", "D": "$D:x"}, {"C": "c"}) == {"A": "$A c", "B": "c", "D": "$D:x"}
