@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.e2e.conftest import PREFIX, Person, can_connect, kubectl_json, made_tenant, repository, until
+from tests.e2e.conftest import PREFIX, Person, can_connect, kubectl_json, made_tenant, repository, small_app, until
 from tests.e2e.test_walls import instance, serving_app
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
@@ -40,6 +40,7 @@ CONTAINERFILE = """\
 FROM base/python:3.13
 COPY probe.py /probe.py
 RUN python3 /probe.py build {targets}
+USER 1000
 CMD ["python3", "-m", "http.server", "8080"]
 """
 REGISTRY = "registry.roost-system.svc:5000"
@@ -88,6 +89,7 @@ def seen(administrator: Person, member: Person, tmp_path_factory: pytest.TempPat
         files = {"probe.py": PROBE, "roost.yaml": PIPELINE.format(targets=words)}
         files["Containerfile"] = CONTAINERFILE.format(targets=words)
         member.roost("project", "create", "probe")
+        small_app(member.tenant, "probe")
         path = repository(member, tmp_path_factory.mktemp("probe") / "probe", files)
         member.git("push", member.remote("probe"), "HEAD:main", cwd=path, ok=False)
         run = member.roost("build", "list", "-p", "probe", "-o", "json").json()[0]["metadata"]["name"]
