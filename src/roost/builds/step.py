@@ -30,13 +30,15 @@ from roost.builds.work import Stage, Work
 from roost.model.bases import BASES
 from roost.model.build_report import BuildReport
 from roost.model.build_task import FETCH_TOKEN, Task
+from roost.model.builder_limits import CACHE_GI, MEMORY_GI
 from roost.model.kinds.app import Process
 
 TRIES = 120  # A builder or a git server that died is there again within seconds.
 PAUSE_S = 0.5
 DEATHS = 3  # So often a builder that dies in the middle of one build is an accident.
 _DIED = (
-    f"The builder died {DEATHS} times in the middle of this build: it takes more memory or disk than a build may have."
+    f"The builder died {DEATHS} times in the middle of this build: it takes more memory ({MEMORY_GI} GiB) or disk "
+    f"({CACHE_GI} GiB) than a build may have."
 )
 
 

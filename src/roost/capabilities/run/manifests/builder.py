@@ -6,11 +6,11 @@ SYS_ADMIN counts only inside the pod's user namespace. Caches live and die with 
 
 from typing import Any, Final
 
+from roost.model.builder_limits import CACHE_GI, MEMORY_GI
 from roost.model.names import BUILD, MANAGED_BY, PLATFORM, TENANT, namespace, pull_policy
 
 NAME: Final = "builder"
 PORT: Final = 1234
-CACHE_GI: Final = 20
 SOCKET: Final = "unix:///run/buildkit/buildkitd.sock"
 
 
@@ -63,7 +63,7 @@ def pod(tenant: str, image: str, trust: str) -> dict[str, Any]:
         "readinessProbe": {"grpc": {"port": PORT}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 10},
         "resources": {
             "requests": {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "1Gi"},
-            "limits": {"memory": "4Gi", "ephemeral-storage": f"{CACHE_GI + 2}Gi"},
+            "limits": {"memory": f"{MEMORY_GI}Gi", "ephemeral-storage": f"{CACHE_GI + 2}Gi"},
         },
         "volumeMounts": [
             {"name": "cache", "mountPath": "/var/lib/buildkit"},
