@@ -18,6 +18,7 @@ from roost.model.quantity import amount
 from roost.model.step_task import StepTask
 
 WAITING_MI: Final = 24  # Memory of an entrypoint that waits.
+CONDUCTOR_NAME: Final = "step"  # As `job` names its container.
 CONDUCTOR_MI: Final = 512
 SCANNER_MI: Final = 1024  # The scanner beside the conductor, where a run has one.
 EPHEMERAL: Final = "2Gi"
@@ -177,10 +178,13 @@ def _together(run: RunSpec) -> dict[str, Any]:
 
 def failure_policy(run: RunSpec) -> dict[str, Any]:
     """A step's container ends well even when the step fails. One that was killed says so to the conductor, which ends
-    the run: another try of the pod would only do the same again.
+    the run: another try of the pod would only do the same again. Where the conductor died as well, as when the power
+    was cut, it could say nothing, and the pod is worth another try.
     """
+    conductor = {"containerName": CONDUCTOR_NAME, "operator": "NotIn", "values": [0]}
     rules: list[dict[str, Any]] = [
-        {"action": "Count", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+        {"action": "Count", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "Count", "onExitCodes": conductor},
     ]
     for step in run.pipeline.steps:
         codes = {"containerName": container_name(step), "operator": "NotIn", "values": [0]}
