@@ -1,5 +1,6 @@
 """Versions that take over by steps, on the real gateway: who answers how often, and what a bad version costs."""
 
+import json
 import subprocess
 import threading
 import time
@@ -7,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import Person, kubectl, kubectl_json, repository, small_app, until
+from tests.e2e.conftest import KUBECONFIG, Person, kubectl, kubectl_json, repository, small_app, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full]
+CANDIDATE = "web--next"  # What instances of a version on trial are told apart by.
 
 # It answers who it is, or fails, and just exits when it is told to end.
 PROGRAM = """\
@@ -124,6 +127,32 @@ class Shop:
         state = self.app().get("status", {}).get("rollout") or {}
         return str(state.get("phase", "")), int(state.get("weight", 0))
 
+    @property
+    def space(self) -> str:
+        """Its namespace."""
+        return f"{self.owner.tenant}-dev"
+
+    def patch(self, spec: dict[str, Any]) -> None:
+        """Change fields of its spec, for which there is no command."""
+        kubectl("-n", self.space, "patch", "apps.roost.dev", "shop", "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def instances(self, process: str = "web") -> list[dict[str, Any]]:
+        """Its instances, also those that end."""
+        selected = f"roost.dev/app=shop,roost.dev/process={process}"
+        return list(kubectl_json("-n", self.space, "get", "pods", "-l", selected)["items"])
+
+    def serves(self) -> bool:
+        """Whether what was asked for last does."""
+        app = self.app()
+        status = app["status"]
+        seen = status.get("observedGeneration") == app["metadata"]["generation"]
+        return seen and status.get("live") == status.get("release") and self.reason() == "Ready"
+
+    def message(self) -> str:
+        """Of its Ready condition."""
+        conditions = self.app()["status"]["conditions"]
+        return next(str(item["message"]) for item in conditions if item["type"] == "Ready")
+
     def reason(self) -> str:
         """Of its Ready condition."""
         conditions = self.app()["status"]["conditions"]
@@ -164,7 +193,9 @@ def test_a_version_that_fails_is_taken_back_by_itself(shop: Shop) -> None:
         until(lambda: shop.reason() == "RolledBack", "the way back", timeout_s=300)
         until(lambda: answers.bodies(40)["green"] == 40, "green alone", timeout_s=60)
         failed = answers.failed()
-        time.sleep(10)
+        until(lambda: shop.instances(CANDIDATE) == [], "the end of its instances", timeout_s=60)
+        seen = len(answers.seen)
+        until(lambda: len(answers.seen) > seen + 100, "a hundred answers", timeout_s=60)
         assert answers.failed() == failed, "it got requests again"
     assert failed > 0
     message = next(item["message"] for item in shop.app()["status"]["conditions"] if item["type"] == "Ready")
@@ -176,6 +207,108 @@ def test_the_way_back_is_at_once(shop: Shop) -> None:
     until(lambda: shop.reason() == "Ready", "it serves", timeout_s=180)
     with asking(shop.url) as answers:
         until(lambda: answers.bodies(20)["none"] == 20, "none alone", timeout_s=60)
+
+
+def number(shop: Shop) -> int:
+    """Of the newest version."""
+    return int(str(shop.app()["status"]["release"]).rpartition("-v")[2])
+
+
+def test_blue_green_changes_over_at_once_and_no_request_fails(shop: Shop) -> None:
+    shop.roost("rollout", "set", "--blue-green", "--bake", "5")
+    with asking(shop.url) as answers:
+        shop.set("COLOUR=blue")
+        until(lambda: shop.stands() == ("Testing", 100), "all requests", timeout_s=180, pause_s=0.1)
+        old = [item for item in shop.instances() if "deletionTimestamp" not in item["metadata"]]
+        assert old, "the old instances stay meanwhile"
+        before = len(answers.seen)
+        until(lambda: len(answers.seen) > before + 60, "answers", timeout_s=60)
+        changed = [body for _, body in answers.seen]
+        first = changed.index("blue")
+        assert changed[first:] == ["blue"] * len(changed[first:]), "all at once: one gateway, one request at a time"
+        until(lambda: shop.stands()[0] == "Live", "the end", timeout_s=300)
+    assert answers.failed() == 0
+    until(shop.serves, "it serves")
+    assert shop.instances(CANDIDATE) == []
+
+
+def test_a_version_is_taken_back_while_the_old_instances_are_replaced(shop: Shop) -> None:
+    shop.roost("scale", "web=3")
+    until(shop.serves, "three instances", timeout_s=180)
+    shop.roost("rollout", "set", "--blue-green", "--bake", "0")
+    with asking(shop.url) as answers:
+        shop.set("COLOUR=violet")
+        until(lambda: shop.stands()[0] == "Replacing", "the last step", timeout_s=180, pause_s=0.05)
+        shop.patch({"rollout": {"abort": number(shop)}})
+        until(lambda: shop.reason() == "RolledBack", "the way back", timeout_s=60)
+        until(lambda: answers.bodies(60)["blue"] == 60, "blue alone", timeout_s=180)
+    assert answers.failed() == 0
+    assert shop.app()["status"]["live"] != shop.app()["status"]["release"]
+    shop.roost("rollout", "set", "--rolling")
+    shop.roost("config", "set", "COLOUR=blue", "--detach")
+    shop.roost("scale", "web=1")
+    until(shop.serves, "it serves", timeout_s=180)
+
+
+def test_nothing_new_begins_once_the_error_budget_is_spent(shop: Shop) -> None:
+    shop.patch({"slo": {"availability": "99", "windowDays": 1}})
+    until(lambda: shop.app()["status"].get("budget"), "the budget", timeout_s=60)
+    shop.set("COLOUR=blue", "BROKEN=1")
+    until(shop.serves, "a version that fails and is ready", timeout_s=180)
+    broken = number(shop)
+    with asking(shop.url) as answers:
+        until(lambda: answers.failed() > 30, "failed requests", timeout_s=60)
+    looked_long_ago(shop)
+    until(lambda: shop.app()["status"]["budget"].get("leftPercent") == 0, "nothing left", timeout_s=60)
+    shop.set("COLOUR=orange")
+    until(lambda: shop.reason() == "ErrorBudgetSpent", "the stop", timeout_s=60)
+    newest = number(shop)
+    assert newest > broken
+    assert all(item["metadata"]["labels"]["roost.dev/release"] == f"shop-v{broken}" for item in shop.instances())
+    shop.roost("config", "unset", "BROKEN", "--detach")  # Mended, but still a new version.
+    until(lambda: number(shop) > newest and shop.reason() == "ErrorBudgetSpent", "the stop", timeout_s=60)
+    shop.roost("rollout", "promote", "--detach")
+    until(shop.serves, "it serves by a person's word", timeout_s=180)
+    with asking(shop.url) as answers:
+        until(lambda: answers.bodies(20)["orange"] == 20, "orange alone", timeout_s=60)
+    shop.patch({"slo": {"availability": ""}})
+
+
+def looked_long_ago(shop: Shop) -> None:
+    """Have the budget's last look seem to be an hour old, in place of waiting for the next one, in five minutes."""
+    hour = (datetime.now(UTC) - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = json.dumps({"status": {"budget": {"at": hour}}})
+    kubectl("-n", shop.space, "patch", "apps.roost.dev", "shop", "--subresource=status", "--type=merge", "-p", text)
+
+
+def evicted(space: str, pod: str) -> str:
+    """An eviction: what it was answered, or nothing where it was let through."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": space}}
+    path = f"/api/v1/namespaces/{space}/pods/{pod}/eviction"
+    command = ["kubectl", "--kubeconfig", KUBECONFIG, "create", "--raw", path, "-f", "-"]
+    done = subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=False)
+    return done.stderr if done.returncode else ""
+
+
+def test_what_is_alone_is_not_evicted_until_another_serves(shop: Shop) -> None:
+    """The one node is to be emptied, and is not in the end: the new instance starts when it takes pods again."""
+    until(lambda: len(shop.instances()) == 1, "one instance", timeout_s=60)
+    (pod,) = shop.instances()
+    name, node = pod["metadata"]["name"], pod["spec"]["nodeName"]
+    with asking(shop.url) as answers:
+        assert "disruption budget" in evicted(shop.space, name)
+        kubectl("cordon", node)
+        try:
+            until(lambda: shop.reason() == "Moving", "the move", timeout_s=60)
+            until(lambda: "no other node has room" in shop.message(), "the want of room", timeout_s=60)
+            assert "disruption budget" in evicted(shop.space, name)
+        finally:
+            kubectl("uncordon", node)
+        until(lambda: name not in [item["metadata"]["name"] for item in shop.instances()], "the end of the old one")
+        until(shop.serves, "it serves")
+        seen = len(answers.seen)
+        until(lambda: len(answers.seen) > seen + 60, "answers of the new one", timeout_s=60)
+    assert answers.failed() == 0
 
 
 def test_an_instance_learns_of_itself_alone(shop: Shop) -> None:

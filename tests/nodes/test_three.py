@@ -4,10 +4,12 @@ The cases run in this order on one cluster; each starts when the one before has 
 """
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from roost.node.demo import APP
 from tests.nodes.conftest import HOST, SPACE, Cluster, Writer, until
 from tests.nodes.load import Load, failed, outage_s, told
 
@@ -60,6 +62,44 @@ def test_a_drained_node_fails_no_request(three: Cluster) -> None:
     assert three.holder(three.entry) not in (None, holder)
 
 
+def course(cluster: Cluster, victim: str, cut: datetime) -> str:
+    """What the cluster did when about a node that is gone: seconds after the cut."""
+
+    def after(time: str) -> str:
+        return f"{(datetime.fromisoformat(time) - cut).total_seconds():.0f}"
+
+    node = cluster.get("node", victim)
+    taints = [item.get("timeAdded", "") for item in node["spec"].get("taints", []) if item["effect"] == "NoExecute"]
+    said = [f"tainted {', '.join(map(after, filter(None, taints)))}"]
+    for pod in cluster.get("pods", "-n", SPACE)["items"]:
+        made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+        if made > cut:
+            changed = {item["type"]: after(item["lastTransitionTime"]) for item in pod["status"].get("conditions", [])}
+            steps = " ".join(f"{name} {changed.get(name, '-')}" for name in ("PodScheduled", "Initialized", "Ready"))
+            said.append(f"{pod['metadata']['name']} made {after(pod['metadata']['creationTimestamp'])} {steps}")
+    return "; ".join(said)
+
+
+def test_what_is_alone_moves_before_kubectl_drain_gets_it(three: Cluster) -> None:
+    """Nobody of ours drains: kubectl does, which evicts at once. The eviction is refused until another one serves."""
+    three.scale(1)
+    ((pod, node),) = three.serving().items()
+    other = three.living(but=node)
+    load = Load(three.entry, HOST, rate=30).start()
+    try:
+        options = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=100s", "--request-timeout=0")
+        three.kubectl("drain", node, f"--pod-selector=roost.dev/app={APP}", *options, host=other)
+        assert pod not in three.serving()
+        assert node not in three.serving().values()
+    finally:
+        three.kubectl("uncordon", node, host=other)
+    until("one instance", lambda: len(three.serving()) == 1, 60)
+    samples = load.stop()
+    print(told(samples))
+    assert len(samples) > 100
+    assert not failed(samples), told(samples)
+
+
 def lose(cluster: Cluster, victim: str, notes: Path) -> None:
     """Cut a node's power under load and while objects are written: what is lost, and for how long."""
     cluster.scale(1)
@@ -69,6 +109,7 @@ def lose(cluster: Cluster, victim: str, notes: Path) -> None:
     load = Load(cluster.entry, HOST, rate=30).start()
     writer = Writer(cluster, survivor, notes / f"{victim}.acknowledged")
     time.sleep(5)
+    cut = datetime.now(UTC)
     cluster.bed.cut(victim)
     living = set(cluster.bed.hosts) - {victim}
 
@@ -80,7 +121,7 @@ def lose(cluster: Cluster, victim: str, notes: Path) -> None:
     samples, written = load.stop(), writer.stop()
     held = {item["metadata"]["name"] for item in cluster.get("configmaps", "-n", "default")["items"]}
     print(f"{victim}: {told(samples)}; outage {outage_s(samples):.1f} s; instances back after {took:.1f} s; ", end="")
-    print(f"{len(written)} writes acknowledged")
+    print(f"{len(written)} writes acknowledged; {course(cluster, victim, cut)}")
     assert written and set(written) <= held
     assert outage_s(samples) <= OUTAGE_S, told(samples)
     assert took <= BACK_S

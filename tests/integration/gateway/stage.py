@@ -166,7 +166,7 @@ class Stage:
     def begin(self) -> Instance:
         """A new instance that answers."""
         port = free_port(self.address)
-        made = Instance(port, self._run(sys.executable, str(PROGRAM), PORT=str(port)))
+        made = Instance(port, self._run(sys.executable, str(PROGRAM), PORT=str(port), COLOUR=str(port)))
         wait_for(self.address, port)
         self.serving.append(made)
         return made
@@ -205,6 +205,17 @@ class Stage:
         helper = [drain, "wait", f"--view={view}", f"--port={instance.port}", "--limit=5m", *more]
         kubelet = '"$@"; kill -TERM "$0"'
         return self._run("sh", "-c", kubelet, str(instance.process.pid), *helper)
+
+    def reached(self, instance: Instance) -> None:
+        """Requests through the gateway have come to an instance, as it says in its answers."""
+        request = Request(f"http://{self.address}:{self.ports['web']}/", headers={"Host": HOST})
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(HTTPError), urlopen(request, timeout=5) as answer:
+                if answer.read() == str(instance.port).encode():
+                    return
+            assert time.monotonic() < deadline, "no request comes to the new instance"
+            time.sleep(0.05)
 
     def settled(self) -> None:
         """Everything that was to end has."""

@@ -37,7 +37,7 @@ def replaced(stage: Stage, helped: bool, times: int) -> dict[str, Any]:
     with stage.load(told):
         for _ in range(times):
             stage.replace(helped)
-            time.sleep(1)
+            stage.reached(stage.serving[-1])
         stage.settled()
     return told
 
