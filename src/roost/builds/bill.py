@@ -12,6 +12,7 @@ import json
 import re
 import uuid
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -25,10 +26,31 @@ MAVEN = "roost-maven-parts"  # A file of lines `group:artifact:version`, which a
 _GO_MAGIC = b"\xff Go buildinf:"  # Go writes it, aligned to 16 bytes, before the names of the modules.
 _GO_READ = 4 << 20
 _NAMESPACE = uuid.UUID("7f0f3f0e-0a0c-5b7e-9d5e-3a4a3c1f0b11")
-_JAR = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9_.+-]*)\.jar")
+_JAR = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9_.+-]*)\.[jw]ar")
+_ARCHIVE = re.compile(r"\.[jw]ar$")
+# What is widely used and not built by Maven, so that its jars do not say whose they are (https://central.sonatype.com/).
+_GROUPS = tuple(
+    (re.compile(form), group)
+    for form, group in (
+        (r"spring-boot(-.+)?", "org.springframework.boot"),
+        (r"spring-security-.+", "org.springframework.security"),
+        (r"spring-(aop|aspects|beans|context|core|expression|jcl|jdbc|jms|messaging)", "org.springframework"),
+        (r"spring-(orm|oxm|r2dbc|tx|web|webflux|webmvc|websocket|context-support)", "org.springframework"),
+        (r"tomcat-embed-.+", "org.apache.tomcat.embed"),
+        (r"micrometer-.+", "io.micrometer"),
+        (r"reactor-core", "io.projectreactor"),
+        (r"reactor-netty(-.+)?", "io.projectreactor.netty"),
+        (r"kotlin-(stdlib(-.+)?|reflect)", "org.jetbrains.kotlin"),
+        (r"okhttp", "com.squareup.okhttp3"),
+        (r"okio(-jvm)?", "com.squareup.okio"),
+        (r"mysql-connector-j", "com.mysql"),
+        (r"elasticsearch(-.+)?", "org.elasticsearch"),
+    )
+)
 _COORDINATE = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 MATCHED = ("pypi", "npm", "golang", "maven")  # Besides Debian's.
-MOST_IN_JAR, LARGEST_JAR = 20_000, 96 << 20
+MOST_IN_JAR, LARGEST_JAR = 200_000, 96 << 20
+MOST_OF_JAR, DEEPEST_JAR = 512 << 20, 3  # Unpacked bytes of the archives within; a war in an ear has jars.
 
 
 @dataclass(frozen=True, order=True)
@@ -159,22 +181,46 @@ def _string(data: bytes) -> tuple[bytes, bytes]:
     return b"", b""
 
 
-def of_jar(content: bytes, name: str, inner: bool = True) -> Iterator[Part]:
-    """Maven artefacts in a jar: itself, and the jars within where `inner`. `name` is the file's, without folders."""
+def of_jar(content: bytes, name: str) -> Iterator[Part]:
+    """Maven artefacts in a jar, war or ear: itself, what it was shaded with, and the archives within.
+
+    `name`: the file's, without folders. What Maven built says so by its pom.properties; of others the name tells, and
+    the group where the world knows who publishes it.
+    """
+    yield from _of_archive(content, name, _Room(), 0)
+
+
+@dataclass
+class _Room:
+    """How much of an archive is still read: files of it may be archives themselves, and bombs."""
+
+    bytes: int = MOST_OF_JAR
+    entries: int = MOST_IN_JAR
+
+
+def _of_archive(content: bytes, name: str, room: _Room, depth: int) -> Iterator[Part]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = archive.infolist()[:MOST_IN_JAR]
+            entries = archive.infolist()[: room.entries]
+            room.entries -= len(entries)
             own = [item for item in entries if item.filename.endswith("/pom.properties") and item.file_size < 1 << 16]
-            for item in own[:50]:
+            for item in own:
                 yield from _of_properties(archive.read(item).decode(errors="replace"))
             found = _JAR.fullmatch(name)
             if not own and found:
-                yield Part("maven", found[1], found[2])
-            for item in entries if inner else ():
-                if item.filename.endswith(".jar") and item.file_size <= LARGEST_JAR:
-                    yield from of_jar(archive.read(item), item.filename.rpartition("/")[2], inner=False)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+                yield Part("maven", _placed(found[1]), found[2])
+            for item in entries if depth < DEEPEST_JAR else ():
+                if _ARCHIVE.search(item.filename) and item.file_size <= min(LARGEST_JAR, room.bytes):
+                    room.bytes -= item.file_size
+                    yield from _of_archive(archive.read(item), item.filename.rpartition("/")[2], room, depth + 1)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
         return  # No jar, or one that wants a password.
+
+
+def _placed(artifact: str) -> str:
+    """`group/artifact` where one publisher alone calls artefacts so; else the artefact's name."""
+    group = next((group for form, group in _GROUPS if form.fullmatch(artifact)), "")
+    return f"{group}/{artifact}" if group else artifact
 
 
 def _of_properties(text: str) -> Iterator[Part]:

@@ -66,7 +66,7 @@ def _parts(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> tupl
         return ()
     if reader is not None:
         return tuple(reader(content.read(LARGEST_TEXT).decode(errors="replace")))
-    if name.endswith((".jar", ".war")) and member.size <= LARGEST_JAR:
+    if name.endswith((".jar", ".war", ".ear")) and member.size <= LARGEST_JAR:
         return tuple(sorted(set(bill.of_jar(content.read(), name))))
     if member.mode & 0o111 and member.size > PROGRAM:
         return tuple(bill.of_program(content))

@@ -49,6 +49,7 @@ LOCKS: Final = frozenset(
         "pom.xml",
         "gradle.lockfile",
         "buildscript-gradle.lockfile",
+        "verification-metadata.xml",
     ]
 )
 # What repositories use to talk to scanners.

@@ -19,11 +19,19 @@ GO = "module shop\n\ngo 1.26\n\nrequire golang.org/x/text v%s\n"
 POM = """<project><modelVersion>4.0.0</modelVersion><groupId>a</groupId><artifactId>b</artifactId><version>1</version>
 <dependencies><dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-core</artifactId>
 <version>%s</version></dependency></dependencies></project>"""
+GRADLE = "# Gradle wrote this.\norg.apache.logging.log4j:log4j-core:%s=compileClasspath,runtimeClasspath\nempty=\n"
+VERIFICATION = """<?xml version="1.0" encoding="UTF-8"?>
+<verification-metadata xmlns="https://schema.gradle.org/dependency-verification">
+<components><component group="org.apache.logging.log4j" name="log4j-core" version="%s">
+<artifact name="log4j-core.jar"><sha256 value="0"/></artifact></component></components></verification-metadata>"""
 LOCKS = {
     "requirements.txt": ("pyyaml==%s\n", "5.3", "6.0.2", "critical"),
     "web/package-lock.json": (NPM, "4.17.20", "4.17.21", "high"),
     "go.mod": (GO, "0.3.0", "0.40.0", "high"),
     "pom.xml": (POM, "2.14.1", "2.25.0", "critical"),
+    "gradle.lockfile": (GRADLE, "2.14.1", "2.25.0", "critical"),
+    "app/buildscript-gradle.lockfile": (GRADLE, "2.14.1", "2.25.0", "critical"),
+    "gradle/verification-metadata.xml": (VERIFICATION, "2.14.1", "2.25.0", "critical"),
 }
 
 

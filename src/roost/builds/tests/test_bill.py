@@ -137,14 +137,17 @@ def test_a_jar_names_itself_and_those_within() -> None:
             "BOOT-INF/lib/broken-1.jar": b"no zip",
         }
     )
-    files = {"app/app.jar": (fat, 0o644), "app/roost-maven-parts": (b"org.sf:spring-core:6.2.12\nx\n../:a:1\n", 0o644)}
+    files = {
+        "app/app.jar": (fat, 0o644),
+        "app/roost-maven-parts": (b"org.springframework:spring-core:6.2.12\nx\n../:a:1\n", 0o644),
+    }
     found = bill_layers.merged((), [bill_layers.scan(rootfs(files))])
     assert [part.purl for part in found] == [
         "pkg:maven/com.x/y@2",
         "pkg:maven/org.example/shop@1.0",
-        "pkg:maven/org.sf/spring-core@6.2.12",
+        "pkg:maven/org.springframework/spring-core@6.2.12",
     ]
-    assert Part("maven", "spring-core", "6.2.12") in set(bill.of_jar(fat, "app.jar"))
+    assert Part("maven", "org.springframework/spring-core", "6.2.12") in set(bill.of_jar(fat, "app.jar"))
 
 
 @given(st.binary(max_size=300))
@@ -213,3 +216,51 @@ def test_what_is_matched_are_debians_source_packages_of_its_release() -> None:
 def test_without_a_release_no_package_of_debian_is_matched() -> None:
     text = bill.document("a", "1", "sha256:0", [Part("deb", "openssl", "3.5.0-1")]).encode()
     assert json.loads(bill.for_matching(text))["components"] == []
+
+
+def properties(group: str, artifact: str, version: str) -> dict[str, bytes]:
+    text = f"version={version}\ngroupId={group}\nartifactId={artifact}\n".encode()
+    return {f"META-INF/maven/{group}/{artifact}/pom.properties": text}
+
+
+def test_a_jar_of_jars_and_what_others_were_shaded_into_are_seen() -> None:
+    shaded = jar(
+        {f"a/{number}.class": b"" for number in range(300)}
+        | properties("com.x", "a", "1")
+        | {
+            f"META-INF/maven/org.y/b{number}/pom.properties": next(
+                iter(properties("org.y", f"b{number}", "2").values())
+            )
+            for number in range(120)
+        }
+    )
+    war = jar({"WEB-INF/lib/a-1.jar": shaded, "WEB-INF/lib/tomcat-embed-core-9.0.1.jar": jar({"x": b""})})
+    found = set(bill.of_jar(jar({"web.war": war}), "shop.ear"))
+    assert Part("maven", "com.x/a", "1") in found and Part("maven", "org.y/b119", "2") in found
+    assert Part("maven", "org.apache.tomcat.embed/tomcat-embed-core", "9.0.1") in found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("spring-core-5.3.17.jar", "org.springframework/spring-core"),
+        ("spring-boot-starter-web-3.2.0.jar", "org.springframework.boot/spring-boot-starter-web"),
+        ("spring-security-web-6.1.0.jar", "org.springframework.security/spring-security-web"),
+        ("spring-of-acme-1.0.jar", "spring-of-acme"),
+        ("core-1.0.jar", "core"),
+    ],
+)
+def test_whose_a_jar_is_that_does_not_say_so(name: str, expected: str) -> None:
+    (part,) = bill.of_jar(jar({"x": b""}), name)
+    assert part.name == expected
+
+
+def test_jars_in_jars_in_jars_end() -> None:
+    deep = jar(properties("com.x", "deep", "1"))
+    for _ in range(bill.DEEPEST_JAR):
+        deep = jar({"a.jar": deep})
+    assert set(bill.of_jar(deep, "a.jar")) == {Part("maven", "com.x/deep", "1")}
+    assert not set(bill.of_jar(jar({"a.jar": deep}), "a.jar"))
+    blanks = jar({f"{number}.jar": b" " * (1 << 20) for number in range(8)} | {"z.jar": jar(properties("c", "z", "1"))})
+    assert set(bill.of_jar(blanks, "a.jar")) == {Part("maven", "c/z", "1")}
+    assert not set(bill._of_archive(blanks, "a.jar", bill._Room(bytes=4 << 20), 0))
