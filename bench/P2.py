@@ -64,6 +64,7 @@ class Series:
     def _one(self, side: rollouts.Side, number: int) -> None:
         what = ("rollout", "rollback", "rollout", "narrow")[number % 4]
         if what == "narrow":
+            side.look()
             side.widen()
             side.rest(rollouts.REPLICAS + 2)
         change: Callable[[], Span] = getattr(side, what)

@@ -1,22 +1,27 @@
-"""P3: 1,000 Apps reconciled on nodes by kwok; beside a client in Go that only writes the same objects.
+"""P3: 1,000 Apps reconciled on nodes by kwok; beside a client in Go that only writes the same objects, and kopf.
 
-    make bench B=P3 [ARGS="--apps 1000 --pairs 3"]
+    make bench B=P3 [ARGS="--apps 1000 --pairs 3 --kopf 1"]
 
 Both begin with Apps that stand and nothing else, in a fresh scratch cluster each time. A: Roost's controller, until
 every App is Ready and its Release is live. B: `kube-writer`, 16 requests at a time, writes the same Releases,
-Deployments, Services, routes and two statuses for each App, prepared beforehand; until the last pod is ready.
+Deployments, Services, routes and two statuses for each App, prepared beforehand; until the last pod is ready. C,
+`--kopf` times at the end: an operator of stock kopf that sends the same prepared requests, until every App is live.
 """
 
 import argparse
 import asyncio
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
-from bench import scale
+import msgspec
+
+from bench import scale, stock_kopf
 from bench.measure import cpu_s, interleaved, last_line, machine, say, table
 from roost.kube.client import Client, Selection
 from roost.model.names import API_VERSION
@@ -86,10 +91,10 @@ class Stopwatch:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.process_cpu: dict[str, list[float]] = {"A": [], "B": []}
-        self.machine_cpu: dict[str, list[float]] = {"A": [], "B": []}
+        self.process_cpu: dict[str, list[float]] = {"A": [], "B": [], "C": []}
+        self.machine_cpu: dict[str, list[float]] = {"A": [], "B": [], "C": []}
         self.written_s: list[float] = []
-        self.counts: dict[str, int] = {"A": 0, "B": 0}
+        self.counts: dict[str, int] = {"A": 0, "B": 0, "C": 0}
         self.peak_mib = 0.0
 
     def roost(self) -> float:
@@ -124,6 +129,23 @@ class Stopwatch:
             self.counts["B"] = done["writes"]
             return took
 
+    def kopf(self) -> float:
+        """Seconds until an operator of stock kopf has every App live."""
+        with scale.cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+            requests = Path(folder) / "requests.jsonl"
+            lines = (msgspec.json.encode(vars(request)) for request in writes(asyncio.run(self._prepare(cluster))))
+            requests.write_bytes(b"\n".join(lines))
+            mark = cluster.server.mark()
+            operator = scale.Controller(stock_kopf.start(cluster.server.kubeconfig, requests))
+            operator.line()
+            begun, spent = time.monotonic(), cpu_s()
+            asyncio.run(self._until(cluster, API_VERSION, "App", live))
+            took = time.monotonic() - begun
+            self.machine_cpu["C"].append(cpu_s() - spent)
+            self.process_cpu["C"].append(operator.stop())
+            self.counts["C"] = cluster.server.writes(mark, "kopf").total()
+            return took
+
     async def _prepare(self, cluster: scale.Cluster) -> list[Object]:
         cluster.write(scale.grounds(self.number))
         cluster.write(scale.apps(self.number))
@@ -147,9 +169,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.P3", description=__doc__.splitlines()[0])
     parser.add_argument("--apps", type=int, default=1000)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--kopf", type=int, default=1, metavar="TIMES")
     chosen = parser.parse_args()
     where, watch = machine(), Stopwatch(chosen.apps)
     sides = interleaved(chosen.pairs, watch.roost, watch.go, say)
+    stock = [watch.kopf() for _ in range(chosen.kopf)]
     ratio, control = sides.ratio, sides.control
     rows = [
         (
@@ -159,7 +183,12 @@ def main() -> int:
             f"{statistics.median(watch.process_cpu[side]):.1f}",
             f"{statistics.median(watch.machine_cpu[side]):.1f}",
         )
-        for name, side, values in (("Roost's controller", "A", sides.a), ("only writing, in Go", "B", sides.b))
+        for name, side, values in (
+            ("Roost's controller", "A", sides.a),
+            ("only writing, in Go", "B", sides.b),
+            ("stock kopf", "C", stock),
+        )
+        if values
     ]
     table(("side", "median s", "writes", "its CPU s", "the machine's CPU s"), rows)
     print(f"The Go client had written all after {statistics.median(watch.written_s):.1f} s.")
@@ -174,6 +203,9 @@ def main() -> int:
         go_written_s=round(statistics.median(watch.written_s), 2),
         roost_cpu_s=round(statistics.median(watch.process_cpu["A"]), 2),
         go_cpu_s=round(statistics.median(watch.process_cpu["B"]), 2),
+        kopf_s=round(statistics.median(stock), 2) if stock else None,
+        kopf_over_roost=round(statistics.median(stock) / statistics.median(sides.a), 2) if stock else None,
+        kopf_cpu_s=round(statistics.median(watch.process_cpu["C"]), 2) if stock else None,
         roost_peak_mib=round(watch.peak_mib),
         writes=watch.counts,
         goal=GOAL,

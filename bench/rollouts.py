@@ -129,6 +129,19 @@ class Side:
         """What its instances are known by."""
         return {"roost.dev/app": OURS} if self.name == OURS else {"example.org/app": PLAIN}
 
+    def look(self) -> None:
+        """Watch anew, and see everything that there is."""
+        self.seen.start()
+
+        def whole() -> bool:
+            deployment = self.seen.get("Deployment", self.deployment)
+            app = self.seen.get("App", OURS)
+            if deployment is None or app is None:
+                return False
+            return len(self.seen.pods(self.labels)) >= int(deployment.get("status", {}).get("replicas", 0))
+
+        self.seen.wait("what there is", whole)
+
     def settled(self, replicas: int = REPLICAS) -> bool:
         """Whether just so many instances are there, all ready, none at its end."""
         pods = self.seen.pods(self.labels)
@@ -283,12 +296,11 @@ def make(place: Place, seen: Timeline) -> tuple[Side, Side]:
     """Both, and they serve."""
     base = push(place)
     apply(*plain(base))
-    seen.start()
     ours, other = Side(place, base, OURS, seen), Side(place, base, PLAIN, seen)
-    there = [("App", OURS), ("Deployment", ours.deployment), ("Deployment", other.deployment)]
-    seen.wait("what there is", lambda: all(seen.get(*item) is not None for item in there))
+    ours.look()
     ours.rollout()
     for side in (ours, other):
+        side.look()
         side.rest()
         wait(f"{side.name} over TLS", functools.partial(over_tls_answers, side))
     return ours, other
@@ -302,6 +314,7 @@ def event(side: Side, change: Callable[[], Span], rate: float, steady_s: float, 
     `ends`: how long each instance took to end, `cpu_s`: of the machine, during it, beyond what the load took before.
     """
     told: dict[str, Any] = {}
+    side.look()
     with under_load(side, rate, told) as part:
         began = time.monotonic()
         part("warm")

@@ -1,6 +1,7 @@
 """What P6 and P7 play on: a kube-apiserver with etcd, an API before it, a tenant with applications and a viewer."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -27,11 +28,18 @@ NAMESPACE, PATH = "acme-dev", "/v1/tenants/acme/environments/dev/apps"
 
 @dataclass(frozen=True)
 class Stage:
-    """`client` is the cluster's administrator; `token` the viewer's."""
+    """`client` is the cluster's administrator; `token` the viewer's; `pid` the API's process."""
 
     port: int
     token: str
     client: Client
+    pid: int
+
+    def api_cpu_s(self) -> float:
+        """CPU seconds that the API has spent, all threads, in user and kernel."""
+        with open(f"/proc/{self.pid}/stat") as file:
+            user, kernel = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(kernel)) / float(os.sysconf("SC_CLK_TCK"))
 
 
 def _named(kind: str, name: str, namespace: str = "", api_version: str = "v1") -> dict[str, Any]:
@@ -59,7 +67,7 @@ async def stage(apps: int) -> AsyncIterator[Stage]:
         assert process.stdout is not None
         port = int(process.stdout.readline())
         await _warm(port, token)
-        yield Stage(port, token, client)
+        yield Stage(port, token, client, process.pid)
         await client.close()
     finally:
         if process is not None:

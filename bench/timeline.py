@@ -1,8 +1,8 @@
 """When what happened in a roll-out: changes of objects as kube-apiserver tells them, and the parts that they make up.
 
-Used by P2. Both sides are watched by the same watchers, which stand for the whole run: whoever asks again and again
-instead takes more of two cores than the roll-out that is to be measured. Moments are those at which a change was told
-here (milliseconds; Kubernetes itself writes seconds).
+Used by P2. Both sides are watched by the same watchers, which stand before anything is measured: whoever asks again and
+again instead takes more of two cores than the roll-out that is to be measured. Moments are those at which a change was
+told here (milliseconds; Kubernetes itself writes seconds).
 
     sent -> Deployment changed -> for each instance: made -> placed -> runs -> ready -> complete -> told
 """
@@ -61,12 +61,17 @@ class Timeline:
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> "Timeline":
-        """Watch."""
+        """Watch, from how things stand now; what was told before is forgotten. (No server lets a watch stand for ever.)"""
+        self.stop()
+        with self._changed:
+            self.told.clear()
+            self.standing.clear()
         for plural in KINDS.values():
             command = ["kubectl", "--kubeconfig", str(machine.ADMIN), "-n", SPACE, "get", plural]
             command += ["--watch", "--output-watch-events", "-o", "json"]
             watching = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-            self._running.append(watching)
+            with self._changed:
+                self._running.append(watching)
             threading.Thread(target=self._read, args=(watching,), daemon=True).start()
         return self
 
@@ -75,11 +80,16 @@ class Timeline:
         for watching in self._running:
             watching.terminate()
             watching.wait()
+        with self._changed:
+            self._running.clear()
 
     def _read(self, watching: subprocess.Popen[str]) -> None:
         assert watching.stdout is not None
         for document in documents(watching.stdout):
-            self.take(Told(time.monotonic(), document["type"], document["object"]))
+            with self._changed:
+                if watching not in self._running:
+                    return
+                self.take(Told(time.monotonic(), document["type"], document["object"]))
 
     def take(self, change: Told) -> None:
         """Note a change."""
