@@ -147,7 +147,7 @@ def restore(path: Path, node: Node, now: datetime) -> dict[str, str]:
         before = machine.ETCD.with_name(f"etcd-before-{now:%Y%m%dT%H%M%S}")
         if (machine.ETCD / "member").exists():
             before.mkdir(mode=0o700)
-            (machine.ETCD / "member").rename(before / "member")
+            shutil.move(machine.ETCD / "member", before / "member")  # etcd's disk is often one of its own.
         shutil.move(fresh / "member", machine.ETCD / "member")
     release()
     wait_until("The Kubernetes API", Kubectl().api_answers, within_s=240)
