@@ -61,7 +61,7 @@ class Timeline:
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(self) -> "Timeline":
-        """Watch, from how things stand now; what was told before is forgotten. (No server lets a watch stand for ever.)"""
+        """Watch, from how things stand now; what was told before is forgotten. (A watch ends in time.)"""
         self.stop()
         with self._changed:
             self.told.clear()
