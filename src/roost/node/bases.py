@@ -12,7 +12,7 @@ from pathlib import Path
 
 from roost.adapters.registry import Registry, over_tls
 from roost.builds import bill
-from roost.node import machine, trust
+from roost.node import machine, sbom, trust
 from roost.node.manifests import registry
 from roost.node.pki import write_private
 from roost.node.run import run
@@ -55,13 +55,13 @@ def push(bases: Sequence[tuple[Path, str]], key: bytes, cgroup: Path) -> list[st
         done.append(name)
         write_private(PUSHED, json.dumps(known, indent=1))
     billed = pushed(BILLS)
-    lacking = {name: archive for archive, name in bases if billed.get(name) != archive.name}
+    lacking = {name: sbom.beside(archive) for archive, name in bases if billed.get(name) != sbom.beside(archive).name}
     if lacking:
-        bills = [(name, str(archive.with_suffix(".cdx.json"))) for name, archive in lacking.items()]
+        bills = [(name, str(path)) for name, path in lacking.items()]
         told = json.dumps([access(key, list(lacking)), bills, HOST, str(certificates() / "ca.crt")])
         # Cluster addresses are reached from that control group alone, so it is a process of its own.
         run([sys.executable, "-m", "roost.node.bases"], text=told, cgroup=cgroup, timeout_s=300)
-        billed |= {name: archive.name for name, archive in lacking.items()}
+        billed |= {name: path.name for name, path in lacking.items()}
         write_private(BILLS, json.dumps(billed, indent=1))
     return done
 

@@ -3,7 +3,7 @@
 Called by `roost.node` (up), by tests, and by hand: `.venv/bin/python -m roost.node.images [NAME...]`.
 
     CACHE/images/<name>-<key>.tar          OCI archive: `ctr -n k8s.io images import`, `skopeo copy oci-archive:...`
-    CACHE/images/<name>-<key>.cdx.json     bill of materials
+    CACHE/images/<name>-<key>.2.cdx.json   bill of materials, and the number of its form (`roost.node.sbom`)
     CACHE/images/<name>-<key>.json         reference and digest; written last, so an image without it does not count
     CACHE/images/roots/<root>-<key>/       root file systems as OCI layouts
     CACHE/images/buildkit/                 what the private buildkitd remembers of earlier builds
@@ -70,7 +70,7 @@ class Image:
     @property
     def bill(self) -> Path:
         """The bill of materials (CycloneDX JSON)."""
-        return self.archive.with_suffix(".cdx.json")
+        return sbom.beside(self.archive)
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,10 @@ def build(
                 progress.finish()
             prune(folder, set(every))
     found = {name: image for name in recipes if (image := shop.find(name)) is not None}
+    unbilled = [image for image in found.values() if image.offered and not image.bill.exists()]
+    if unbilled:
+        with _alone(folder):
+            _bill(shop, [image for image in unbilled if not image.bill.exists()])
     for image in found.values():
         os.utime(image.archive)  # So that pruning knows what is in use.
     return Images(found)
@@ -193,6 +197,33 @@ def _make(shop: Workshop, names: Sequence[str]) -> None:
     programs = Programs(*(shop.engine.path(name) for name in ("buildkitd", "buildctl", "runc")))
     with started(programs, shop.settings, shop.cache / "buildkit") as builder, ThreadPoolExecutor(PARALLEL) as pool:
         _follow(shop.progress, pool, {name: pool.submit(_make_image, shop, builder, name) for name in names})
+
+
+def _bill(shop: Workshop, images: Sequence[Image]) -> None:
+    """Make bills anew that are of an older form; the images stay as they are."""
+    if not images:
+        return
+    programs = Programs(*(shop.engine.path(name) for name in ("buildkitd", "buildctl", "runc")))
+    try:
+        shop.progress.plan([f"{image.name} (bill)" for image in images])
+        with started(programs, shop.settings, shop.cache / "buildkit") as builder:
+            for image in images:
+                shop.progress.start(f"{image.name} (bill)")
+                with (
+                    layout(image.archive) as unpacked,
+                    tempfile.TemporaryDirectory(prefix=f".{image.name}-", dir=shop.cache) as directory,
+                ):
+                    recipe, rootfs = Path(directory, "recipe"), Path(directory, "rootfs.tar")
+                    recipe.mkdir()
+                    (recipe / "Containerfile").write_text("FROM image\n")
+                    context = {"image": (unpacked, image.digest)}
+                    builder.build(Solve(recipe, outputs=(f"type=tar,dest={rootfs}",), layouts=context))
+                    made = Path(directory, "bill.json")
+                    sbom.write(rootfs, made, (f"{REPOSITORY}/{image.name}", image.key, image.digest))
+                    made.rename(image.bill)
+                shop.progress.done()
+    finally:
+        shop.progress.finish()
 
 
 def _follow(progress: Progress, pool: ThreadPoolExecutor, parts: Mapping[str, "Future[None]"]) -> None:
@@ -236,7 +267,7 @@ def _make_image(shop: Workshop, builder: Builder, name: str) -> None:
         image.chmod(0o644)
         archive.with_suffix(".json").unlink(missing_ok=True)
         image.rename(archive)
-        bill.rename(archive.with_suffix(".cdx.json"))
+        bill.rename(sbom.beside(archive))
         about.rename(archive.with_suffix(".json"))
 
 
@@ -314,7 +345,7 @@ def prune(folder: Path, names: set[str]) -> list[str]:
     for name, archives in by_name.items():
         archives.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for archive in archives[KEPT if name in names else 0 :]:
-            for path in (archive.with_suffix(".json"), archive, archive.with_suffix(".cdx.json")):
+            for path in (archive.with_suffix(".json"), archive, *folder.glob(f"{archive.stem}.*cdx.json")):
                 path.unlink(missing_ok=True)
             gone.append(archive.name)
     roots: dict[str, list[Path]] = {}

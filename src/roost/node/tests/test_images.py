@@ -18,6 +18,8 @@ from roost.node.image_settings import ImageSettings
 from roost.node.images import Image, Images
 from roost.node.progress import Lines
 
+ENDS = (".2.cdx.json", ".cdx.json", ".json", ".tar")
+
 
 class Nothing:
     """An engine that must not be asked."""
@@ -30,7 +32,7 @@ class Nothing:
 
 def test_pruning_keeps_the_newest_two_of_a_name_and_nothing_of_a_name_that_is_gone(tmp_path: Path) -> None:
     for age, name in enumerate(["base-python-3.13-aa", "base-python-3.13-bb", "base-python-3.13-cc", "old-dd"]):
-        for suffix in (".tar", ".json", ".cdx.json"):
+        for suffix in ENDS:
             path = tmp_path / (name + suffix)
             path.write_text("x")
             os.utime(path, (1000 - age, 1000 - age))
@@ -41,7 +43,11 @@ def test_pruning_keeps_the_newest_two_of_a_name_and_nothing_of_a_name_that_is_go
     gone = images.prune(tmp_path, {"base-python-3.13"})
     assert sorted(gone) == ["base-python-3.13-cc.tar", "old-dd.tar", "trixie-c"]
     assert sorted(path.name for path in tmp_path.rglob("*")) == [
-        *(f"base-python-3.13-{key}{end}" for key in ("aa", "bb") for end in (".cdx.json", ".json", ".tar")),
+        *(
+            f"base-python-3.13-{key}{end}"
+            for key in ("aa", "bb")
+            for end in (".2.cdx.json", ".cdx.json", ".json", ".tar")
+        ),
         "roots",
         "trixie-a",
         "trixie-b",
@@ -97,7 +103,7 @@ def test_images_answer_by_name_and_offer_bases() -> None:
     pause = Image("pause", "k", "roost.internal/pause:3", "sha256:2", Path("/c/pause-k.tar"))
     found = Images({"pause": pause, "base-debian": base})
     assert (found.ref("pause"), found.digest("pause")) == ("roost.internal/pause:3", "sha256:2")
-    assert found.archive("pause") == Path("/c/pause-k.tar") and pause.bill == Path("/c/pause-k.cdx.json")
+    assert found.archive("pause") == Path("/c/pause-k.tar") and pause.bill == Path("/c/pause-k.2.cdx.json")
     assert found.bases() == [(Path("/c/b-k.tar"), "base/debian:trixie")]
 
 
