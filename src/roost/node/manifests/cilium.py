@@ -4,8 +4,10 @@ Several options below are silently ignored when misspelt; the tests hold their n
 """
 
 import json
+import re
 from hashlib import sha256
 
+from roost.model.names import RELEASE
 from roost.node.machine import API_PORT, POD_NETWORK, Node
 from roost.node.manifests.common import (
     LOST_SERVERS_ARE_NOTICED,
@@ -66,6 +68,9 @@ def options(node: Node) -> dict[str, str]:
         "cluster-name": "roost",
         "cluster-id": "0",
         "identity-allocation-mode": "crd",
+        # A version is none of what walls tell pods apart by: with it each release would be an identity of its own, made
+        # while its first instance starts, and told to every pod that may be reached from it.
+        "labels": f"!{re.escape(RELEASE)}$",
         "ipam": "kubernetes",
         "k8s-require-ipv4-pod-cidr": "true",
         "enable-ipv4": "true",

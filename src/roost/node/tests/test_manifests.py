@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from roost.capabilities.tenant import roles
+from roost.capabilities.tenant import roles, walls
 from roost.capabilities.tenant.manifests import network as tenant_network
 from roost.capabilities.tenant.model import Platform
 from roost.kernel import discovery
+from roost.model.names import RELEASE
 from roost.node.machine import Node
 from roost.node.manifests import (
     cilium,
@@ -136,6 +138,20 @@ def test_options_that_are_ignored_when_misspelt_have_their_value() -> None:
     assert told["identity-max-jitter"] == told["identity-change-grace-period"] == "0s"
     assert told["kube-proxy-replacement"] == "true"
     assert told["cgroup-root"] == cilium.CGROUP_ROOT
+
+
+def test_what_pods_are_not_told_apart_by_stands_in_no_wall() -> None:
+    """Cilium would let nothing match it, without a word."""
+    left_out = cilium.options(NODE)["labels"]
+    assert re.match(left_out.removeprefix("!"), RELEASE)
+    assert not re.match(left_out.removeprefix("!"), f"{RELEASE}-command")
+    ours = [item for item in everything() if "Policy" in item["kind"]]
+    environments = tenant_network.environment_policies("acme", "dev", Platform(cilium=True))
+    builds = tenant_network.build_policies("acme", Platform(cilium=True))
+    assert ours and environments and builds
+    text = json.dumps([*ours, *environments, *builds, *walls.cluster_walls(), walls.between_tenants("acme")])
+    assert "matchLabels" in text
+    assert RELEASE not in text
 
 
 def test_nobody_is_believed_unverified() -> None:
