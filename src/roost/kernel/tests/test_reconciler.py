@@ -61,7 +61,6 @@ POD = Watch("v1", "Pod")
 
 
 async def test_a_change_of_what_nobody_asks_for_leads_to_nothing() -> None:
-    node = {"kind": "Node", "metadata": {"name": "one", "uid": "n-1", "resourceVersion": "1"}, "spec": {}}
     client: Client = None  # type: ignore[assignment]  # Nothing is sent.
     primary = Informer(client, Scope(API_VERSION, App.KIND), SystemClock())
     primary.store.put(thing("hello", kind="App"))
@@ -71,7 +70,7 @@ async def test_a_change_of_what_nobody_asks_for_leads_to_nothing() -> None:
     controller.follow(nodes, Watch("v1", "Node", owner="all", only=("spec.unschedulable", "spec.taints")))
 
     async def looked(version: int, **more: Any) -> bool:
-        nodes.note({**node, "metadata": {**node["metadata"], "resourceVersion": str(version)}, **more})
+        nodes.note({**thing("one", None, "Node", resourceVersion=str(version)), **more})
         if not len(controller.queue):
             return False
         controller.queue.done(await controller.queue.get())

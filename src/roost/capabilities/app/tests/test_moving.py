@@ -110,7 +110,7 @@ class World:
 
     def may_be_evicted(self) -> bool:
         """As the eviction API judges it."""
-        return sum(pod.ready for pod in self.pods) - 1 >= 1 - self.budget
+        return sum(pod.ready for pod in self.pods) - 1 >= 1 - int(self.budget)
 
 
 def ready(made: Plan) -> tuple[str, str, str]:
