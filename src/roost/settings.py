@@ -20,7 +20,7 @@ class Settings:
     domain: str = "roost.localhost"  # Applications answer beneath it; browsers and curl resolve *.localhost.
     registry: str = "registry.roost-system.svc:5000"  # Where images are pushed to and pulled from.
     git_url: str = "http://roost-git.roost-system.svc:8080"  # The git server that the API passes pushes on to.
-    git_secret: str = "/etc/roost/git/token"  # File with the secret that the API and the git server share.
+    git_secret: str = "/etc/roost/git/token"  # File with the secret that the API, the controller and the git server share.
     oidc: str = "/etc/roost/oidc"  # Folder with what Roost is registered as at the site's OpenID provider.
     registry_key: str = "/etc/roost/registry/key.pem"  # File with the key that registry tokens are signed with.
     signing: str = "/etc/roost/signing"  # Folder with the key that images are signed with; the controller's alone.
@@ -41,6 +41,7 @@ class Settings:
     max_repository_mib: int = 1024  # Mebibytes that one repository may take.
     max_push_mib: int = 512  # Mebibytes that one push may bring.
     max_build_s: int = 1800  # Seconds that a build may take.
+    spare_s: int = 3600  # Seconds after a run that a tenant has a pod waiting for the next one; 0: none.
     builder_idle_s: int = 1800  # Seconds without a run after which a tenant's builder goes.
     trust_bundle: str = "/etc/roost/trust/bundle.crt"  # CA bundle for calls to the outside.
     drain_url: str = ""  # The server that knows where gateways lead; empty: there is none, and ends wait a fixed time.

@@ -22,7 +22,7 @@ from roost.surface import fetch_token
 log = structlog.get_logger(__name__)
 
 PATH: Final = "/contributors/"
-MOST_BYTES: Final = 8 << 20  # Of what git prints; messages may be long.
+MOST_BYTES: Final = 16 << 20  # Of what git prints; messages may be long.
 MOST_ENDS: Final = 20
 TIMEOUT_S: Final = 20.0
 _FIELDS: Final = ("%an", "%ae", "%cn", "%ce", "%(trailers:key=Co-authored-by,valueonly,unfold)")
@@ -63,11 +63,11 @@ async def told(repositories: Repositories, name: Name, ends: tuple[str, ...], ba
     """
     for end in ends:
         if await repositories.commit(name, end) != end:
-            raise Refused(404, f"The repository has no commit {end}.")
+            raise Refused(404, f"the repository of {name} has no commit {end}.")
     known = [base for base in bases if await repositories.commit(name, base) == base]
     arguments = ("log", "-z", f"--max-count={MOST_COMMITS + 1}", f"--format={_FORMAT}", *ends, "--not", *known, "--")
     raw, whole = await _printed(repositories, f"--git-dir={repositories.path(name)}", *arguments)
-    return of(raw, whole)
+    return await asyncio.to_thread(of, raw, whole)
 
 
 async def _printed(repositories: Repositories, *arguments: str) -> tuple[bytes, bool]:

@@ -16,7 +16,7 @@ from roost.model.resource import Resource
 POLL_S = 0.4
 ROLL_OUT_S = 1200.0
 HAND_OVER_S = 15.0  # So long an old version that takes its time to end keeps a pusher waiting.
-GATES = ("AwaitingApproval", "Frozen")
+GATES = ("AwaitingApproval", "AuthorsUnknown", "Frozen")
 SPARE_S = 900.0  # Beside the time that the build may take: waiting in the queue, the builder's start.
 
 
@@ -60,6 +60,7 @@ class Follower:
         self._tenant = tenant
         self._run = run
         self._given: dict[str, int] = {}  # Lines of each pod that were passed on.
+        self._spare: tuple[str, ...] = ()  # The pod that had waited and which the run took.
         self._last = ""
         self._live_since: float | None = None
 
@@ -73,6 +74,7 @@ class Follower:
                 if run is None:
                     yield Outcome(False, f"the run {self._run} was removed")
                     return
+                self._spare = (run.status.spare,) if run.status.spare else ()
                 if run.status.phase == "Pending":
                     for line in self._news(_said(run)):
                         yield line
@@ -102,7 +104,7 @@ class Follower:
 
     async def _lines(self) -> AsyncIterator[str]:
         """What the run's pods printed that was not passed on yet; stays while one of them prints."""
-        for pod in await self._cluster.pods(self._tenant, self._run):
+        for pod in await self._cluster.pods(self._tenant, self._run, *self._spare):
             if self._given.get(pod) == -1:
                 continue
             seen = 0

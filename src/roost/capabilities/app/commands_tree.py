@@ -14,7 +14,7 @@ from roost.surface.terminal.session import Session
 from roost.surface.terminal.words import tr
 
 WORDS: Final = 6  # Of what an instance said last, as many lines.
-OPEN: Final = ("AwaitingApproval", "Frozen")
+OPEN: Final = ("AwaitingApproval", "AuthorsUnknown", "Frozen")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, dry_run, group, output, pass_session, target
 from roost.surface.terminal.words import tr
 
-OPEN: Final = ("AwaitingApproval", "Frozen")
+OPEN: Final = ("AwaitingApproval", "AuthorsUnknown", "Frozen")
 
 
 def _by(row: Any) -> str:

@@ -5,6 +5,7 @@ The repository itself is made by the git server at the first request for it, and
 
 from datetime import datetime, timedelta
 
+from roost.capabilities.project import edits
 from roost.capabilities.project.manifests import commit_status
 from roost.capabilities.project.manifests import run as started
 from roost.capabilities.project.model import Observed, may_follow
@@ -41,7 +42,13 @@ def plan(project: Project, observed: Observed, now: datetime) -> Plan:
             for run in [run for run in observed.ended_runs[kept:] if run.name != observed.head_run][:FORGOTTEN_AT_ONCE]
         ),
         conditions=(_condition(project, names[0], observed, repository),),
-        status={"repository": repository, "lastRun": observed.last_run or None, **times.status, **images.status},
+        status={
+            "repository": repository,
+            "lastRun": observed.last_run or None,
+            **edits.status(project, now),
+            **times.status,
+            **images.status,
+        },
     )
 
 

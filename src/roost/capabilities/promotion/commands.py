@@ -17,7 +17,7 @@ from roost.surface.terminal.words import tr
 
 WAIT_S: Final = 600
 ENDED_BADLY: Final = ("Refused", "Superseded")
-WAITS_FOR_PEOPLE: Final = ("AwaitingApproval", "Frozen")
+WAITS_FOR_PEOPLE: Final = ("AwaitingApproval", "AuthorsUnknown", "Frozen")
 COLUMNS = (
     out.Column("NAME", out.name_of),
     out.field("APP", "spec.app"),

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from roost.model.contributors import Written
 from roost.model.kinds.app import AppSpec, Artefact, Health
 from roost.model.kinds.gates import Gates
 from roost.model.kinds.images import RefusedImage
@@ -31,6 +32,15 @@ class SeenApproval(Model):
     comment: str = ""
 
 
+class Makers(Model):
+    """Who made the change, or brings it here; asked where an environment wants four eyes."""
+
+    people: tuple[str, ...] = Field((), description="Sorted.")
+    written: Written | None = Field(None, description="Who wrote it, by its commits.")
+    unknown: str = Field("", description="Why it is not known who wrote it; empty: it is.")
+    lasting: bool = Field(False, description="Asking again does not help.")
+
+
 class SeenRelease(Model):
     """A Release of the App."""
 
@@ -53,7 +63,7 @@ class Observed(Model):
     environment: str = ""
     gates: Gates = Field(Gates(), description="What the environment asks for.")
     approvals: tuple[SeenApproval, ...] = Field((), description="By age.")
-    makers: tuple[str, ...] = Field((), description="Who made the change, or brings it here; sorted.")
+    makers: Makers = Makers()
     preview_open: bool = Field(True, description="The Preview that it is for stands there and is not expired.")
     previews: bool = Field(False, description="The environment takes previews.")
     app_preview: str = Field("", description="The Preview that the App is for; empty: for none.")

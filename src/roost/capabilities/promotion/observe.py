@@ -1,6 +1,7 @@
 """What a Promotion meets in its environment. Reads only, no decisions."""
 
-from roost.capabilities.promotion.model import Observed, SeenApproval, SeenPromotion, SeenRelease
+from roost.capabilities.promotion.makers import makers
+from roost.capabilities.promotion.model import Makers, Observed, SeenApproval, SeenPromotion, SeenRelease
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
@@ -88,16 +89,6 @@ async def _preview_open(reader: Reader, where: tuple[str, str], promotion: Promo
     return bool((raw["spec"]["app"], raw["spec"]["environment"]) == (promotion.spec.app, environment))
 
 
-async def _makers(reader: Reader, tenant: str, promotion: Promotion) -> tuple[str, ...]:
-    """Who brings it here, and who pushed what any run built into this very image: its name alone could be borrowed."""
-    found = {promotion.spec.author, promotion.metadata.annotations.get(names.AUTHOR, "")}
-    for item in await reader.list(names.API_VERSION, "Run", names.namespace(tenant, names.BUILD)):
-        built = ((item.get("status") or {}).get("artefact") or {}).get("image", "")
-        if built.rpartition("@")[2] == promotion.spec.artefact.image.rpartition("@")[2]:
-            found.add(item["spec"].get("author", ""))
-    return tuple(sorted(found - {""}))
-
-
 async def _telling(reader: Reader, tenant: str) -> Telling:
     space = names.namespace(tenant, names.BUILD)
     channels = await reader.list(names.API_VERSION, Channel.KIND, space)
@@ -118,13 +109,15 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
     gates = given_to.gates
     given = await reader.list(names.API_VERSION, Approval.KIND, space) if gates.closed else []
     raw = await reader.get(names.API_VERSION, "App", name, space)
+    app = App.parse(raw).spec if raw else None
+    asked = gates.closed and gates.four_eyes and promotion.status.phase not in ENDED
     releases = await reader.list(names.API_VERSION, "Release", space, f"{names.APP}={name}")
     return Observed(
         tenant=tenant,
         environment=environment,
         gates=gates,
         approvals=_approvals(given, promotion),
-        makers=await _makers(reader, tenant, promotion) if gates.closed else (),
+        makers=await makers(reader, settings, tenant, promotion, app) if asked else Makers(),
         registry=settings.registry,
         preview_open=await _preview_open(reader, (tenant, environment), promotion),
         previews=given_to.previews,
@@ -132,7 +125,7 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         told=await _telling(reader, tenant),
         source=await _source(reader, tenant, order, environment, promotion),
         refused=await refusal(reader, labels, space or "", promotion.spec.artefact.image),
-        app=App.parse(raw).spec if raw else None,
+        app=app,
         deleting=bool(raw and raw["metadata"].get("deletionTimestamp")),
         others=_others(await reader.list(names.API_VERSION, "Promotion", space), promotion),
         releases=tuple(

@@ -23,6 +23,7 @@ from roost.model.settings_difference import differences
 ENDED = ("Applied", "Superseded", "Refused")
 HELD = timedelta(seconds=10)
 WAITING = timedelta(seconds=30)  # Approvals are watched; this is for windows that end, and gates that change.
+AGAIN = timedelta(seconds=5)
 FOLLOWING = timedelta(milliseconds=500)
 KEPT = 18  # Of an App: an environment takes 100 Apps and 2000 Promotions. Older ones are told by their Releases.
 FORGOTTEN_AT_ONCE = 20
@@ -217,11 +218,23 @@ def _gated(promotion: Promotion, observed: Observed, now: datetime) -> Plan | No
     verdict = checks.not_rejected(observed)
     if not verdict.ok:
         return _final("Refused", not_ready(verdict.reason, verdict.message))
+    verdict = checks.makers_known(observed)
+    if not verdict.ok:
+        again = WAITING if observed.makers.lasting else AGAIN
+        return Plan(
+            conditions=(not_ready(verdict.reason, verdict.message),), status=_pending(observed), next_check=again
+        )
     for verdict in (checks.approved(promotion.metadata.name, observed), checks.not_frozen(observed, now)):
         if not verdict.ok:
             waits = not_ready(verdict.reason, verdict.message)
-            return Plan(conditions=(waits,), status={"phase": "Pending"}, next_check=WAITING)
+            return Plan(conditions=(waits,), status=_pending(observed), next_check=WAITING)
     return None
+
+
+def _pending(observed: Observed) -> dict[str, Any]:
+    """Who wrote it is told to whoever is to approve it, and kept."""
+    written = observed.makers.written
+    return {"phase": "Pending"} | ({"written": written.wire()} if written is not None else {})
 
 
 def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
@@ -255,7 +268,7 @@ def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     return Plan(
         apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),
         conditions=(ready("Applied", "The application has it; its version is being made."),),
-        status={"phase": "Applied"},
+        status=_pending(observed) | {"phase": "Applied"},
         next_check=FOLLOWING,
     )
 

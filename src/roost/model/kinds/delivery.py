@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from roost.model.contributors import Written
 from roost.model.kinds.app import Artefact, Process
 from roost.model.kinds.forge import Forge, Previews
 from roost.model.kinds.scan import Scan
@@ -106,9 +107,20 @@ class ImageStatus(StatusModel):
     digest: str = Field(max_length=100, description="The digest that the last run, or the first look, met.")
 
 
+class Edit(Model):
+    """Somebody changed how a project builds, or where that goes."""
+
+    person: str = Field("", max_length=100, description="Empty: not said.")
+    at: str = Field(max_length=40, description="When that was seen; RFC 3339.")
+
+
 class ProjectStatus(StatusModel):
     """What came of it."""
 
+    definition: str | None = Field(
+        None, max_length=64, description="Digest of how it builds and where that goes, as `edits` knows it."
+    )
+    edits: tuple[Edit, ...] = Field((), max_length=20, description="The newest changes of that, in order.")
     repository: str | None = Field(None, max_length=300, description="Where to push to.")
     last_run: str | None = Field(None, max_length=63)
     schedules: tuple[ScheduleStatus, ...] = Field((), max_length=10)
@@ -201,6 +213,9 @@ class RunSpec(Model):
     )
     problem: str = Field("", max_length=2000, description="Why the definition cannot be used; the run fails with it.")
     origin: str = Field("", max_length=63, description="The run that this one repeats.")
+    repeated_by: tuple[Annotated[str, Field(max_length=100)], ...] = Field(
+        (), max_length=20, description="Who wished for it, and for those that it repeats."
+    )
     start_at: str = Field(
         "",
         max_length=30,
@@ -236,6 +251,7 @@ class RunStatus(StatusModel):
     step: str | None = Field(None, max_length=60)
     started_at: str | None = Field(None, max_length=40)
     finished_at: str | None = Field(None, max_length=40)
+    spare: str | None = Field(None, max_length=63, description="The pod that had waited and serves this run.")
     artefact: Artefact | None = None
     processes: tuple[Process, ...] = Field((), max_length=10)
     release_command: tuple[str, ...] = Field((), max_length=50)
@@ -265,7 +281,8 @@ class Run(Resource):
             "self.spec.pipeline == oldSelf.spec.pipeline && self.spec.stepSecrets == oldSelf.spec.stepSecrets"
             " && self.spec.rights == oldSelf.spec.rights && self.spec.remarks == oldSelf.spec.remarks"
             " && self.spec.problem == oldSelf.spec.problem && self.spec.origin == oldSelf.spec.origin"
-            " && self.spec.startAt == oldSelf.spec.startAt",
+            " && self.spec.startAt == oldSelf.spec.startAt"
+            " && self.spec.repeatedBy == oldSelf.spec.repeatedBy",
             "A run never changes; only cancel and rerun may be set.",
         ),
         (
@@ -309,6 +326,7 @@ class PromotionStatus(StatusModel):
     differences: tuple[SettingDifference, ...] = Field(
         (), max_length=MOST_DIFFERENCES, description="What this environment sets differently from where it comes from."
     )
+    written: Written | None = Field(None, description="Who wrote it, where the environment wants four eyes.")
 
 
 class Promotion(Resource):

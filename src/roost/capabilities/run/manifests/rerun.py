@@ -4,10 +4,12 @@ Nobody but machines makes Runs, so a person says the wish on the old one and the
 follows from the old one's and the number of the wish: doing it twice is doing it once.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from roost.model.kinds.delivery import Project, Rerun, Run
 from roost.model.names import API_VERSION, AUTHOR, PROJECT, TENANT, short_digest
+
+MOST: Final = 20
 
 
 def wanted(run: Run) -> bool:
@@ -26,7 +28,10 @@ def manifest(run: Run, tenant: str, project: str) -> dict[str, Any]:
     step = run.spec.rerun.step
     # Before the first step the workspace is the commit itself.
     start_at = "" if step in run.spec.pipeline.names[:1] else step
-    again = {"origin": run.metadata.name, "start_at": start_at, "rerun": Rerun(), "cancel": False}
+    again: dict[str, object] = {"origin": run.metadata.name, "start_at": start_at, "rerun": Rerun(), "cancel": False}
+    # Admission holds whoever wishes for a rerun to saying who they are.
+    wishers = dict.fromkeys((*run.spec.repeated_by, run.metadata.annotations.get(AUTHOR, "")[:100]))
+    again["repeated_by"] = tuple(who for who in wishers if who)[-MOST:]
     owner = {"apiVersion": API_VERSION, "kind": Project.KIND, "name": run.spec.project, "uid": project}
     return Run.manifest(
         name(run),
