@@ -116,7 +116,7 @@ def test_more_refs_than_a_command_takes_are_told(bench: Bench, tmp_path: Path) -
     who = ("-c", "user.name=m", "-c", "user.email=m@example.org")
     made = call("git", "-C", str(many), *who, "commit-tree", tree, "-m", "x")
     call("git", "-C", str(many), "update-ref", "refs/heads/main", made)
-    refs = "".join(f"{made} refs/tags/t{number:06}\n" for number in range(60_000))
+    refs = "".join(f"{made} refs/tags/t{number:06}\n" for number in range(20_000))
     (many / "packed-refs").write_text(f"# pack-refs with: peeled fully-peeled sorted \n{refs}")
     with sources.apache(tmp_path / "apache", folder) as address:
         report = bench.look(type="git", url=f"{address}/git/many.git", refs=["refs/tags/*"])

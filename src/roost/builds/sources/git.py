@@ -13,7 +13,8 @@ HELPER: Final = (
     '!f() { test "$1" = get && echo "username=$(cat {0}/username)" && echo "password=$(cat {0}/password)"; }; f'
 )
 
-MOST_REFS: Final = 5000  # Beside the branch; each is a word on git's command line.
+MOST_REFS: Final = 5000  # Beside the branch; each may be a word on git's command line.
+MOST_NAMED: Final = 500_000  # Characters of all of them.
 
 
 def look(task: FetchTask, place: Place) -> FetchReport:
@@ -50,12 +51,14 @@ def origins(url: str) -> list[str]:
 
 def _present(task: FetchTask, place: Place, environment: dict[str, str]) -> list[str]:
     """The patterns of other refs that may be asked for: git takes one that names a single ref only if that is there."""
-    single = [ref for ref in task.refs if "*" not in ref]
-    if not single:
-        return list(task.refs)
-    listing = ["git", "ls-remote", "--end-of-options", task.url, *single]
+    if not task.refs:
+        return []
+    listing = ["git", "ls-remote", "--refs", "--end-of-options", task.url, *task.refs]
     told = run(place, listing, environment, "Asking for refs")
     there = {line.partition("\t")[2] for line in told.splitlines()}
+    if len(there) > MOST_REFS or sum(map(len, there)) > MOST_NAMED:
+        words = f"The triggers name {len(there)} branches and tags of the source: name {MOST_REFS} at most."
+        raise FetchFailed("TooManyRefs", words)
     return [ref for ref in task.refs if "*" in ref or ref in there]
 
 
@@ -69,13 +72,7 @@ def _others(task: FetchTask, place: Place, folder: Path) -> list[str]:
     listing = ["git", "-C", str(folder), "for-each-ref", "--format=%(objectname)%09%(refname)"]
     here = [line.split("\t") for line in run(place, listing, settings([]), "Reading the refs").splitlines()]
     own = f"refs/heads/{task.branch}"
-    found = [ref for target, ref in here if ref != own and (target, ref) not in known]
-    if len(found) > MOST_REFS:
-        words = (
-            f"The source has {len(found)} branches and tags that the triggers name: name {MOST_REFS} at most at once."
-        )
-        raise FetchFailed("TooManyRefs", words)
-    return found
+    return [ref for target, ref in here if ref != own and (target, ref) not in known]
 
 
 def _ssh(place: Place) -> dict[str, str]:
