@@ -55,10 +55,10 @@ class Reading:
     name: str
     wanted: Wanted
 
-    @property
-    def labels(self) -> str:
-        """Of the run's pods."""
-        return f"{names.RUN}={self.name}"
+    async def pods(self, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The run's: those of its Job, and one that had waited and which it took."""
+        taken = (run.get("status") or {}).get("spare")
+        return await self.logs.pods(f"{names.RUN} in ({','.join([self.name, *([taken] if taken else [])])})")
 
 
 @router.get(RUNS + "/logs", operation_id="runLogs", summary="Log of a run", tags=["Run"])
@@ -95,7 +95,7 @@ async def _now(reading: Reading, run: Mapping[str, Any]) -> list[Line]:
         lines = await kept_logs.read(reading.ctx, reading.tenant, run, wanted.process, wanted)
     if lines is None:
         lines = []
-        for pod in await reading.logs.pods(reading.labels):
+        for pod in await reading.pods(run):
             lines += await reading.logs.read([_conductor(pod)], wanted)
     if _phase(run) in FINISHED:
         lines += [line for line in [*_signed(run), *await _promoted(reading, run)] if wanted.shows(line)]
@@ -172,13 +172,13 @@ async def _follow(reading: Reading) -> AsyncIterator[bytes]:
     async def work() -> None:
         done: set[str] = set()
         while True:
-            pods = [pod for pod in await reading.logs.pods(reading.labels) if pod["metadata"]["name"] not in done]
+            run = await reading.there.get(reading.name)
+            pods = [pod for pod in await reading.pods(run) if pod["metadata"]["name"] not in done]
             for pod in pods[:1]:
                 await reading.logs.follow(_conductor(pod), reading.wanted, tail.put)
                 done.add(pod["metadata"]["name"])
             if pods:
                 continue
-            run = await reading.there.get(reading.name)
             if _phase(run) in FINISHED:
                 await _end(reading, run, tail)
                 return

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from roost.gitserver import backend, contributors, definition, looks, pktline, starting
+from roost.gitserver import backend, contributors, definition, looks, outcomes, pktline, starting
 from roost.gitserver.backend import Backend, ClientGone, GitFailed
 from roost.gitserver.cluster import Cluster, Misfit, built_of, name_of
 from roost.gitserver.exchange import IDLE_S, NO_CACHE, Exchange, Receive, Scope, Send, headers_of, named, whole_body
@@ -80,6 +80,8 @@ class GitServer:
             return self._start
         if path.startswith(contributors.PATH):
             return self._contributors
+        if path.startswith(outcomes.PATH):
+            return self._outcome
         return self._archive if path.startswith(ARCHIVES) else self._answer
 
     async def _start(self, exchange: Exchange, scope: Scope) -> None:
@@ -114,6 +116,10 @@ class GitServer:
     async def _contributors(self, exchange: Exchange, scope: Scope) -> None:
         """Who wrote a range of commits, for the controller."""
         await contributors.answer(exchange, scope, self._repositories, self._secret, self._clock.now())
+
+    async def _outcome(self, exchange: Exchange, scope: Scope) -> None:
+        """The report of a run, from its pod."""
+        await outcomes.answer(exchange, scope, self._cluster, self._secret, self._clock.now())
 
     async def _archive(self, exchange: Exchange, scope: Scope) -> None:
         """An archive, which the API passes on: a commit of the project's branch, and its run."""

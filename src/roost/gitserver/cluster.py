@@ -18,7 +18,7 @@ from roost.model.kinds.app import App, Release
 from roost.model.kinds.delivery import Project, Promotion, Run
 from roost.model.kinds.forge import Preview
 from roost.model.kinds.source import Import
-from roost.model.names import API_VERSION, BUILD, PROJECT, RUN, namespace, run_name
+from roost.model.names import API_VERSION, BUILD, OUTCOME, PROJECT, RUN, namespace, run_name
 from roost.model.refs import HEADS
 from roost.model.resource import Resource
 
@@ -78,8 +78,15 @@ class Cluster(Protocol):
         """The App, or None."""
         ...
 
-    async def pods(self, tenant: str, run: str) -> list[str]:
-        """Names of the run's pods that have printed something or are about to, oldest first."""
+    async def bring(self, name: Name, run: str, report: str) -> bool:
+        """Lay a report on a Run of this project; whether there is such a Run."""
+        ...
+
+    async def pods(self, tenant: str, *runs: str) -> list[str]:
+        """Names of a run's pods that have printed something or are about to, oldest first.
+
+        runs: its name, and that of the pod which had waited and which it took.
+        """
         ...
 
     def log(self, tenant: str, pod: str) -> AsyncIterator[str]:
@@ -204,9 +211,24 @@ class KubeCluster:
         raw = await self._client.get(API_VERSION, App.KIND, name, space)
         return _parsed(App, raw)
 
-    async def pods(self, tenant: str, run: str) -> list[str]:
+    async def bring(self, name: Name, run: str, report: str) -> bool:
+        """Lay a report on a Run of this project; whether there is such a Run."""
+        there = await self.run(name.tenant, run)
+        if there is None or there.spec.project != name.project:
+            return False
+        meta = {"name": run, "namespace": namespace(name.tenant, BUILD)}
+        changes = {"metadata": {"uid": there.metadata.uid, "annotations": {OUTCOME: report}}}
+        try:
+            await self._client.patch(
+                {"apiVersion": API_VERSION, "kind": Run.KIND, "metadata": meta}, changes, "roost-git"
+            )
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    async def pods(self, tenant: str, *runs: str) -> list[str]:
         """Names of the run's pods whose container has started, oldest first."""
-        found = await self._client.list("v1", "Pod", namespace(tenant, BUILD), f"{RUN}={run}")
+        found = await self._client.list("v1", "Pod", namespace(tenant, BUILD), f"{RUN} in ({','.join(runs)})")
         begun = [pod for pod in found if (pod.get("status") or {}).get("phase") in ("Running", "Succeeded", "Failed")]
         begun.sort(key=lambda pod: (pod["metadata"].get("creationTimestamp", ""), pod["metadata"]["name"]))
         return [pod["metadata"]["name"] for pod in begun]

@@ -1,5 +1,7 @@
 """The process of a run's pod: `python -m roost.mains.step`. It conducts the steps, which have containers of their own.
 
+Where it was started ahead, it waits for its order, with everything imported; from then on there is no difference.
+
 Prints what it does for the person who pushed, and leaves a report as the pod's termination message. Exit status 0: the
 report says how it ended. 1: no report, the pod is worth another try.
 """
@@ -11,12 +13,13 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+from roost.builds import order, outcome
 from roost.builds.bench import Bench, BuilderLost, Shared
 from roost.builds.gates import Gates
 from roost.builds.run_log import RunLog
 from roost.builds.step import carry_out
 from roost.model import step_task
-from roost.model.build_task import CREDENTIALS, TRUST, VARIABLE, WORK, Task
+from roost.model.build_task import CREDENTIALS, ORDER_VARIABLE, TRUST, VARIABLE, WORK, Task
 
 
 def _show(line: str) -> None:
@@ -32,9 +35,16 @@ def _bench(task: Task, log: RunLog) -> Bench:
     return bench
 
 
+def _task() -> Task:
+    """What is to be done: told at the start, or once a run takes this pod."""
+    file = os.environ.get(ORDER_VARIABLE)
+    return Task.model_validate_json(order.wait(Path(file)) if file else os.environ[VARIABLE])
+
+
 def main() -> int:
-    """Carry out the task in the environment."""
-    task = Task.model_validate_json(os.environ[VARIABLE])
+    """Carry out the task."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(1))  # Nobody else ends the first process of a pod for us.
+    task = _task()
     log = RunLog(Path(WORK) / "log.ndjson", _show)
     bench = _bench(task, log)
 
@@ -54,6 +64,7 @@ def main() -> int:
         if bench.gates is not None:
             bench.gates.close()
     log.close()
+    outcome.bring(task, bench, report)
     Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log")).write_text(report.text())
     return 0
 

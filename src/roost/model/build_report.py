@@ -1,8 +1,14 @@
 """What the pod of a run reports when it ends: its termination message, at most 4096 bytes of JSON.
 
 Written by `roost.builds` in the pod, read by the run capability. A pod that ends without one died; it is tried again.
+The kubelet tells of an end up to a second late, so the pod has the same text brought to the Run by the git server
+before it ends. That way is not trusted: the text is sealed (HMAC-SHA-256) with a key that the pod and the controller
+alone have, for this very Run.
 """
 
+import hashlib
+import hmac
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import Field, ValidationError
@@ -45,6 +51,22 @@ class BuildReport(Model):
                 return text
         message = "The commands of the Procfile are too long together: put them into scripts of the repository."
         return BuildReport(ok=False, reason="TooLong", message=message).model_dump_json(exclude_defaults=True)
+
+
+def _mac(key: str, uid: str, text: str) -> str:
+    return hmac.new(key.encode(), f"{uid}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def seal(key: str, uid: str, text: str) -> str:
+    """A report as the git server brings it to the Run of that uid: one line, then the report's own text."""
+    return f"{_mac(key, uid, text)}\n{text}"
+
+
+def unseal(keys: Iterable[str], uid: str, sealed: str) -> BuildReport | None:
+    """The report in it; None where none of the keys sealed it for this Run. Any text may be given."""
+    mac, _, text = sealed.partition("\n")
+    mine = [key for key in keys if hmac.compare_digest(mac.encode(), _mac(key, uid, text).encode())]
+    return read(text) if mine else None
 
 
 def read(text: str) -> BuildReport | None:

@@ -1,5 +1,7 @@
 """What a run pod is told: one JSON text in the variable ROOST_TASK, and files that only this pod has.
 
+A pod that waits for a run is told later, by the same text in the file that the variable ROOST_ORDER names.
+
 Made by the run capability, read by `roost.mains.step`. Nothing secret stands in it: the token for git and the
 registry's are files of the Secret of the run.
 """
@@ -16,9 +18,12 @@ from roost.model.pipeline import STEP_PATTERN, Pipeline
 from roost.model.resource import Model
 
 VARIABLE: Final = "ROOST_TASK"
+ORDER_VARIABLE: Final = "ROOST_ORDER"
+ORDER: Final = "/run/roost/order"  # Folder with the file `task`; empty until there is a run for the pod.
 CREDENTIALS: Final = "/run/roost/credentials"  # The Secret of the run.
 FETCH_TOKEN: Final = "fetch"  # Key: the token for the git server.
 REGISTRY_TOKEN: Final = "registry"  # Key: the access token for the registry.
+REPORT_KEY: Final = "report"  # Key: what the pod seals its report with; missing: its end alone tells.
 DOCKER_CONFIG: Final = "config.json"  # Key: the same, as buildctl reads it.
 TRUST: Final = "/etc/roost/trust"  # ConfigMap: ca.crt (the platform's own authority), bundle.crt (the site's as well).
 WORK: Final = "/work"
@@ -37,6 +42,7 @@ class Task(Model):
     scan: Scan = Scan()
     parameters: Values = Field({}, description="Build arguments, and variables of the steps.")
     run: str = Field("", max_length=63, description="The Run's name: what is kept of it is named so.")
+    uid: str = Field("", max_length=63, description="The Run's uid: its report is of this very Run.")
     pipeline: Pipeline = Field(Pipeline(), description="The steps, without their commands, which are others' to run.")
     rights: Literal["full", "reduced"] = "full"
     remarks: tuple[str, ...] = Field((), max_length=30, description="What of the definition is not supported.")

@@ -6,6 +6,8 @@ verifies.
 """
 
 import asyncio
+import hashlib
+import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from roost.surface import signatures
 from roost.surface.registry import Access, mint
 from roost.surface.signatures import SignatureRefused, Subject
 
+_REPORTS: Final = "roost-report-v1"
 AGENT: Final = "roost-controller"
 TOKEN_LASTS: Final = timedelta(minutes=5)
 PAUSE_S: Final = 0.2
@@ -45,6 +48,15 @@ def read_key(settings: Settings) -> SigningKey | None:
     except FileNotFoundError:
         return None
     return SigningKey(pem, signatures.public_key(pem), signatures.key_id(pem), since)
+
+
+def report_key(settings: Settings, space: str, secret: str) -> str:
+    """What the pod that mounts this Secret seals its report with; only the controller can derive it. Empty: no key."""
+    try:
+        pem = (Path(settings.signing) / "key.pem").read_bytes()
+    except FileNotFoundError:
+        return ""
+    return hmac.new(pem, "\0".join((_REPORTS, space, secret)).encode(), hashlib.sha256).hexdigest()
 
 
 def key_or_wait(settings: Settings) -> SigningKey:

@@ -130,7 +130,7 @@ class StandIn:
         url = "http://hello-dev.acme.roost.localhost"
         return App.parse({"metadata": {"name": name}, "status": {"url": url, "conditions": [ready]}})
 
-    async def pods(self, tenant: str, run: str) -> list[str]:
+    async def pods(self, tenant: str, *runs: str) -> list[str]:
         return [f"{run}-pod"]
 
     async def log(self, tenant: str, pod: str) -> AsyncIterator[str]:

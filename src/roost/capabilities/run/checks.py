@@ -1,13 +1,16 @@
-"""Named checks of a Run: whether it has a place to go on, and whether a newer one takes it. Pure."""
+"""Named checks of a Run: whether it has a place to go on, whether a newer one takes it, which spare it takes. Pure."""
 
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from roost.capabilities.run.model import Observed, SeenRun
+from roost.capabilities.run.manifests import spare
+from roost.capabilities.run.model import Observed, SeenRun, SeenSpare
 from roost.model.kinds.delivery import Run
 from roost.model.plan import Verdict
 
 AT_ONCE: Final = 2  # Builds of one tenant at the same time.
+START: Final = timedelta(minutes=2)  # A spare that does not run by then will not.
 
 
 def _age(seen: SeenRun) -> tuple[bool, str, int, str]:
@@ -44,3 +47,34 @@ def is_newest(run: Run, observed: Observed) -> Verdict:
     if observed.policy != "cancelOlder" or not observed.newer or spec.cause == "manual" or spec.origin:
         return Verdict(True)
     return Verdict(False, "Superseded", f"{observed.newer} is newer, and the project ends older runs (concurrency).")
+
+
+def own_spare(run: Run, observed: Observed) -> SeenSpare | None:
+    """The pod that had waited and was taken by this run."""
+    return next((seen for seen in observed.spares if seen.run == run.metadata.uid), None)
+
+
+def waiting(observed: Observed) -> tuple[SeenSpare, ...]:
+    """Those that nobody took and nobody removes."""
+    return tuple(seen for seen in observed.spares if not seen.run and not seen.deleting)
+
+
+def of_use(run: Run, observed: Observed, now: datetime) -> tuple[SeenSpare, ...]:
+    """Those of them that a run like this could take, at once or as soon as they run."""
+    platform = observed.platform
+    wanted = spare.shape(run.spec.scan, platform, observed.projects)
+    lasts = timedelta(seconds=platform.spare_s)
+    return tuple(
+        seen
+        for seen in waiting(observed)
+        if (seen.project, seen.shape) == (observed.project_uid, wanted)
+        and not seen.ended
+        and now - seen.made < (lasts if seen.running else START)
+    )
+
+
+def spare_for(run: Run, observed: Observed, now: datetime) -> SeenSpare | None:
+    """The one that this run takes: there is no pod of its own yet, and none of its needs differs."""
+    if observed.job is not None or observed.pod is not None or not spare.serves(run.spec):
+        return None
+    return next((seen for seen in of_use(run, observed, now) if seen.running), None)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from roost.model.build_report import BuildReport
 from roost.model.notices import Telling
 from roost.model.resource import Model
 from roost.model.single_pod import SeenPod
@@ -23,6 +24,7 @@ class Platform(Model):
     proxy: str = ""
     max_build_s: int = 1800
     builder_idle_s: int = 1800
+    spare_s: int = Field(0, description="Seconds that a pod waits for the next run; 0: none does.")
     signing_key: str = Field("0" * 16, description="Which key signs images now; empty: there is none yet.")
 
 
@@ -55,6 +57,21 @@ class SeenJob(Model):
     deleting: bool = False
 
 
+class SeenSpare(Model):
+    """A pod of the tenant that was started ahead. `run`: the uid of the Run that took it; empty: it waits."""
+
+    name: str
+    uid: str
+    version: str = Field("", description="Its resourceVersion: who takes it takes this very one.")
+    project: str = Field("", description="The uid of the Project that it waits for.")
+    run: str = ""
+    shape: str = ""
+    made: datetime
+    running: bool = False
+    ended: bool = False
+    deleting: bool = False
+
+
 class SeenWaiver(Model):
     """A finding that may stay until then."""
 
@@ -68,7 +85,8 @@ class Observed(Model):
     platform: Platform = Platform()
     environments: tuple[str, ...] = Field((), description="The tenant's, in the order of promotion.")
     project_exists: bool = True
-    project_uid: str = Field("", description="Of the Project, where the Run is to be run again; empty: it is gone.")
+    project_uid: str = Field("", description="Of the Project; empty: it is gone.")
+    projects: tuple[str, ...] = Field((), description="Names of the tenant's.")
     environment: str = Field("", description="Where the project goes; empty: the first.")
     app: str = Field("", description="What it becomes; empty: named as the project.")
     open_runs: tuple[SeenRun, ...] = Field((), description="Runs of the tenant that have not ended.")
@@ -78,6 +96,8 @@ class Observed(Model):
     builder: SeenBuilder | None = None
     job: SeenJob | None = None
     pod: SeenPod | None = None
+    spares: tuple[SeenSpare, ...] = Field((), description="Pods that wait for a run, and the one that this run took.")
+    reported: BuildReport | None = Field(None, description="What the pod had brought to the Run before its end.")
     waivers: tuple[SeenWaiver, ...] = Field((), description="Of the project.")
     base_findings: str = Field("", description="Tag of the findings of the branch's last good run.")
     told: Telling = Field(Telling(), description="Who is told how it ends.")

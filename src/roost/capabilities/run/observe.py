@@ -4,27 +4,29 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from roost.capabilities.run import images
-from roost.capabilities.run.manifests import rerun
+from roost.capabilities.run.manifests import spare
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
 from roost.capabilities.run.manifests.job import CONDUCTOR
-from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenWaiver
+from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenSpare, SeenWaiver
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
-from roost.model import findings, single_pod
+from roost.model import build_report, findings, single_pod
 from roost.model.advisories import CONFIG_MAP as ADVISORIES_MAP
+from roost.model.build_report import BuildReport
 from roost.model.kinds.channel import Channel, Notice
 from roost.model.kinds.delivery import Project, Run
 from roost.model.kinds.scan import Waiver
 from roost.model.kinds.tenant import Tenant
 from roost.model.kinds.triggers import Concurrency
-from roost.model.names import API_VERSION, RUN, SYSTEM_NAMESPACE, split_namespace
+from roost.model.names import API_VERSION, OUTCOME, RUN, SPARE, SYSTEM_NAMESPACE, split_namespace
 from roost.model.notices import Telling, telling
 from roost.settings import Settings
-from roost.surface.signing import read_key
+from roost.surface.signing import read_key, report_key
 
 WATCHES = (
     Watch("batch/v1", "Job", owner=f"label:{RUN}", labels=RUN),
     Watch("v1", "Pod", owner=f"label:{RUN}", labels=RUN),
+    Watch("v1", "Pod", owner="owner", labels=RUN),  # One that had waited is a run's by its owner.
 )
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
@@ -44,6 +46,7 @@ async def _platform(reader: Reader, settings: Settings) -> Platform:
         proxy=settings.http_proxy,
         max_build_s=settings.max_build_s,
         builder_idle_s=settings.builder_idle_s,
+        spare_s=settings.spare_s,
     )
 
 
@@ -57,6 +60,35 @@ def read_builder(raw: Object | None) -> SeenBuilder | None:
         ended=(raw.get("status") or {}).get("phase") in ("Succeeded", "Failed"),
         deleting=bool(raw["metadata"].get("deletionTimestamp")),
     )
+
+
+def read_spare(raw: Object) -> SeenSpare:
+    """A pod that waits for a run, or had waited, shortened."""
+    meta, seen = raw["metadata"], single_pod.newest([raw], CONDUCTOR)
+    owners = {owner["kind"]: owner["uid"] for owner in meta.get("ownerReferences") or ()}
+    assert seen is not None
+    return SeenSpare(
+        name=meta["name"],
+        uid=meta["uid"],
+        version=meta["resourceVersion"],
+        project=owners.get(Project.KIND, ""),
+        run=owners.get(Run.KIND, ""),
+        shape=(meta.get("annotations") or {}).get(spare.SHAPE, ""),
+        made=datetime.fromisoformat(meta["creationTimestamp"].replace("Z", "+00:00")),
+        running=seen.started and not seen.ended,
+        ended=seen.ended,
+        deleting=bool(meta.get("deletionTimestamp")),
+    )
+
+
+def reported(run: Run, pods: Iterable[str], settings: Settings) -> BuildReport | None:
+    """The report that was brought to the run, if one of its pods sealed it. pods: names of their Secrets."""
+    brought = run.metadata.annotations.get(OUTCOME)
+    if not brought:
+        return None
+    space = run.metadata.namespace or ""
+    keys = (report_key(settings, space, name) for name in pods)
+    return build_report.unseal([key for key in keys if key], run.metadata.uid, brought)
 
 
 def read_job(raw: Object | None) -> SeenJob | None:
@@ -144,29 +176,41 @@ def base_findings(run: Run, branch: str, runs: list[Object]) -> str:
     return findings.tag(int(last.get("attempt") or 1), str(last["commit"]))
 
 
+def is_of(pod: Object, run: Run) -> bool:
+    """Whether it is a pod of the run's Job, or one that had waited and serves the run."""
+    meta = pod["metadata"]
+    taken = any(owner["uid"] == run.metadata.uid for owner in meta.get("ownerReferences") or ())
+    return taken or meta["labels"].get(RUN) == run.metadata.name
+
+
 async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
     """The run's Job and pod, the tenant's builder and other runs, the project."""
     space = run.metadata.namespace or ""
     names = split_namespace(space)
     runs = await reader.list(API_VERSION, Run.KIND, space)
     opened = [item for item in runs if (item.get("status") or {}).get("phase") not in ENDED]
+    projects = {item["metadata"]["name"]: item for item in await reader.list(API_VERSION, Project.KIND, space)}
     places = {
-        item["metadata"]["name"]: Concurrency.model_validate(item["spec"].get("concurrency") or {}).places
-        for item in await reader.list(API_VERSION, Project.KIND, space)
+        name: Concurrency.model_validate(item["spec"].get("concurrency") or {}).places
+        for name, item in projects.items()
     }
+    pods = await reader.list("v1", "Pod", space, RUN)
+    mine = [item for item in pods if is_of(item, run)]
+    spares = [read_spare(item) for item in pods if SPARE in item["metadata"]["labels"]]
+    spares = [seen for seen in spares if seen.run in ("", run.metadata.uid)]
+    raw = projects.get(run.spec.project)
     ends = [str((item.get("status") or {}).get("finishedAt") or "") for item in runs]
     common = {
         "platform": await _platform(reader, settings),
         "open_runs": tuple(_seen(item, places) for item in opened),
         "last_ended": max(ends, default=""),
         "builder": read_builder(await reader.get("v1", "Pod", BUILDER, space)),
+        "project_uid": raw["metadata"]["uid"] if raw else "",
+        "projects": tuple(sorted(projects)),
+        "spares": tuple(spares),
     }
-    if run.status.phase in ENDED and rerun.wanted(run):
-        raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)
-        return Observed(**common, project_uid=raw["metadata"]["uid"] if raw else "")
     if run.status.phase in ENDED or names is None:
         return Observed(**common)
-    raw = await reader.get(API_VERSION, Project.KIND, run.spec.project, space)
     project = Project.parse(raw) if raw else None
     job = await reader.get("batch/v1", "Job", run.metadata.name, space)
     pipeline = run.spec.pipeline
@@ -190,7 +234,8 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         newer=_newer(run, runs),
         told=await _telling(reader, space),
         job=read_job(job),
-        pod=single_pod.newest(await reader.list("v1", "Pod", space, f"{RUN}={run.metadata.name}"), CONDUCTOR),
+        pod=single_pod.newest(mine, CONDUCTOR),
+        reported=reported(run, (run.metadata.name, *(seen.name for seen in spares if seen.run)), settings),
         waivers=await _waivers(reader, space, run.spec.project),
         base_findings=base_findings(run, project.spec.branch, runs) if project else "",
         missing_secrets=tuple(missing),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from roost.capabilities.run import checks
-from roost.capabilities.run.manifests import builder, definition, job, rerun, scanner
+from roost.capabilities.run.manifests import builder, definition, job, rerun, scanner, spare
 from roost.capabilities.run.model import Observed
 from roost.model import attestation, build_report, notices
 from roost.model.advisories import version as database
@@ -26,6 +26,7 @@ from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespac
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 LOOK_AGAIN = timedelta(seconds=5)
+SPARE_AFTER, SPARE_AGAIN = timedelta(seconds=3), timedelta(seconds=20)
 WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
@@ -62,21 +63,22 @@ def _own(run: Run, observed: Observed, now: datetime) -> Plan:
         return _end(run, now, ("Failed", "NoTenant", "A run belongs into the build namespace of a tenant."))
     if run.spec.cancel or not observed.project_exists:
         words = "The run was cancelled." if run.spec.cancel else "The project was deleted."
-        return _end(run, now, ("Cancelled", "Cancelled", words), _stop(observed))
+        return _end(run, now, ("Cancelled", "Cancelled", words), _stop(run, observed))
     report = build_report.read(observed.pod.message) if observed.pod and observed.pod.ended else None
+    report = report or observed.reported
     if report is not None:
         return _reported(run, names[0], report, observed, now)
     newest = checks.is_newest(run, observed)
     if not newest.ok:
-        return _end(run, now, ("Cancelled", newest.reason, newest.message), _stop(observed))
+        return _end(run, now, ("Cancelled", newest.reason, newest.message), _stop(run, observed))
     if observed.job is not None and observed.job.failed:
         return _end(run, now, ("Failed", "PodDied", _died(observed)))
     if observed.missing_secrets:
         words = f"The project names build secrets that do not exist: {', '.join(observed.missing_secrets)}."
-        return _end(run, now, ("Failed", "SecretMissing", words), _stop(observed))
+        return _end(run, now, ("Failed", "SecretMissing", words), _stop(run, observed))
     fits = definition.is_usable(run, observed)
     if observed.job is None and not fits.ok:
-        return _end(run, now, ("Failed", fits.reason, fits.message), _stop(observed))
+        return _end(run, now, ("Failed", fits.reason, fits.message), _stop(run, observed))
     place = checks.has_place(run, observed)
     if observed.job is None and not place.ok:
         waits = not_ready(place.reason, place.message)
@@ -85,36 +87,54 @@ def _own(run: Run, observed: Observed, now: datetime) -> Plan:
 
 
 def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
-    platform = observed.platform
-    started = observed.pod is not None and observed.pod.started
+    """Its pod: one that waited for a run like this, else that of a Job; also where one that it took has died."""
+    own, takes = checks.own_spare(run, observed), checks.spare_for(run, observed, now)
+    by_job = takes is None and (own is None or own.ended)
+    started = takes is not None or (observed.pod is not None and observed.pod.started)
+    task = _task(run, tenant, observed, now)
     actions = []
-    if not started:
+    if takes is not None:
+        told = {"name": takes.name, "version": takes.version, "task": task.model_dump_json(by_alias=True)}
+        actions.append(Action("claim", takes.uid, told, first=True))
+    elif by_job and (not started or observed.job is None):
         arguments = {"tenant": tenant, "timeoutS": _timeout_s(run, observed)}
         actions.append(Action("prepare", run.metadata.uid, arguments, first=True))
+    if by_job:  # What waits in vain takes memory of the quota.
+        actions += [_remove("Pod", seen.name, seen.uid, run) for seen in checks.waiting(observed)]
     seen = observed.builder
     if seen is not None and seen.ended and not seen.deleting:
         actions.append(_remove("Pod", builder.NAME, seen.uid, run))
     done = observed.job
     if done is not None and done.complete and not done.deleting and observed.pod is None:
         actions.append(_remove("Job", run.metadata.name, done.uid, run))  # Its words are lost: build again.
-    work = job.job(run, tenant, platform.platform_image, _task(run, tenant, observed, now), observed.images)
-    if scanner.wanted(run.spec.scan, platform.advisories):
-        work = scanner.beside(work, platform.scanner_image, platform.advisories)
+    took = takes or own
     return Plan(
-        apply=(
-            Apply(builder.service(tenant), owned=False),
-            Apply(builder.pod(tenant, platform.builder_image, TRUST_MAP), create=True, owned=False),
-            Apply(work, create=True, owned=False),
-        ),
+        apply=(*_builder(tenant, observed), *(_job(run, tenant, observed, task) if by_job else ())),
         actions=tuple(actions),
         conditions=(not_ready("Building", _words(observed)),),
         status={
             "phase": "Building" if started else "Pending",
             "step": definition.current(run, observed) if started else "start",
             "startedAt": run.status.started_at or timestamp(now),
+            **({"spare": took.name} if took is not None else {}),
         },
         next_check=LOOK_AGAIN,
     )
+
+
+def _builder(tenant: str, observed: Observed) -> tuple[Apply, ...]:
+    return (
+        Apply(builder.service(tenant), owned=False),
+        Apply(builder.pod(tenant, observed.platform.builder_image, TRUST_MAP), create=True, owned=False),
+    )
+
+
+def _job(run: Run, tenant: str, observed: Observed, task: Task) -> tuple[Apply, ...]:
+    platform = observed.platform
+    work = job.job(run, tenant, platform.platform_image, task, observed.images)
+    if scanner.wanted(run.spec.scan, platform.advisories):
+        work = scanner.beside(work, platform.scanner_image, platform.advisories)
+    return (Apply(work, create=True, owned=False),)
 
 
 def _words(observed: Observed) -> str:
@@ -143,6 +163,7 @@ def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
         scan=run.spec.scan,
         parameters=run.spec.parameters,
         run=run.metadata.name,
+        uid=run.metadata.uid,
         pipeline=definition.without_commands(run.spec.pipeline),
         rights=run.spec.rights,
         remarks=run.spec.remarks,
@@ -175,7 +196,7 @@ def _reported(run: Run, tenant: str, report: BuildReport, observed: Observed, no
         status |= definition.told(report)
         phase = "Cancelled" if report.reason == "Cancelled" else "Failed"
         # A step that does not end would keep the pod: what it said is in the registry.
-        stop = _stop(observed) if report.reason in definition.UNENDED else ()
+        stop = _stop(run, observed) if report.reason in definition.UNENDED else ()
         return _end(run, now, (phase, report.reason or "Failed", report.message), stop, status=status)
     environment = run.spec.environment or observed.environment or next(iter(observed.environments), "")
     if run.spec.promote and environment not in observed.environments:
@@ -298,13 +319,17 @@ def _remove(kind: str, name: str, uid: str, run: Run) -> Action:
     return Action("remove", f"{kind}/{name}/{uid}", where)
 
 
-def _stop(observed: Observed) -> tuple[Action, ...]:
-    """End the Job; its pod hears of it and stops the build."""
-    return () if observed.job is None or observed.job.deleting else (Action("stop", observed.job.uid),)
+def _stop(run: Run, observed: Observed) -> tuple[Action, ...]:
+    """End the Job, or the pod that had waited; who builds hears of it and stops the build."""
+    own = checks.own_spare(run, observed)
+    stopped = [] if own is None or own.ended or own.deleting else [_remove("Pod", own.name, own.uid, run)]
+    if observed.job is not None and not observed.job.deleting:
+        stopped.append(Action("stop", observed.job.uid))
+    return tuple(stopped)
 
 
 def _ended(run: Run, observed: Observed, now: datetime) -> Plan:
-    """Nothing changes any more; the last run that ended looks after the builder, which goes when it has been idle."""
+    """Nothing changes any more; the last run that ended looks after what waits for the next one."""
     said = next((item for item in run.status.conditions if item.type == READY), None)
     conditions = (Condition(READY, said.status, said.reason, said.message),) if said else ()
     if run.status.phase == "Succeeded" and said is not None and said.status != "True":
@@ -315,12 +340,57 @@ def _ended(run: Run, observed: Observed, now: datetime) -> Plan:
         told = {"reruns": run.spec.rerun.number, "rerun": rerun.name(run) if observed.project_uid else None}
         applied = (again,) if observed.project_uid else ()  # With its project gone, nothing runs any more.
         return Plan(apply=applied, conditions=conditions, status=told, next_check=timedelta(seconds=1))
+    ended = datetime.fromisoformat((run.status.finished_at or timestamp(now)).replace("Z", "+00:00"))
+    parts = [_log_goes(run, observed, ended, now)]
+    if run.status.finished_at == observed.last_ended and not observed.open_runs:
+        parts += [_builder_waits(run, observed, ended, now), _spare_waits(run, observed, ended, now)]
+    return Plan(
+        conditions=conditions,
+        actions=tuple(action for part in parts for action in part[0]),
+        next_check=min((part[1] for part in parts if part[1] is not None), default=None),
+    )
+
+
+Part = tuple[tuple[Action, ...], timedelta | None]  # What is to be done, and when is looked again.
+
+
+def _log_goes(run: Run, observed: Observed, ended: datetime, now: datetime) -> Part:
+    """A pod that had waited stays as long as a Job's, for its log."""
+    own = checks.own_spare(run, observed)
+    if own is None or own.deleting:
+        return (), None
+    left = ended + timedelta(seconds=job.KEEP_S) - now
+    return (
+        ((), left + timedelta(seconds=1)) if left > timedelta(0) else ((_remove("Pod", own.name, own.uid, run),), None)
+    )
+
+
+def _builder_waits(run: Run, observed: Observed, ended: datetime, now: datetime) -> Part:
+    """The builder goes when it has been idle."""
     seen = observed.builder
-    last = run.status.finished_at == observed.last_ended and not observed.open_runs
-    if seen is None or seen.deleting or not last:
-        return Plan(conditions=conditions)
-    ended = datetime.fromisoformat(observed.last_ended.replace("Z", "+00:00"))
+    if seen is None or seen.deleting:
+        return (), None
     left = ended + timedelta(seconds=observed.platform.builder_idle_s) - now
     if left > timedelta(0) and not seen.ended and seen.image == observed.platform.builder_image:
-        return Plan(conditions=conditions, next_check=left + timedelta(seconds=1))
-    return Plan(conditions=conditions, actions=(_remove("Pod", builder.NAME, seen.uid, run),))
+        return (), left + timedelta(seconds=1)
+    return (_remove("Pod", builder.NAME, seen.uid, run),), None
+
+
+def _spare_waits(run: Run, observed: Observed, ended: datetime, now: datetime) -> Part:
+    """One pod waits for the next run of the project that ran last; those that none could take go."""
+    platform, place = observed.platform, split_namespace(run.metadata.namespace or "")
+    left = ended + timedelta(seconds=platform.spare_s) - now
+    wanted = bool(observed.project_uid) and spare.serves(run.spec) and left > timedelta(0) and place is not None
+    kept = checks.of_use(run, observed, now)[:1] if wanted else ()
+    gone = tuple(_remove("Pod", seen.name, seen.uid, run) for seen in checks.waiting(observed) if seen not in kept)
+    if not wanted or place is None:
+        return gone, None
+    if kept and kept[0].running:
+        return gone, left + timedelta(seconds=1)
+    after = ended + SPARE_AFTER - now
+    if not kept and after > timedelta(0):
+        return gone, after  # The new version starts at this moment, and needs the processor more.
+    if not kept and any(seen.name == spare.name(run) for seen in observed.spares):
+        return gone, LOOK_AGAIN  # Its name is free when the one before is gone.
+    made = spare.pod(run, place[0], observed.project_uid, platform, observed.projects)
+    return (*gone, Action("spare", spare.name(run), {"pod": made, "lastsS": spare.longest_s(platform)})), SPARE_AGAIN

@@ -23,11 +23,12 @@ def wanted(policy: Scan, advisories: str) -> bool:
 def beside(job: Mapping[str, Any], image: str, advisories: str) -> dict[str, Any]:
     """The Job with the scanner beside its pod's container `step`, which asks it."""
     template = job["spec"]["template"]
-    pod = _pod(template["spec"], image, advisories)
+    pod = into(template["spec"], image, advisories)
     return {**job, "spec": {**job["spec"], "template": {**template, "spec": pod}}}
 
 
-def _pod(spec: Mapping[str, Any], image: str, advisories: str) -> dict[str, Any]:
+def into(spec: Mapping[str, Any], image: str, advisories: str) -> dict[str, Any]:
+    """The pod's spec with the scanner in it."""
     asks = [
         {"name": "scan-asked", "mountPath": ASKED},
         {"name": "scan-told", "mountPath": TOLD, "readOnly": True},

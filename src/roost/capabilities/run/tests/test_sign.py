@@ -11,6 +11,7 @@ from roost.capabilities.run import actions
 from roost.capabilities.run.manifests.job import CONDUCTOR
 from roost.kernel.action import ActionContext
 from roost.model.errors import Stalled
+from roost.model.names import RUN
 from roost.model.plan import Action
 from roost.settings import Settings
 
@@ -23,7 +24,8 @@ def run(phase: str = "Building", **more: Any) -> dict[str, Any]:
     """The run as the server has it."""
     return {
         "metadata": {"name": "shop-1-abc", "namespace": "acme-build", "uid": "run-1"},
-        "spec": {"project": "shop", "cancel": more.pop("cancel", False)},
+        "spec": {"project": "shop", "ref": "refs/heads/main", "commit": "a" * 40, "attempt": 1}
+        | {"cancel": more.pop("cancel", False)},
         "status": {"phase": phase, **more},
     }
 
@@ -35,7 +37,8 @@ def pod(*reports: tuple[str, str, bool]) -> dict[str, Any]:
         name, _, digest = image.partition("@")
         message = json.dumps({"ok": ok, "image": name, "digest": digest})
         statuses.append({"name": container, "state": {"terminated": {"exitCode": 0, "message": message}}})
-    return {"metadata": {"name": "p"}, "status": {"phase": "Succeeded", "containerStatuses": statuses}}
+    meta = {"name": "p", "labels": {RUN: "shop-1-abc"}}
+    return {"metadata": meta, "status": {"phase": "Succeeded", "containerStatuses": statuses}}
 
 
 def signed(
