@@ -252,7 +252,7 @@ class _Routes:
         given: Callable[[Request], Any],
         answer: type[BaseModel] | None = None,
     ) -> None:
-        """A route that is read often: what its endpoint takes is worked out here, not by FastAPI, which only tells of it.
+        """A read: what its endpoint takes is worked out here, and not by FastAPI, which only tells of it.
 
         endpoint: takes request, context, collection and what `given` makes of the request.
         """

@@ -32,6 +32,9 @@ RETRIES: Final = 30
 REFUSALS: Final = 3
 PAUSE_S: Final = 1.0
 SOME: Final = 50  # Objects that are sent at once.
+# Bytes of events that are sent at once. A slow client holds no more than one such piece: the rest waits in the history,
+# which all share; whom it leaves behind is told `reset`.
+MAX_PIECE: Final = 128 << 10
 _NAMES: Final = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted", "BOOKMARK": "bookmark"}
 Shows = Callable[[Mapping[str, Any]], bool]
 
@@ -213,12 +216,16 @@ def _standing(followed: Followed, standing: list[dict[str, Any]], position: str)
 
 
 def _news(followed: Followed, number: int) -> tuple[bytes, int]:
-    """What happened since, as bytes, and the number that follows."""
-    history, parts = followed.kept.history, []
+    """What happened since, as bytes (some of it, where it is much), and the number that follows."""
+    history, parts, size = followed.kept.history, [], 0
     for happened in history.since(number):
+        number += 1
         if happened.key[0] == (followed.namespace or ""):
             parts.append(_told(followed, happened))
-    return b"".join(parts), history.next
+            size += len(parts[-1])
+            if size >= MAX_PIECE:
+                break
+    return b"".join(parts), number
 
 
 def _told(followed: Followed, happened: Happened) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from roost.api import cache as module
+from roost.api import watching
 from roost.api.cache import Happened, History, KindCache
 from roost.api.seen import NOT_CACHED, cookies, least_version
 from roost.api.watching import Followed, follow
@@ -120,6 +121,33 @@ async def test_streams_of_one_namespace_see_only_it_and_resume() -> None:
     assert (await anext(resumed)).count(b"event: ") == 1
     await resumed.aclose()  # type: ignore[attr-defined]
     assert not kept._waiting
+
+
+async def test_a_client_that_reads_nothing_holds_one_piece_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "MAX_PIECE", 3_000)
+    kept = Fed()
+
+    async def fine() -> None:
+        return None
+
+    stream = follow(Followed(kept, "acme-dev", "", "", fine, "r"), None)
+    assert b"synced" in await anext(stream)
+    wanted = range(2, 302)
+    for version in wanted:
+        kept.feed("MODIFIED", app("shop", version))
+    seen: list[int] = []
+    while len(seen) < len(wanted):
+        piece = await anext(stream)
+        assert len(piece) < 3_000 + 1_000
+        seen += [int(line[4:]) for line in piece.split(b"\n") if line.startswith(b"id: ")]
+    assert seen == list(wanted)
+    # Left behind by the history: told so, and given everything anew.
+    monkeypatch.setattr(module, "MAX_HAPPENED", 5)
+    for version in range(302, 320):
+        kept.feed("MODIFIED", app("shop", version))
+    assert (await anext(stream)).startswith(b"event: reset")
+    assert b"event: added" in await anext(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
 
 
 def test_what_was_seen_is_a_version_or_nothing() -> None:
