@@ -41,6 +41,15 @@ def test_a_person_decides(roost: Roost) -> None:
     assert rollout(roost)["abort"] == 8
 
 
+def test_what_serves_beside_the_old_instances_is_taken_back(roost: Roost) -> None:
+    on_trial(roost)
+    status = roost.api.objects[APP]["status"]
+    state = {**status["rollout"], "phase": "Replacing", "weight": 100}
+    roost.api.objects[APP]["status"] = {**status, "live": "shop-v8", "rollout": state}
+    assert roost("rollout", "abort", "--yes").code == 0
+    assert rollout(roost)["abort"] == 8
+
+
 @pytest.mark.parametrize("verb", [("promote",), ("abort", "--yes")])
 def test_what_serves_already_is_neither_promoted_nor_taken_back(roost: Roost, verb: tuple[str, ...]) -> None:
     status = roost.api.objects[APP]["status"]
