@@ -42,11 +42,12 @@ class Told:
 
 
 def documents(lines: IO[str]) -> Iterator[Item]:
-    """What `kubectl --watch -o json` prints: indented documents, one after the other."""
+    """What `kubectl --watch -o json` prints: documents one after the other, each in a line or indented."""
     held: list[str] = []
     for line in lines:
         held.append(line)
-        if line.rstrip("\n") == "}":
+        whole = len(held) == 1 and line.startswith("{") and line.rstrip("\n").endswith("}")
+        if whole or line.rstrip("\n") == "}":
             yield json.loads("".join(held))
             held.clear()
 

@@ -95,7 +95,8 @@ def test_how_things_stand_follows_what_is_told() -> None:
         seen.wait("a miracle", lambda: False, within_s=0)
 
 
-def test_documents_are_told_apart() -> None:
+@pytest.mark.parametrize("indent", [None, 4])
+def test_documents_are_told_apart(indent: int | None) -> None:
     events = [{"type": "ADDED", "object": {"a": {"b": 1}}}, {"type": "DELETED", "object": {}}]
-    text = "".join(f"{json.dumps(event, indent=4)}\n" for event in events)
+    text = "".join(f"{json.dumps(event, indent=indent)}\n" for event in events)
     assert list(documents(io.StringIO(text))) == events
