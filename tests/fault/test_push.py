@@ -69,15 +69,25 @@ class Site:
         return sorted(items, key=lambda item: int(item["spec"]["number"]))
 
     def building(self) -> bool:
-        """Whether a build's pod runs."""
+        """Whether a build's pod runs: one of a Job, or one that had waited and was taken by a run."""
         pods = listed(f"{self.person.tenant}-build", "pods", "-l", "roost.dev/run")
-        return any(pod["status"]["phase"] == "Running" for pod in pods)
+        return any(pod["status"]["phase"] == "Running" and owner(pod) in ("Job", "Run") for pod in pods)
+
+    def waits(self) -> bool:
+        """Whether a pod waits for the next run."""
+        pods = listed(f"{self.person.tenant}-build", "pods", "-l", "roost.dev/spare")
+        return any(pod["status"]["phase"] == "Running" and owner(pod) == "Project" for pod in pods)
 
 
 def listed(namespace: str, kind: str, *more: str) -> list[Any]:
     """Objects, or none while kube-apiserver does not answer."""
     told = kubectl("-n", namespace, "get", kind, *more, "-o", "json", check=False)
     return list(json.loads(told)["items"]) if told else []
+
+
+def owner(pod: Any) -> str:
+    """The kind of what a pod belongs to."""
+    return next((str(item["kind"]) for item in pod["metadata"].get("ownerReferences") or ()), "")
 
 
 def of_commit(releases: list[Any], sha: str) -> list[Any]:
@@ -94,6 +104,7 @@ def live(releases: list[Any]) -> list[Any]:
 MOMENTS: dict[str, Callable[[Site, str], bool]] = {
     "sending": lambda site, sha: True,
     "accepted": lambda site, sha: site.accepted(sha),
+    "claiming": lambda site, sha: bool(site.runs(sha)),
     "building": lambda site, sha: site.building(),
     "promoting": lambda site, sha: bool(site.promotions(sha)),
     "rolling out": lambda site, sha: bool(of_commit(site.releases(), sha)),
@@ -148,6 +159,8 @@ def cases() -> Iterator[Any]:
 def test_a_push_survives_the_death_of(site: Site, moment: str, victim: str) -> None:
     until(lambda: get(site.url).body == site.serves, "the version before answers", 30)
     before = site.releases()
+    if victim == "spare":
+        until(site.waits, "a pod waits for the next run", 60)
     pids = VICTIMS[victim](site.person.tenant)
     assert pids, f"no process of {victim} was found"
     version, sha = site.commit()

@@ -55,12 +55,18 @@ def of_builder(tenant: str) -> set[int]:
     return of_pods(f"{tenant}-build", "--field-selector", "metadata.name=builder")
 
 
+def of_spare(tenant: str) -> set[int]:
+    """Processes of the pod that waits for the tenant's next run."""
+    return of_pods(f"{tenant}-build", "-l", "roost.dev/spare")
+
+
 # For each victim: its processes, found just before a push begins, because finding them takes kube-apiserver.
 VICTIMS: dict[str, Callable[[str], set[int]]] = {
     "controller": lambda tenant: of_leader(),
     "api": lambda tenant: of_part("roost-api"),
     "git": lambda tenant: of_part("roost-git"),
     "builder": of_builder,
+    "spare": of_spare,
     "registry": lambda tenant: named("registry"),
     "kube-apiserver": lambda tenant: named("kube-apiserver"),
 }

@@ -5,6 +5,7 @@ which it fetches; the report becomes an annotation of the Run, and is sealed for
 else (`roost.model.build_report`). So nothing here is trusted, and only the size is looked at.
 """
 
+import re
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +20,7 @@ from roost.surface import fetch_token
 log = structlog.get_logger(__name__)
 
 PATH: Final = "/outcomes/"
+_RUN: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 MOST_BYTES: Final = 5 << 10  # A termination message has 4 KiB at most.
 
 
@@ -29,6 +31,8 @@ async def answer(exchange: Exchange, scope: Scope, cluster: Cluster, secret: str
         name = named(where)
         if not fetch_token.opens(secret, token_of(headers_of(scope)), (name.tenant, name.project), now):
             raise Refused(401, "This is for the pods of runs.")
+        if not _RUN.fullmatch(run):
+            raise Refused(404, "There is no such run of this project.")
         body = await whole_body(exchange, MOST_BYTES)
         if not await cluster.bring(name, run, body.decode()):
             raise Refused(404, "There is no such run of this project.")
@@ -40,5 +44,6 @@ async def answer(exchange: Exchange, scope: Scope, cluster: Cluster, secret: str
         log.warning("outcome not brought", path=scope["path"], error=str(error))
         await exchange.text(503, "Kubernetes does not answer.")
     else:
+        log.info("outcome brought", run=run, repository=str(name))
         await exchange.start(204, NO_CACHE)
         await exchange.write(b"", more=False)
