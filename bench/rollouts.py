@@ -149,8 +149,12 @@ class Side:
         return len(pods) == replicas and not going and all(is_true(pod, "Ready") for pod in pods)
 
     def rest(self, replicas: int = REPLICAS) -> None:
-        """Wait until it is settled."""
-        self.seen.wait(f"{self.name} to settle", lambda: self.settled(replicas))
+        """Wait until it is settled. (Pods are told of apart from Deployments, and may be late.)"""
+        while True:
+            self.seen.wait(f"{self.name} to settle", lambda: self.settled(replicas))
+            time.sleep(0.3)
+            if self.settled(replicas):
+                return
 
     def _generation(self, kind: str, name: str) -> int:
         found = self.seen.get(kind, name)

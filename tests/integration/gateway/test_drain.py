@@ -105,6 +105,7 @@ def test_what_a_tenant_sees_of_the_gateway_has_no_view(stage: Stage) -> None:
         url = f"http://{stage.address}:{stage.ports['web']}/api/http/services"
         try:
             with urlopen(Request(url, headers={"Host": host}), timeout=30) as answer:
-                assert answer.read() == b"", "the application itself answers"
+                own = [str(item.port) for item in stage.serving]
+                assert answer.read().decode() in own, "the application itself answers"
         except HTTPError as refused:
             assert refused.code == 404
