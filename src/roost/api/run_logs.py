@@ -191,9 +191,9 @@ async def _follow(reading: Reading) -> AsyncIterator[bytes]:
 
 async def _end(reading: Reading, run: Mapping[str, Any], tail: Tail) -> None:
     """What comes after the pod. Who follows the promotion alone waits until it has ended, or stands still."""
-    for line in _signed(run):
-        if reading.wanted.shows(line):
-            await tail.put(line)
+    for signed in _signed(run):
+        if reading.wanted.shows(signed):
+            await tail.put(signed)
     last = ""
     while True:
         line, goes_on = await _promotion(reading, run)
