@@ -8,6 +8,7 @@ from tests.attack import ways
 from tests.attack.authors import AUTHORS
 from tests.attack.domains import DOMAINS
 from tests.attack.gates import GATES
+from tests.attack.outcomes import OUTCOMES
 from tests.attack.registrar import REGISTRATIONS, remove
 from tests.attack.signed import SIGNED
 from tests.attack.table import ATTACKS, Attack
@@ -16,7 +17,7 @@ from tests.attack.world import World
 pytestmark = pytest.mark.integration
 TRIES = [
     pytest.param(attack, way, id=f"{attack.name}-{way}")
-    for attack in [*AUTHORS, *DOMAINS, *GATES, *REGISTRATIONS, *SIGNED, *ATTACKS]
+    for attack in [*AUTHORS, *DOMAINS, *GATES, *OUTCOMES, *REGISTRATIONS, *SIGNED, *ATTACKS]
     for way in attack.ways
 ]
 

@@ -12,6 +12,7 @@ from tests.attack import entry, registrar, ways
 from tests.attack.authors import AUTHORS
 from tests.attack.domains import DOMAINS
 from tests.attack.gates import GATES
+from tests.attack.outcomes import OUTCOMES
 from tests.attack.signed import SIGNED
 from tests.attack.table import ATTACKS, Attack
 from tests.attack.world import DOMAIN, World
@@ -43,7 +44,7 @@ def _attempts(world: World, name: str, message: str) -> dict[str, Callable[[], b
         removes["registrar-removes-a-person"] = lambda: registrar.remove(world, person=True).status_code == 200
     meant = [
         attack
-        for attack in [*AUTHORS, *DOMAINS, *GATES, *registrar.REGISTRATIONS, *SIGNED, *ATTACKS]
+        for attack in [*AUTHORS, *DOMAINS, *GATES, *OUTCOMES, *registrar.REGISTRATIONS, *SIGNED, *ATTACKS]
         if attack.guard == name and attack.says in message and not attack.twice
     ]
     return {**removes, **{attack.name: partial(_works, world, attack) for attack in meant}}
