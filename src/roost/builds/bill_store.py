@@ -6,7 +6,7 @@ base's own bill is beside the base; what was found in each layer is kept under t
 
 import tarfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,16 +41,44 @@ def _digests(manifest: Mapping[str, Any]) -> list[str]:
     return [str(layer.get("digest", "")) for layer in manifest.get("layers") or ()]
 
 
-def _base(registry: Registry, image: Image, layers: list[str]) -> _Base:
+@dataclass(frozen=True)
+class Known:
+    """What the registry said before the image was there. bases: layers and own bill by name; kept: of layers."""
+
+    bases: Mapping[str, tuple[list[str], tuple[Part, ...]]]
+    kept: Mapping[str, Layer]
+
+
+def look(registry: Registry, repository: str, bases: Sequence[str]) -> Known:
+    """What can be known of an image's bill before it is built: its likeliest base, what its layers held last time."""
+    layers = {name: _layers(registry, name) for name in bases[:1]}
+    found = {name: (own, _parts(registry, name) if own else ()) for name, own in layers.items()}
+    return Known(found, _kept(registry, repository))
+
+
+def _layers(registry: Registry, base: str) -> list[str]:
+    repository, _, tag = base.rpartition(":")
+    manifest = registry.manifest(repository, tag)
+    return _digests(manifest) if manifest else []
+
+
+def _parts(registry: Registry, base: str) -> tuple[Part, ...]:
+    repository, _, tag = base.rpartition(":")
+    text = registry.artefact(repository, bill.KIND, subject=registry.resolve(repository, tag))
+    return tuple(bill.of_document(text or b""))
+
+
+def _kept(registry: Registry, repository: str) -> dict[str, Layer]:
+    return bill_layers.load(registry.artefact(repository, LAYERS, tag=TAG) or b"{}")
+
+
+def _base(registry: Registry, image: Image, layers: list[str], known: Known) -> _Base:
     """The base that the image's first layers are."""
     for name in image.bases:
-        repository, _, tag = name.rpartition(":")
-        manifest = registry.manifest(repository, tag)
-        own = _digests(manifest) if manifest else []
-        if not own or layers[: len(own)] != own:
-            continue
-        text = registry.artefact(repository, bill.KIND, subject=registry.resolve(repository, tag))
-        return _Base(tuple(bill.of_document(text or b"")), len(own))
+        own, parts = known.bases.get(name, (None, ()))
+        own = _layers(registry, name) if own is None else own
+        if own and layers[: len(own)] == own:
+            return _Base(parts if name in known.bases else _parts(registry, name), len(own))
     return _Base()
 
 
@@ -63,11 +91,12 @@ def _scanned(registry: Registry, repository: str, digest: str) -> Layer:
             return Layer()
 
 
-def write(registry: Registry, image: Image) -> list[Part]:
-    """Store the image's bill; its parts. RegistryFailed."""
+def write(registry: Registry, image: Image, known: Known | None = None) -> list[Part]:
+    """Store the image's bill; its parts. `known`: from `look`. RegistryFailed."""
+    known = known or Known({}, _kept(registry, image.repository))
     digests = _digests(image.manifest)
-    base = _base(registry, image, digests)
-    kept = bill_layers.load(registry.artefact(image.repository, LAYERS, tag=TAG) or b"{}")
+    base = _base(registry, image, digests, known)
+    kept = known.kept
     own = digests[base.layers :]
     found = {digest: kept.get(digest) or _scanned(registry, image.repository, digest) for digest in own}
     parts = bill_layers.merged(base.parts, found.values())

@@ -19,6 +19,7 @@ from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
 from roost.builds.bench import Bench, BuilderLost, Halted, StepFailed
+from roost.builds.beside import Beside
 from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
@@ -95,6 +96,8 @@ def _fetch_stage(work: Work) -> None:
         work.bench.say(f"-----> {remark}")
     if work.task.problem:
         raise StepFailed("DefinitionWrong", work.task.problem)
+    if work.task.build.strategy != ready.STRATEGY:
+        work.offering = Beside(lambda: offered_in(work.open_store(), BASES))
     work.root = fetch(work.task, work.bench)
     work.context = enter(work.root, work.task.build.context)
 
@@ -124,10 +127,12 @@ def _build_stage(work: Work) -> None:
         ready.take(work)
         work.processes = settle_processes((), work.config, task.build.port)
         return
-    work.offered = offered_in(work.store, BASES)
+    work.offered = work.offering.result() if work.offering else offered_in(work.store, BASES)
     work.found = found = detect(Checkout(work.context), task.build, work.offered)
     for line in found.lines:
         bench.say(f"-----> {line}")
+    names = likely(found, work.offered)
+    work.billing = Beside(lambda: bill_store.look(work.open_store(), work.own, names))
     work.digest = build(task, bench, work.context, found, work.offered)
     work.manifest = work.store.manifest(work.own, work.digest) or {}
     work.config = config_of(work.store, work.own, work.manifest)
@@ -137,7 +142,7 @@ def _build_stage(work: Work) -> None:
 def _bill_stage(work: Work) -> None:
     if work.found is not None:
         image = bill_store.Image(work.own, work.digest, work.manifest, likely(work.found, work.offered))
-        bill(work.store, image, work.bench)
+        bill(work.store, image, work.bench, work.billing)
     work.bench.say(f"-----> Built {work.own}@{work.digest[:19]}")
 
 
@@ -167,10 +172,13 @@ def likely(found: Detected, offered: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(name for name in named if name in offered), *offered]))
 
 
-def bill(registry: Registry, image: bill_store.Image, bench: Bench) -> None:
+def bill(
+    registry: Registry, image: bill_store.Image, bench: Bench, known: Beside[bill_store.Known] | None = None
+) -> None:
     """Store the bill of materials. A build is no worse for the lack of one, so a failure is only told."""
     try:
-        bench.say(f"-----> Bill of materials: {bill_store.summary(bill_store.write(registry, image))}")
+        parts = bill_store.write(registry, image, known.result() if known else None)
+        bench.say(f"-----> Bill of materials: {bill_store.summary(parts)}")
     except RegistryFailed as error:
         bench.say(f"-----> Bill of materials: not stored ({error})")
 
@@ -314,6 +322,9 @@ def _command(task: Task, bench: Bench, context: Path, found: Detected, contexts:
         # Whoever may only propose fills caches that no build of the branch reads.
         # https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args
         argv.append(f"--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS={task.project}-reduced")
+        # What a RUN makes is remembered without regard to the cache that it read. Another name of the machine makes it
+        # another step, so that nothing that is only proposed is ever taken for a step of the branch.
+        argv.append("--opt=hostname=reduced")
     for name, text in site.texts.items():
         path = bench.work / "secrets" / name
         path.parent.mkdir(exist_ok=True)

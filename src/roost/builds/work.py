@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from roost.adapters.registry import TRIES, Registry, RegistryFailed, over_tls
+from roost.builds import bill_store
 from roost.builds.bench import Bench, Halted, StepFailed
+from roost.builds.beside import Beside
 from roost.builds.detect import Detected
 from roost.builds.errors import Unbuildable
 from roost.builds.junit import Tests
@@ -24,8 +26,8 @@ LAST_TRIES = 6  # For the log of a run that ends: the pod has only seconds left.
 class Work:
     """One run. Later stages read what earlier ones set.
 
-    fetch: root, context. scan, scan-image: scanned, findings (how many).
-    build: found, offered, digest, manifest, config, processes.
+    fetch: root, context, offering. scan, scan-image: scanned, findings (how many).
+    build: found, offered, billing, digest, manifest, config, processes.
     steps: in the order in which they ran or would have; results, tests: what JUnit files told.
     """
 
@@ -36,7 +38,9 @@ class Work:
     scanned: Scanned = field(default_factory=Scanned)
     findings: int | None = None
     found: Detected | None = None
+    offering: Beside[tuple[str, ...]] | None = None
     offered: tuple[str, ...] = ()
+    billing: Beside[bill_store.Known] | None = None
     digest: str = ""
     manifest: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +52,10 @@ class Work:
     @cached_property
     def store(self) -> Registry:
         """The registry."""
+        return self.open_store()
+
+    def open_store(self) -> Registry:
+        """The registry by a connection of its own, for what is asked beside."""
         return self._registry(self.bench.pause, TRIES)
 
     def _registry(self, pause: Callable[[float], object], tries: int) -> Registry:

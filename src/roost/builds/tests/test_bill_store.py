@@ -63,6 +63,21 @@ def test_an_image_has_its_bases_parts_and_its_own() -> None:
     assert not [path for _, path, _ in memory.asked if path.endswith(f"blobs/{modules}")], "It was read before."
 
 
+@pytest.mark.parametrize("named", [("base/node:24",), ("base/java:21", "base/node:24"), ("base/none:1",), ()])
+def test_what_is_looked_up_before_the_build_changes_nothing_of_the_bill(named: tuple[str, ...]) -> None:
+    memory = MemoryRegistry()
+    client = memory.registry()
+    base = image(client, "base/node", "24", ["sha256:b"])
+    client.put_artefact("base/node", bill.KIND, bill.document("n", "v", "d", [BASH]).encode(), subject=base.digest)
+    built = image(client, "acme/shop", "1", ["sha256:b", layer(memory, "acme/shop", npm("1.0.0"))])
+    known = bill_store.look(client, "acme/shop", named)
+    memory.asked.clear()
+    assert bill_store.write(client, built, known) == bill_store.write(client, built)
+    if named[:1] == ("base/node:24",):
+        first = memory.asked[: next(at for at, asked in enumerate(memory.asked) if asked[0] == "PUT")]
+        assert not [path for _, path, _ in first if "base/node" in path], "It was asked for again."
+
+
 def test_a_layer_that_cannot_be_read_has_no_parts_and_a_lost_one_is_told() -> None:
     memory = MemoryRegistry()
     client = memory.registry()
