@@ -111,3 +111,4 @@ def test_what_is_only_proposed_fills_caches_of_its_own(bench: Bench, rights: str
     task = TASK.model_copy(update={"rights": rights})
     argv = step._command(task, bench, bench.work, found, {}).argv
     assert ("--opt=build-arg:BUILDKIT_CACHE_MOUNT_NS=hello-reduced" in argv) is apart
+    assert ("--opt=hostname=reduced" in argv) is apart
