@@ -70,6 +70,13 @@ class SeenPod(Model):
     running_since: datetime | None = None
 
 
+class LeavingNode(Model):
+    """A node that is about to be emptied."""
+
+    name: str
+    since: datetime | None = Field(None, description="When that was said; None: nobody noted it.")
+
+
 class SeenJob(Model):
     """The release command of a Release."""
 
@@ -100,7 +107,7 @@ class Observed(Model):
     copied: bool = Field(False, description="The App's version of secret configuration has its copy.")
     deployments: tuple[SeenDeployment, ...] = ()
     pods: tuple[SeenPod, ...] = ()
-    leaving: tuple[str, ...] = Field((), description="Nodes with instances of it that are about to be emptied.")
+    leaving: tuple[LeavingNode, ...] = Field((), description="Nodes with instances of it.")
     jobs: tuple[SeenJob, ...] = ()
     route: SeenRoute | None = None
     granted: tuple[str, ...] = Field((), description="Host names outside the domain that the environment was granted.")

@@ -9,10 +9,14 @@ version, because taking it away would replace the instance once more.
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from roost.capabilities.app.manifests.pod import runtime
-from roost.capabilities.app.model import Observed, SeenDeployment, SeenPod
+from roost.capabilities.app.model import LeavingNode, Observed, SeenDeployment, SeenPod
 from roost.model.kinds.app import App, AppSpec, Process
+
+# No node waits longer for a tenant, however often that changes what it asks for.
+LONGEST = timedelta(minutes=15)
 
 
 def alone(app: App, process: Process) -> bool:
@@ -41,16 +45,31 @@ def moved(app: App, content: AppSpec, process: Process, observed: Observed, call
         return ""  # A new version is made of instances that stand wherever there is room now.
     if alone(app, process):
         for pod in _instances(called, mark, observed):
-            if pod.moved == there.moved and pod.node in observed.leaving:
+            if pod.moved == there.moved and pod.node in {node.name for node in observed.leaving}:
                 return pod.name
     return there.moved
 
 
-def stays(app: App, content: AppSpec, process: Process, observed: Observed, called: str = "") -> bool:
+def stays(app: App, content: AppSpec, process: Process, observed: Observed, now: datetime, called: str = "") -> bool:
     """Whether no instance may be evicted. What found no place elsewhere in time is given up: a node must get empty."""
-    there = _there(called or process.name, observed)
-    gave_up = there is not None and there.stuck and there.settled and there.runtime == runtime(content, process)
-    return alone(app, process) and not (gave_up and observed.leaving)
+    called = called or process.name
+    there = _there(called, observed)
+    tried = there is not None and there.stuck and there.settled and there.runtime == runtime(content, process)
+    places = {pod.node for pod in observed.pods if pod.process == called and not pod.terminating}
+    left = [_left(node, now) for node in observed.leaving if node.name in places]
+    gave_up = bool(left) and (tried or any(item is not None and item <= timedelta(0) for item in left))
+    return alone(app, process) and not gave_up
+
+
+def _left(node: LeavingNode, now: datetime) -> timedelta | None:
+    """How long a node still waits; None where nobody noted since when it does."""
+    return None if node.since is None else node.since + LONGEST - now
+
+
+def again(observed: Observed, now: datetime) -> timedelta | None:
+    """After how long somebody must look again, because a node has waited long enough then."""
+    left = [item for node in observed.leaving if (item := _left(node, now)) is not None and item > timedelta(0)]
+    return min(left, default=None)
 
 
 def under_way(content: AppSpec, observed: Observed) -> Mapping[str, str]:

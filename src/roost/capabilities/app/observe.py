@@ -14,6 +14,7 @@ from roost.capabilities.app.model import (
     RELEASE_COMMAND,
     RUNTIME,
     SHAPE,
+    LeavingNode,
     Observed,
     SeenDeployment,
     SeenJob,
@@ -47,9 +48,11 @@ WATCHES = (
     Watch("gateway.networking.k8s.io/v1", "HTTPRoute", owner="owner", labels=names.APP),
 )
 
-# Taints of nodes that are about to be emptied, by cluster-autoscaler and by Karpenter; `kubectl drain` sets none and
-# says so by `unschedulable`.
-LEAVING = frozenset({"ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"})
+# Taints of nodes that are about to be emptied: Kubernetes' own after `kubectl drain` or `cordon`, cluster-autoscaler's
+# and Karpenter's.
+LEAVING = frozenset(
+    {"node.kubernetes.io/unschedulable", "ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"},
+)
 
 _NEWEST = re.compile(r'[Rr]eplica ?[Ss]et "([^"]+)"')
 _REFUSED = re.compile(r'pods "([^"]+)" is forbidden')
@@ -236,16 +239,21 @@ async def _vulnerable(reader: Reader, app: App) -> str:
     return str(said.get("message", "")) if said.get("reason") == NEW else ""
 
 
-def is_leaving(node: Object) -> bool:
-    """Whether a node takes no more pods because it is about to be emptied."""
+def leaving(node: Object) -> LeavingNode | None:
+    """A node that takes no more pods because it is about to be emptied; None where it is not."""
     spec = node.get("spec") or {}
-    return bool(spec.get("unschedulable")) or any(item["key"] in LEAVING for item in spec.get("taints") or ())
+    marks = [item for item in spec.get("taints") or () if item["key"] in LEAVING]
+    if not marks and not spec.get("unschedulable"):  # The taint follows a moment later.
+        return None
+    since = [moment for item in marks if (moment := _moment(item.get("timeAdded"))) is not None]
+    return LeavingNode(name=node["metadata"]["name"], since=min(since, default=None))
 
 
-async def _leaving(reader: Reader, pods: Sequence[SeenPod]) -> tuple[str, ...]:
+async def _leaving(reader: Reader, pods: Sequence[SeenPod]) -> tuple[LeavingNode, ...]:
     """Those of the nodes with these instances that are about to be emptied."""
-    found = [await reader.get("v1", "Node", name) for name in sorted({item.node for item in pods if item.node})]
-    return tuple(item["metadata"]["name"] for item in found if item is not None and is_leaving(item))
+    nodes = [await reader.get("v1", "Node", name) for name in sorted({item.node for item in pods if item.node})]
+    found = [leaving(item) for item in nodes if item is not None]
+    return tuple(item for item in found if item is not None)
 
 
 async def observe(reader: Reader, app: App, settings: Settings) -> Observed:

@@ -108,18 +108,20 @@ def _identity(seen: SeenRelease, process_runtime: str, process: str, observed: O
     return Identity(seen.name, helped=observed.helped)
 
 
-def _budget(app: App, content: AppSpec, process: Process, observed: Observed, called: str = "") -> list[Apply]:
+def _budget(
+    app: App, content: AppSpec, process: Process, observed: Observed, now: datetime, called: str = ""
+) -> list[Apply]:
     """How many instances may be evicted at a time: none of one alone, until another serves in its place."""
     named = process.model_copy(update={"name": called or process.name})
     if process.replicas > 1 and not app.spec.stopped:
         return _deploy(network.disruption_budget(app, named))
     if not moving.alone(app, process):
         return []
-    held = moving.stays(app, content, process, observed, called)
+    held = moving.stays(app, content, process, observed, now, called)
     return _deploy(network.disruption_budget(app, named, 0 if held else 1))
 
 
-def _try_out(app: App, subject: SeenRelease, observed: Observed) -> list[Apply]:
+def _try_out(app: App, subject: SeenRelease, observed: Observed, now: datetime) -> list[Apply]:
     """The instances and the service of a version that takes over by steps."""
     process = process_of(subject.content)
     if process is None:
@@ -129,21 +131,21 @@ def _try_out(app: App, subject: SeenRelease, observed: Observed) -> list[Apply]:
     made = replace(made, moved=moving.moved(app, subject.content, process, observed, CANDIDATE))
     named = process.model_copy(update={"name": CANDIDATE})
     there = deployment(app, observed.environment, subject.content, process, made, CANDIDATE)
-    kept = _budget(app, subject.content, process, observed, CANDIDATE)
+    kept = _budget(app, subject.content, process, observed, now, CANDIDATE)
     return [*_deploy(there, network.service(app, named)), *kept]
 
 
-def _serve(app: App, serving: SeenRelease, observed: Observed, step: Turn | None) -> list[Apply]:
+def _serve(app: App, serving: SeenRelease, observed: Observed, step: Turn | None, now: datetime) -> list[Apply]:
     """Everything that runs a Release, and what of the requests it leaves to another."""
     content = serving.content
-    applied = _try_out(app, step.subject, observed) if step is not None and step.candidate else []
+    applied = _try_out(app, step.subject, observed, now) if step is not None and step.candidate else []
     for process in content.processes:
         made = _identity(serving, runtime(content, process), process.name, observed)
         made = replace(made, moved=moving.moved(app, content, process, observed))
         applied += _deploy(deployment(app, observed.environment, content, process, made))
         if process.port is not None:
             applied += _deploy(network.service(app, process))
-        applied += _budget(app, content, process, observed)
+        applied += _budget(app, content, process, observed, now)
     if _has_url(content):
         weight = share_of_requests(step)
         applied += _deploy(network.route(app, hostnames(app, content, observed)[0], weight))
@@ -299,7 +301,7 @@ def _before_release(app: App, observed: Observed, waiting: Condition | None, now
         status["release"] = choice.current.name
         serving = step.serving or choice.serving if step is not None else choice.serving
         if serving is not None:
-            applied += _serve(app, serving, observed, step)
+            applied += _serve(app, serving, observed, step, now)
         applied += _jobs(app, choice, observed)
     if waiting is not None:
         status |= _kept(app, observed)
@@ -384,7 +386,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
     content = choice.current.content
     applied = [*copies, *_jobs(app, choice, observed)]
     if choice.serving is not None:
-        applied += _serve(app, choice.serving, observed, step)
+        applied += _serve(app, choice.serving, observed, step, now)
     found = () if choice.gate else checks.rollouts(content, app.spec.stopped, observed)
     condition = _ready(app, choice, found, observed, now, step)
     live = not choice.gate and bool(found) and (condition.status == "True" or _replacing(step))
@@ -406,7 +408,7 @@ def plan(app: App, observed: Observed, now: datetime) -> Plan:
         actions=(*_phases(choice, phase, live, observed, now), *_forget(app, observed, keep, now)),
         conditions=(condition, *_domains(refused, observed), *_vulnerable(observed)),
         status=status,
-        next_check=SOON if copies else _next_check(app, condition, step),
+        next_check=SOON if copies else _sooner(_next_check(app, condition, step), moving.again(observed, now)),
     )
 
 
@@ -447,6 +449,10 @@ def _steps_status(app: App, step: Turn | None) -> dict[str, Any]:
     if step is not None:
         return {"rollout": step.state.wire()}
     return {}
+
+
+def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return min((item for item in (one, other) if item is not None), default=None)
 
 
 def _next_check(app: App, condition: Condition, step: Turn | None) -> timedelta | None:

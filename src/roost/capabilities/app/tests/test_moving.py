@@ -6,13 +6,15 @@ it is ready; nothing is placed on a node that is to be emptied; an eviction need
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from roost.capabilities.app.manifests.pod import CANDIDATE, runtime
-from roost.capabilities.app.model import MOVED, Observed, SeenDeployment, SeenPod, SeenRelease, SeenRoute
-from roost.capabilities.app.observe import is_leaving
+from roost.capabilities.app.model import MOVED, LeavingNode, Observed, SeenDeployment, SeenPod, SeenRelease, SeenRoute
+from roost.capabilities.app.moving import LONGEST
+from roost.capabilities.app.observe import leaving
 from roost.capabilities.app.plan import plan
 from roost.kernel import golden
 from roost.model.content import content_digest
@@ -22,6 +24,7 @@ from roost.model.resource import Metadata
 
 IMAGE = "registry.roost-system.svc:5000/acme/shop@sha256:" + "a" * 64
 ONE = AppSpec(artefact=Artefact(image=IMAGE), processes=(Process(name="web", port=8080),))
+NOON = "2026-11-28T12:00:00Z"  # golden.NOW
 NEXT = ONE.model_copy(update={"config": (Variable(name="COLOUR", value="green"),)})
 
 
@@ -41,6 +44,8 @@ class World:
     moved: str = ""
     stuck: bool = False
     made: int = 0
+    now: datetime = golden.NOW
+    since: datetime | None = golden.NOW
 
     def __post_init__(self) -> None:
         self.releases = [released(1, self.content)]
@@ -74,7 +79,7 @@ class World:
             releases=tuple(self.releases),
             deployments=(there,),
             pods=tuple(self.pods),
-            leaving=tuple(sorted({pod.node for pod in self.pods} & self.leaving)),
+            leaving=tuple(LeavingNode(name=name, since=self.since) for name in sorted(self.leaving)),
             route=SeenRoute(taken=True),
             helped=True,
         )
@@ -86,8 +91,8 @@ class World:
             spec=self.content,
             status=AppStatus(live="shop-v1"),
         )
-        made = plan(app, self.observed(), golden.NOW)
-        assert plan(app, self.observed(), golden.NOW) == made
+        made = plan(app, self.observed(), self.now)
+        assert plan(app, self.observed(), self.now) == made
         annotations = self.manifest(made, "Deployment")["spec"]["template"]["metadata"]["annotations"]
         self.budget = self.manifest(made, "PodDisruptionBudget")["spec"]["maxUnavailable"]
         if (annotations.get(MOVED, ""), annotations["roost.dev/runtime"]) != (self.moved, self.mark()):
@@ -143,11 +148,11 @@ def test_it_moves_when_its_node_is_to_be_emptied_and_serves_all_the_while() -> N
 
 def test_it_moves_again_when_the_other_node_is_emptied_later() -> None:
     world = World()
-    for leaving in ("one", "two", "one"):
-        world.leaving = {leaving}
+    for node in ("one", "two", "one"):
+        world.leaving = {node}
         for _ in range(4):
             world.step()
-        assert leaving not in {pod.node for pod in world.pods}
+        assert node not in {pod.node for pod in world.pods}
     assert world.made == 4
 
 
@@ -164,6 +169,22 @@ def test_it_stays_where_nobody_has_room_and_is_given_up_in_the_end() -> None:
     world.stuck = True
     world.look()
     assert world.may_be_evicted(), "a node must get empty"
+
+
+def test_no_node_waits_longer_for_a_tenant_whatever_that_changes() -> None:
+    world = World(nodes=["one"])
+    world.leaving = {"one"}
+    made = world.step()
+    assert made.next_check == LONGEST, "nothing else would wake anybody then"
+    world.now += LONGEST - timedelta(seconds=1)
+    world.step()
+    assert not world.may_be_evicted()
+    world.now += timedelta(seconds=1)
+    world.step()
+    assert world.may_be_evicted()
+    world.since = None
+    world.step()
+    assert not world.may_be_evicted(), "nobody noted since when"
 
 
 def test_the_node_that_takes_pods_again_lets_it_move_there() -> None:
@@ -221,14 +242,18 @@ def test_the_only_instance_of_a_version_on_trial_has_a_budget_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "leaving"),
+    ("spec", "expected"),
     [
-        ({}, False),
-        ({"unschedulable": True}, True),
-        ({"taints": [{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]}, True),
-        ({"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule", "value": "1"}]}, True),
-        ({"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}, False),
+        ({}, None),
+        ({"unschedulable": True}, LeavingNode(name="one")),
+        (
+            {"unschedulable": True, "taints": [{"key": "node.kubernetes.io/unschedulable", "timeAdded": NOON}]},
+            LeavingNode(name="one", since=golden.NOW),
+        ),
+        ({"taints": [{"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}]}, LeavingNode(name="one")),
+        ({"taints": [{"key": "ToBeDeletedByClusterAutoscaler", "value": "1"}]}, LeavingNode(name="one")),
+        ({"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]}, None),
     ],
 )
-def test_which_nodes_are_about_to_be_emptied(spec: dict[str, Any], leaving: bool) -> None:
-    assert is_leaving({"metadata": {"name": "one"}, "spec": spec}) is leaving
+def test_which_nodes_are_about_to_be_emptied(spec: dict[str, Any], expected: LeavingNode | None) -> None:
+    assert leaving({"metadata": {"name": "one"}, "spec": spec}) == expected
