@@ -4,7 +4,7 @@ from typing import Any
 
 from roost.model import names
 from roost.model.kinds.scan import Scan
-from tests.attack.table import CHANGES, MADE, OWN, TENANT, Attack, changed, meta
+from tests.attack.table import ALL_WAYS, CHANGES, MADE, OWN, TENANT, Attack, changed, meta
 from tests.attack.world import ADA, APPROVER, BOB
 
 _APP: dict[str, Any] = {
@@ -22,7 +22,7 @@ _APPROVAL: dict[str, Any] = {
 _PROJECT: dict[str, Any] = {
     "apiVersion": names.API_VERSION,
     "kind": "Project",
-    "metadata": meta("harmless", "acme-build"),
+    "metadata": {**meta("harmless", "acme-build"), "annotations": {names.AUTHOR: "bob"}},
     "spec": {"branch": "main", "scan": {"secrets": True, "block": "high"}},
 }
 _HERE = changed(_PROJECT, spec__environment="dev", spec__scan=None)
@@ -39,13 +39,13 @@ def _weaker(field: str, usual: object) -> Attack:
     """One field of a scan, set to another value than it usually has."""
     other = (not usual) if isinstance(usual, bool) else "low" if usual == "never" else "never"
     evil = changed(_PROJECT, **{f"spec__scan__{field}": other})
-    return Attack(f"scan-{field}-set-by-a-developer", BOB, _PROJECT, evil, "roost-scans", "an owner's to change")
+    ways = ALL_WAYS if field == "block" else ("post", "merge")
+    return Attack(f"scan-{field}-set-by-a-developer", BOB, _PROJECT, evil, "roost-scans", "an owner's to change", ways)
 
 
-def _sent(name: str, base: dict[str, Any] = _HERE, ways: tuple[str, ...] = (), **changes: Any) -> Attack:
+def _sent(name: str, base: dict[str, Any] = _HERE, ways: tuple[str, ...] = ("post", "merge"), **changes: Any) -> Attack:
     evil = changed(base, **changes)
-    kept = {"ways": ways} if ways else {}
-    return Attack(f"project-{name}", BOB, base, evil, "roost-destinations", "Where a project's", **kept)
+    return Attack(f"project-{name}", BOB, base, evil, "roost-destinations", "Where a project's", ways)
 
 
 _TO_PROD = {"environment": "prod"}
@@ -60,7 +60,7 @@ GATES = [
         CHANGES,
     ),
     *(_weaker(field, usual) for field, usual in Scan().wire().items()),
-    _sent("to-an-environment-not-given", spec__environment="prod"),
+    _sent("to-an-environment-not-given", ways=ALL_WAYS, spec__environment="prod"),
     _sent("by-a-branch", spec__triggers={"branches": [{"pattern": "x", **_TO_PROD}]}),
     _sent("by-a-tag", spec__triggers={"tags": [{"pattern": "x", **_TO_PROD}]}),
     _sent("by-a-schedule", spec__triggers={"schedules": [{"name": "x", "cron": "0 0 * * *", **_TO_PROD}]}),
@@ -70,9 +70,9 @@ GATES = [
         spec__triggers={"branches": [{"pattern": "x", "environment": f"e{at}"} for at in range(20)]},
     ),
     _sent("of-production-to-another-app", _THERE, CHANGES, spec__app="payments"),
-    _sent("of-production-from-another-branch", _THERE, CHANGES, spec__branch="mine"),
-    _sent("of-production-from-another-repository", _THERE, CHANGES, spec__source__url="https://git.example/mine"),
-    _sent("of-production-by-a-new-tag", _THERE, CHANGES, spec__triggers={"tags": [{"pattern": "*", **_TO_PROD}]}),
+    _sent("of-production-from-another-branch", _THERE, ("merge",), spec__branch="mine"),
+    _sent("of-production-from-another-repository", _THERE, ("merge",), spec__source__url="https://git.example/mine"),
+    _sent("of-production-by-a-new-tag", _THERE, ("merge",), spec__triggers={"tags": [{"pattern": "*", **_TO_PROD}]}),
     Attack(
         "version-past-the-gate",
         ADA,

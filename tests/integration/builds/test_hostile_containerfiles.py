@@ -172,6 +172,7 @@ READS = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("text", READS.values(), ids=READS)
 def test_nothing_beside_the_commit_is_read(builder: Builder, text: str) -> None:
     shown = builder.build(FROM + text + SHOW, {"up": "../outside", "abs": "../credentials"})
@@ -204,6 +205,7 @@ def test_what_is_only_proposed_poisons_no_cache_of_the_branch(builder: Builder) 
     assert "clean" in shown and CANARY not in shown, "A step of the branch was taken from what was only proposed."
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("guards", [("hostname",), ("BUILDKIT_CACHE_MOUNT_NS",)], ids=lambda names: names[0])
 def test_without_either_guard_it_does(
     builder: Builder, monkeypatch: pytest.MonkeyPatch, guards: tuple[str, ...]

@@ -106,6 +106,7 @@ def test_a_server_that_gives_the_password_back_shows_it_to_nobody(bench: Bench) 
     assert not [word for sent in source for word in sent.split()[1:] if word in report.message]
 
 
+@pytest.mark.full
 def test_more_refs_than_a_command_takes_are_told(bench: Bench, tmp_path: Path) -> None:
     sources.install()
     folder = tmp_path / "foreign"
