@@ -8,7 +8,7 @@ environment of its own; what the repository brings is only read, or handed to th
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -43,13 +43,14 @@ _DIED = (
 )
 
 
-def carry_out(task: Task, bench: Bench) -> BuildReport:
-    """The whole run; a report in every case but BuilderLost. The log is kept in every case."""
+def carry_out(task: Task, bench: Bench, tell: Callable[[BuildReport], object] = lambda report: None) -> BuildReport:
+    """The whole run; a report in every case but BuilderLost. The log is kept in every case, after `tell` was called."""
     work = Work(task, bench)
     try:
         report = _carry_out(work)
         if not report.ok:
             bench.say(f"-----> {conduct.brief(report.message) if report.reason == 'StepFailed' else report.message}")
+        tell(report)
         return report
     except RegistryFailed as error:
         raise BuilderLost(str(error)) from error

@@ -56,7 +56,7 @@ def main() -> int:
     timer.daemon = True
     timer.start()
     try:
-        report = carry_out(task, bench)
+        report = carry_out(task, bench, lambda told: outcome.bring(task, bench, told))
     except BuilderLost as error:
         log(f"-----> {error}")
         return 1
@@ -64,7 +64,6 @@ def main() -> int:
         if bench.gates is not None:
             bench.gates.close()
     log.close()
-    outcome.bring(task, bench, report)
     Path(os.environ.get("ROOST_TERMINATION_LOG", "/dev/termination-log")).write_text(report.text())
     return 0
 

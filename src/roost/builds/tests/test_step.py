@@ -57,6 +57,14 @@ def test_a_run_that_is_stopped_says_why(bench: Bench, why: str, reason: str) -> 
     assert (report.ok, report.reason) == (False, reason)
 
 
+def test_the_report_is_told_before_the_log_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(step.Work, "keep_log", lambda _: done.append("kept"))
+    bench.halt("Cancelled")
+    step.carry_out(TASK, bench, lambda report: done.append(report.reason))
+    assert done == ["Cancelled", "kept"]
+
+
 def test_the_image_says_where_it_listens_when_nothing_else_does() -> None:
     worker = (Process(name="worker", command=("x",)),)
     assert step.settle_processes(worker, {"ExposedPorts": {"80/tcp": {}}}, 8080) == worker

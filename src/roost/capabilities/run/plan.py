@@ -26,7 +26,7 @@ from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespac
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
 
 LOOK_AGAIN = timedelta(seconds=5)
-SPARE_AFTER, SPARE_AGAIN = timedelta(seconds=3), timedelta(seconds=20)
+SPARE_AFTER, SPARE_AGAIN = timedelta(seconds=2), timedelta(seconds=20)
 WAIVED = 1000  # Of a project: its pod is told of them in a variable.
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
