@@ -118,6 +118,7 @@ def _convert(node: yaml.Node, place: Place, into: Document) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_convert(item, (*place, at), into) for at, item in enumerate(node.value)]
     found: dict[str, Any] = {}
+    assert isinstance(node, yaml.MappingNode)
     for key, name, value in _pairs(node, 0, into):
         into.lines[(*place, key)] = name.start_mark.line + 1
         found[key] = _convert(value, (*place, key), into)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.api.conftest import Running, Team
 
+pytestmark = pytest.mark.integration
 STEPS = [{"name": name, "commands": ["make"]} for name in ("test", "lint")]
 
 

@@ -55,10 +55,10 @@ def selects(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
 def lets_to(peer: dict[str, Any], target: tuple[str, dict[str, str], int] | str) -> bool:
     """Whether one peer of a rule is the target."""
     if isinstance(target, str):
-        block = peer.get("ipBlock")
-        address = ipaddress.ip_address(target)
-        inside = bool(block) and address in ipaddress.ip_network(block["cidr"])
-        return inside and not any(address in ipaddress.ip_network(item) for item in block.get("except", ()))
+        block, address = peer.get("ipBlock"), ipaddress.ip_address(target)
+        if block is None or address not in ipaddress.ip_network(block["cidr"]):
+            return False
+        return not any(address in ipaddress.ip_network(item) for item in block.get("except", ()))
     namespace, labels, _ = target
     if "ipBlock" in peer:
         return False  # A pod of the cluster is none of the world: its networks are left out of it.
