@@ -130,8 +130,11 @@ class StandIn:
         url = "http://hello-dev.acme.roost.localhost"
         return App.parse({"metadata": {"name": name}, "status": {"url": url, "conditions": [ready]}})
 
+    async def bring(self, name: Name, run: str, report: str) -> bool:
+        return run in self.runs
+
     async def pods(self, tenant: str, *runs: str) -> list[str]:
-        return [f"{run}-pod"]
+        return [f"{run}-pod" for run in runs[:1]]
 
     async def log(self, tenant: str, pod: str) -> AsyncIterator[str]:
         await asyncio.sleep(self.slow_s)
