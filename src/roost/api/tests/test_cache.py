@@ -13,6 +13,7 @@ from roost.api.watching import Followed, follow
 from roost.kernel.clock import SystemClock
 from roost.kernel.informer import Informer, Scope
 from roost.kube.client import Event
+from roost.surface.problems import forbidden
 
 
 def happened(position: int) -> Happened:
@@ -148,6 +149,34 @@ async def test_a_client_that_reads_nothing_holds_one_piece_and_loses_nothing(mon
     assert (await anext(stream)).startswith(b"event: reset")
     assert b"event: added" in await anext(stream)
     await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_stream_beats_when_nothing_happens_and_asks_for_its_right_also_when_much_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(watching, "RECHECK_S", 0.05)
+    kept, asked = Fed(), 0
+
+    async def recheck() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise forbidden("You may no longer watch apps.")
+
+    stream = follow(Followed(kept, "acme-dev", "", "", recheck, "r"), None)
+    assert b"synced" in await anext(stream)
+    seen, version = b"", 1
+    while asked < 1:
+        seen += await anext(stream)
+    assert seen.count(b": \n\n") >= 2 and b"event" not in seen  # Only comments.
+    async for piece in stream:  # Now it never has to wait, and the question is asked all the same.
+        version += 1
+        kept.feed("MODIFIED", app("shop", version))
+        seen = piece
+        await asyncio.sleep(0.001)
+    assert asked == 3 and seen.startswith(b"event: error") and b"no longer" in seen
+    assert not kept._waiting
 
 
 def test_what_was_seen_is_a_version_or_nothing() -> None:
