@@ -19,7 +19,7 @@ from roost.api import kinds as shapes
 from roost.api.context import CallerDep, Context, ContextDep
 from roost.api.errors import from_kube
 from roost.api.logs import LOOK_S, MAX_TAIL, NDJSON, LogQueryDep, reader, streaming
-from roost.api.logstream import Container, Line, Logs, Tail, Wanted
+from roost.api.logstream import Container, Line, Logs, Tail, Wanted, is_over
 from roost.api.objects import Collection, DryRun, IfMatch, tagged, version_of
 from roost.api.places import BUILD_PREFIX
 from roost.kube.errors import Forbidden, KubeError
@@ -91,11 +91,13 @@ async def _now(reading: Reading, run: Mapping[str, Any]) -> list[Line]:
     """All that is said so far."""
     wanted = reading.wanted if reading.wanted.tail is not None else replace(reading.wanted, tail=MAX_TAIL)
     lines: list[Line] | None = None
-    if _phase(run) in FINISHED:
+    pods = await reading.pods(run)
+    # A run has ended a moment before its whole log is kept: until then the pod has more of it.
+    if _phase(run) in FINISHED and all(is_over(pod, CONDUCTOR) for pod in pods):
         lines = await kept_logs.read(reading.ctx, reading.tenant, run, wanted.process, wanted)
     if lines is None:
         lines = []
-        for pod in await reading.pods(run):
+        for pod in pods:
             lines += await reading.logs.read([_conductor(pod)], wanted)
     if _phase(run) in FINISHED:
         lines += [line for line in [*_signed(run), *await _promoted(reading, run)] if wanted.shows(line)]
