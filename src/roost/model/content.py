@@ -10,20 +10,24 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from roost.model.kinds.app import HANDLED, AppSpec
+from roost.model.kinds.app import HANDLED, STEERED, AppSpec, Rollout
 
 
 def content(spec: AppSpec) -> AppSpec:
     """What a version is: the intent without what only says how it is handled at the moment."""
-    usual = AppSpec()
-    return spec.model_copy(update={name: getattr(usual, name) for name in HANDLED})
+    usual, steered = AppSpec(), Rollout()
+    rollout = spec.rollout.model_copy(update={name: getattr(steered, name) for name in STEERED})
+    return spec.model_copy(update={"rollout": rollout, **{name: getattr(usual, name) for name in HANDLED}})
 
 
 def parted(spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(content, handling) of an App's spec as it stands on the wire."""
     handling = {to_camel(name) for name in HANDLED}
+    kept = {key: value for key, value in spec.items() if key not in handling}
+    if "rollout" in kept:
+        kept["rollout"] = {key: value for key, value in kept["rollout"].items() if key not in STEERED}
     return (
-        {key: value for key, value in spec.items() if key not in handling},
+        kept,
         {key: value for key, value in spec.items() if key in handling},
     )
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from roost.model.content import parted
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import Change, difference
 from roost.surface.terminal.failure import USAGE, Failure, printable
@@ -16,7 +17,6 @@ from roost.surface.terminal.shape import command, output, pass_session, target
 from roost.surface.terminal.words import tr
 
 DIFFERS: Final = 1
-HANDLED: Final = ("hold", "stopped", "history")  # How an application is handled, not what a version is.
 SHOWN: Final = 20  # Commits.
 
 
@@ -78,7 +78,7 @@ def _of_app(session: Session, wanted: str | None) -> bool:
 
 
 def _content(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key not in HANDLED}
+    return parted(spec)[0]
 
 
 def _commits(session: Session, serving: Mapping[str, Any]) -> bool:

@@ -130,11 +130,12 @@ class Slo(Model):
     window_days: int = Field(30, ge=1, le=90, description="Days over which it counts.")
 
 
-HANDLED: Final = ("stopped", "hold", "history", "rollout", "slo")
+HANDLED: Final = ("stopped", "hold", "history")
+STEERED: Final = ("promote", "abort")  # Of `rollout`: words about one version.
 
 
 class AppSpec(Model):
-    """The whole intent. Every field but those that HANDLED names is part of a version: a change of it makes one."""
+    """The whole intent. All but what HANDLED and STEERED name is part of a version: a change of it makes one."""
 
     artefact: Artefact | None = Field(None, description="Nothing runs before there is one.")
     processes: tuple[Process, ...] = Field((Process(name="web", port=8080),), min_length=1, max_length=10)

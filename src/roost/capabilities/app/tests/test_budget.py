@@ -97,6 +97,6 @@ def test_with_little_left_steps_take_twice_as_long() -> None:
 
 def test_a_promise_that_is_taken_back_leaves_no_budget_behind() -> None:
     made = world(0)
-    spec = made.spec.model_copy(update={"slo": Slo()})
-    app = App(metadata=Metadata(name="shop"), spec=spec, status=AppStatus.model_validate(made.status))
+    made.spec = made.spec.model_copy(update={"slo": Slo()})
+    app = App(metadata=Metadata(name="shop"), spec=made.spec, status=AppStatus.model_validate(made.status))
     assert plan(app, made.observed(), golden.NOW).status["budget"] is None

@@ -6,10 +6,11 @@ import pytest
 
 from roost.capabilities.app.manifests.release import MAX_CHANGES, release
 from roost.capabilities.app.model import SeenRelease
-from roost.model.content import content, content_digest
+from roost.model.content import content, content_digest, parted
 from roost.model.difference import MAX_VALUE
 from roost.model.kinds.app import (
     HANDLED,
+    STEERED,
     App,
     AppSpec,
     Artefact,
@@ -18,6 +19,8 @@ from roost.model.kinds.app import (
     Process,
     ReleaseSpec,
     Resources,
+    Rollout,
+    Slo,
     Variable,
 )
 from roost.model.resource import Metadata
@@ -64,6 +67,16 @@ CHANGES = {
         "secrets",
     ),
     "routes": (BASE.model_copy(update={"domains": ("a.example.com",)}), "host names changed", "domains"),
+    "strategy": (
+        BASE.model_copy(update={"rollout": Rollout(strategy="canary")}),
+        "rollout changed",
+        "rollout.strategy",
+    ),
+    "error budget": (
+        BASE.model_copy(update={"slo": Slo(availability="99.9")}),
+        "slo changed",
+        "slo.availability",
+    ),
     "release command": (
         BASE.model_copy(update={"release_command": ("x",)}),
         "release command changed",
@@ -81,7 +94,17 @@ def test_each_change_makes_a_version_and_is_told(what: str) -> None:
     assert field in [change.field for change in found.changes]
 
 
-@pytest.mark.parametrize("name", AppSpec.model_fields)
+def test_how_it_takes_over_belongs_to_a_version_but_not_a_word_about_one() -> None:
+    canary = BASE.model_copy(update={"rollout": Rollout(strategy="canary")})
+    steered = canary.model_copy(update={"rollout": Rollout(strategy="canary", promote=3, abort=2)})
+    assert content_digest(BASE) != content_digest(canary) == content_digest(steered)
+    assert content(steered).rollout == canary.rollout
+    kept, handling = parted(steered.wire())
+    assert kept["rollout"] == {key: value for key, value in canary.rollout.wire().items() if key not in STEERED}
+    assert set(handling) == set(HANDLED)
+
+
+@pytest.mark.parametrize("name", sorted(set(AppSpec.model_fields) - {"rollout"}))
 def test_every_field_belongs_to_a_version_unless_it_is_handling(name: str) -> None:
     mark = object()
     kept = getattr(content(BASE.model_copy(update={name: mark})), name) is mark

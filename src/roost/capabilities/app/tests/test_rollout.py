@@ -10,6 +10,7 @@ from roost.capabilities.app.manifests.pod import CANDIDATE, runtime
 from roost.capabilities.app.model import Observed, SeenDeployment, SeenPod, SeenRelease, SeenRoute
 from roost.capabilities.app.plan import plan
 from roost.kernel import golden
+from roost.model import content as contents
 from roost.model.content import content_digest
 from roost.model.kinds.app import App, AppSpec, AppStatus, Artefact, Counters, Process, Rollout, Step, Variable
 from roost.model.plan import Plan
@@ -23,15 +24,15 @@ WEB = PROCESSES[0]
 CANARY = Rollout(strategy="canary", steps=(Step(weight=10, hold_s=30), Step(weight=50, hold_s=30)), bake_s=30)
 
 
-def release(number: int, content: AppSpec, phase: Any = "Pending") -> SeenRelease:
+def release(number: int, made: AppSpec, phase: Any = "Pending") -> SeenRelease:
     served = phase in ("Live", "Superseded")
     return SeenRelease(
         number=number,
         name=f"shop-v{number}",
-        digest=content_digest(content),
+        digest=content_digest(made),
         phase=phase,
         served=served,
-        content=content,
+        content=made,
     )
 
 
@@ -64,6 +65,12 @@ class World:
         name = "web" if called == CANDIDATE else called
         return runtime(content, next(item for item in content.processes if item.name == name))
 
+    def _by_these_steps(self, seen: SeenRelease) -> SeenRelease:
+        """As if every version had been made with the strategy and the promise of today."""
+        kept = contents.content(self.spec)
+        said = seen.content.model_copy(update={"rollout": kept.rollout, "slo": kept.slo})
+        return seen.model_copy(update={"content": said, "digest": content_digest(said)})
+
     def observed(self) -> Observed:
         pods = []
         for called, (content, replicas) in self.running.items():
@@ -74,7 +81,7 @@ class World:
         return Observed(
             tenant="acme",
             environment="dev",
-            releases=tuple(self.releases),
+            releases=tuple(self._by_these_steps(item) for item in self.releases),
             deployments=tuple(self._deployment(called, *there) for called, there in self.running.items()),
             pods=tuple(pods),
             route=SeenRoute(taken=True),
