@@ -18,7 +18,31 @@ _PROMOTION: dict[str, Any] = {
     "metadata": {**meta("harmless", "acme-dev"), "annotations": {names.AUTHOR: "bob"}},
     "spec": {"app": "shop", "artefact": {"image": OWN}, "author": "bob"},
 }
+_PROJECT: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Project",
+    "metadata": {**meta("silent", "acme-build"), "annotations": {names.AUTHOR: "ada"}},
+    "spec": {"parameters": [{"name": "FLAVOUR", "default": "sweet"}]},
+}
 AUTHORS = [
+    Attack(
+        "promotion-by-nobody",
+        BOB,
+        _PROMOTION,
+        changed(_PROMOTION, metadata__annotations={}, spec__author=None),
+        "roost-makers",
+        "A promotion names who makes it",
+        ("post", "apply-new"),
+    ),
+    Attack(
+        "project-changed-in-silence",
+        BOB,
+        _PROJECT,
+        changed(_PROJECT, spec__parameters=[{"name": "FLAVOUR", "default": "sour"}]),
+        "roost-makers",
+        "A change of a project or a run names who makes it",
+        ("put", "merge", "json", "apply"),
+    ),
     Attack(
         "app-changed-in-the-name-of-another",
         BOB,

@@ -20,7 +20,7 @@ MINE, OTHER = "acme-dev", "acme-prod"
 _PROMOTION: dict[str, Any] = {
     "apiVersion": names.API_VERSION,
     "kind": "Promotion",
-    "metadata": meta("harmless", MINE),
+    "metadata": {**meta("harmless", MINE), "annotations": {names.AUTHOR: "bob"}},
     "spec": {"app": "shop", "artefact": {"image": POD["spec"]["containers"][0]["image"]}},
 }
 _APP: dict[str, Any] = {

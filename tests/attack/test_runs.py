@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from roost.model.names import API_VERSION
+from roost.model.names import API_VERSION, AUTHOR
 from tests.attack.world import ADA, BOB, VIV, World, collection
 
 pytestmark = pytest.mark.integration
@@ -32,6 +32,7 @@ FORBIDDEN = {
     "other steps": {"pipeline": STEPS},
     "another ref": {"ref": "refs/heads/main"},
     "another commit": {"commit": "b" * 40},
+    "others who wished for it": {"repeatedBy": ["bob"]},
     "another run's workspace": {"origin": "shop-2-0123456789", "startAt": "test"},
     "no more problem": {"problem": "x"},
 }
@@ -68,8 +69,12 @@ def test_a_run_keeps_its_rights_and_its_steps(world: World, who: str, change: di
 
 @pytest.mark.parametrize("change", [{"cancel": True}, {"rerun": {"number": 1, "step": "test"}}])
 def test_a_developer_may_end_a_run_or_wish_for_another(world: World, change: dict[str, Any]) -> None:
-    answer = world.call(BOB, "PATCH", PATH, {"spec": change}, params={"dryRun": "All"})
+    named = {"metadata": {"annotations": {AUTHOR: "bob"}}, "spec": change}
+    answer = world.call(BOB, "PATCH", PATH, named, params={"dryRun": "All"})
     assert answer.status_code == 200, answer.text
+    # Whoever has a run repeated is one of those who made what comes of it, so they say who they are.
+    silent = world.call(BOB, "PATCH", PATH, {"spec": change}, params={"dryRun": "All"})
+    assert silent.status_code == 403 and "'roost-makers'" in silent.text, silent.text
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/status"])

@@ -65,4 +65,4 @@ def test_the_newest_are_kept() -> None:
     status = edits.status(project("ada", {}), NOW)
     for number in range(edits.KEPT + 3):
         status = edits.status(project(f"p{number}", {"branch": f"b{number}"}, status), NOW)
-    assert [item["person"] for item in status["edits"]][0] == "p3" and len(status["edits"]) == edits.KEPT
+    assert status["edits"][0]["person"] == "p3" and len(status["edits"]) == edits.KEPT

@@ -6,7 +6,7 @@ role that is widened by mistake opens nothing. Pure builders; `roost.node` appli
 
 from typing import Any
 
-from roost.capabilities.tenant.admission import delivery, objects, outcomes, pods
+from roost.capabilities.tenant.admission import delivery, named, objects, outcomes, pods
 from roost.model import names
 
 
@@ -28,6 +28,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *objects.labelled(),
         *objects.statuses(),
         *objects.authors(),
+        *named.makers(),
         *delivery.gates(),
         *delivery.scans(),
         *delivery.destinations(),
