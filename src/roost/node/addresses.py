@@ -31,6 +31,10 @@ def gateway_check(entry: str) -> str:
 #!/bin/sh
 # Written by `roost node up`; changes are lost. 0: the gateway of this node serves.
 ask() {{ curl -s -o /dev/null -m 2 -w '%{{http_code}}' {ready}; }}
+under_way() {{
+  ss -Htn state established state syn-recv state fin-wait-1 state last-ack \\
+    "( sport = :80 or sport = :443 ) and src {entry}"
+}}
 code=$(ask)
 for _ in 1 2; do
   [ "$code" = 000 ] && sleep 0.3 && code=$(ask)
@@ -45,7 +49,7 @@ if [ "$code" = 503 ] && [ ! -e {HOLDS} ] && [ -n "$(ip -4 address show to {entry
   nft 'table ip {TABLE} {{ chain first {{ type filter hook prerouting priority -310;
     ip daddr {entry} tcp dport {{ 80, 443 }} tcp flags & (syn | ack) == syn drop; }} }}'
   for _ in $(seq {DRAIN_S * 10}); do
-    [ -z "$(ss -Htn state established "( sport = :80 or sport = :443 ) and src {entry}")" ] && break
+    [ -z "$(under_way)" ] && break
     sleep 0.1
   done
 fi

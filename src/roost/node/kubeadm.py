@@ -36,7 +36,7 @@ class Patience:
     @classmethod
     def of(cls, node: Node) -> "Patience":
         """By whether the API has an address that moves."""
-        return cls(node_s=9, pods_s=4, leader=(6, 4, 1)) if node.api_address else cls()
+        return cls(node_s=9, pods_s=2, leader=(6, 4, 1)) if node.api_address else cls()
 
     @property
     def leadership(self) -> dict[str, str]:

@@ -100,14 +100,16 @@ def arguments(node: Node, view: bool = False) -> list[str]:
     if view:
         values |= {"api": "true", "api.dashboard": "false", "entrypoints.view.address": f":{VIEW_PORT}"}
         values["metrics.prometheus.buckets"] = BUCKETS
+    for entry in ("web", "websecure", "health"):
+        # What gives the address of this node to another one looks once a second, later on a busy machine: so long, it
+        # is told that this one ends, and requests are served.
+        values[f"entrypoints.{entry}.transport.lifecycle.requestacceptgracetimeout"] = "5s"
     for entry in ("web", "websecure"):
         base = f"entrypoints.{entry}.transport"
         values |= {
             f"entrypoints.{entry}.http.middlewares": "retry@file",
             f"{base}.respondingtimeouts.readtimeout": f"{LONG_S}s",
             f"{base}.respondingtimeouts.idletimeout": "180s",
-            # What gives the address of this node to another one looks once a second, later on a busy machine.
-            f"{base}.lifecycle.requestacceptgracetimeout": "5s",
             f"{base}.lifecycle.gracetimeout": "20s",
         }
     return [f"--{key}={value}" for key, value in values.items()]
