@@ -247,7 +247,7 @@ WRITERS: Final[Mapping[str, tuple[frozenset[str], frozenset[str], Mapping[str, A
     "Waiver": (
         frozenset(["owner"]) | ADMINISTRATOR,
         frozenset(["owner"]) | ADMINISTRATOR,
-        {**_PROJECT_OF, "fingerprint": "0" * 16, "reason": "x", "until": "2030-01-01T00:00:00Z"},
+        {**_PROJECT_OF, "fingerprint": "0" * 16, "reason": "x", "until": "2026-01-01T00:00:00Z"},
     ),
 }
 _NOBODY: Final[frozenset[str]] = frozenset()

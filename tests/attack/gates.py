@@ -1,8 +1,10 @@
 """Attacks on the gates of an environment (acme-prod asks for an approval). Tried beside those of `table`."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from roost.model import names
+from roost.model.conditions import timestamp
 from roost.model.kinds.scan import Scan
 from tests.attack.table import ALL_WAYS, CHANGES, MADE, OWN, TENANT, Attack, changed, meta
 from tests.attack.world import ADA, APPROVER, BOB
@@ -24,6 +26,17 @@ _PROJECT: dict[str, Any] = {
     "kind": "Project",
     "metadata": {**meta("harmless", "acme-build"), "annotations": {names.AUTHOR: "bob"}},
     "spec": {"branch": "main", "scan": {"secrets": True, "block": "high"}},
+}
+_WAIVER: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Waiver",
+    "metadata": {**meta("harmless", "acme-build"), "annotations": {names.AUTHOR: "ada"}},
+    "spec": {
+        "project": "shop",
+        "fingerprint": "0" * 16,
+        "reason": "Behind the gateway.",
+        "until": timestamp(datetime.now(UTC) + timedelta(days=366)),
+    },
 }
 _HERE = changed(_PROJECT, spec__environment="dev", spec__scan=None)
 # Made by somebody who may: it goes where Bob, a developer of `dev`, may bring nothing.
@@ -58,6 +71,25 @@ GATES = [
         "roost-tenants",
         "administrator",
         CHANGES,
+    ),
+    Attack(
+        "waiver-for-good",
+        ADA,
+        _WAIVER,
+        changed(_WAIVER, spec__until="2999-01-01T00:00:00Z"),
+        "roost-waivers",
+        "within a year",
+        MADE[:1],
+    ),
+    Attack(
+        "waiver-in-the-name-of-another",
+        ADA,
+        _WAIVER,
+        changed(_WAIVER, metadata__annotations={names.AUTHOR: "bob"}),
+        "roost-authors",
+        "The annotation",
+        MADE[:1],
+        twice=True,
     ),
     *(_weaker(field, usual) for field, usual in Scan().wire().items()),
     _sent("to-an-environment-not-given", ways=ALL_WAYS, spec__environment="prod"),

@@ -32,6 +32,12 @@ TASK: dict[str, Any] = {
     "metadata": meta("mine", "acme-dev"),
     "spec": {"app": "shop", "command": ["true"]},
 }
+WAIVER: dict[str, Any] = {
+    "apiVersion": names.API_VERSION,
+    "kind": "Waiver",
+    "metadata": meta("mine", "acme-build"),
+    "spec": {"project": "shop", "fingerprint": "0" * 16, "reason": "x", "until": "2026-01-01T00:00:00Z"},
+}
 DRY = {"dryRun": "All"}
 
 
@@ -62,6 +68,10 @@ ALLOWED = {
     "developer sees the projects": Try(BOB, "GET", f"{ROOST}{BUILD}/projects"),
     "viewer sees apps": Try(VIV, "GET", f"{ROOST}{PROD}/apps"),
     "owner deletes projects": Try(ADA, "DELETE", f"{ROOST}{BUILD}/projects/none"),
+    "owner lets a finding stay": post(ADA, WAIVER),
+    "owner ends a waiver": Try(ADA, "DELETE", f"{ROOST}{BUILD}/waivers/none"),
+    "developer sees what may stay": Try(BOB, "GET", f"{ROOST}{BUILD}/waivers"),
+    "viewer sees what is known of versions": Try(VIV, "GET", f"{ROOST}{PROD}/vulnerabilityreports"),
     "owner makes somebody a member": Try(
         ADA, "PATCH", f"{ROOST}/tenants/acme", {"spec": {"members": [{"person": "ada", "role": "owner"}]}}
     ),
@@ -117,6 +127,22 @@ REFUSED = {
     "developer writes a release": Try(BOB, "PATCH", f"{ROOST}{DEV}/releases/any", {"spec": {}}),
     "developer writes an app's status": Try(BOB, "PATCH", f"{ROOST}{DEV}/apps/any/status", {"status": {}}),
     "developer makes a run": Try(BOB, "POST", f"{ROOST}{BUILD}/runs", {}),
+    "developer lets a finding stay": post(BOB, WAIVER),
+    "developer lets a finding stay longer": Try(BOB, "PATCH", f"{ROOST}{BUILD}/waivers/any", {"spec": {}}),
+    "developer ends a waiver": Try(BOB, "DELETE", f"{ROOST}{BUILD}/waivers/any"),
+    "owner lets a finding stay longer": Try(ADA, "PATCH", f"{ROOST}{BUILD}/waivers/any", {"spec": {}}),
+    "owner writes a waiver's status": Try(ADA, "PATCH", f"{ROOST}{BUILD}/waivers/any/status", {"status": {}}),
+    "owner lets another tenant's finding stay": post(ADA, at(WAIVER, "rival-build")),
+    "viewer lets a finding stay": post(VIV, WAIVER),
+    "approver lets a finding stay": post(APPROVER, WAIVER),
+    "other tenant's developer lets a finding stay": post(RICK, WAIVER),
+    "deployer lets a finding stay": post(DEPLOYER, WAIVER),
+    "controller lets a finding stay": post(CONTROLLER, WAIVER),
+    "api lets a finding stay by itself": post(API, WAIVER),
+    "owner says what is known of a version": Try(
+        ADA, "PATCH", f"{ROOST}{DEV}/vulnerabilityreports/any", {"spec": {"fresh": []}}
+    ),
+    "deployer removes what is known of a version": Try(DEPLOYER, "DELETE", f"{ROOST}{DEV}/vulnerabilityreports/any"),
     "developer gets the deployer's token": Try(
         BOB, "POST", f"/api/v1{DEV}/serviceaccounts/roost-deployer/token", TOKEN
     ),

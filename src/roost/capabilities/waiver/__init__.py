@@ -5,5 +5,7 @@ from roost.kernel.capability import Capability
 capability = Capability(
     name="waiver",
     resource="roost.model.kinds.scan:Waiver",
+    observe="roost.capabilities.waiver.observe:observe",
+    plan="roost.capabilities.waiver.plan:plan",
     commands="roost.capabilities.waiver.commands:commands",
 )

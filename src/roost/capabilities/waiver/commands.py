@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from roost.surface.problems import Problem
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import NOT_FOUND, USAGE, Failure
 from roost.surface.terminal.session import Session
@@ -30,6 +31,7 @@ WAIVERS: Final = (
     out.field("PROJECT", "spec.project"),
     out.field("FINDING", "spec.fingerprint"),
     out.field("UNTIL", "spec.until"),
+    out.Column("STATE", lambda row: str(out.condition(row).get("reason", ""))),
     out.field("REASON", "spec.reason"),
     out.Column("BY", lambda row: str((out.at(row, "metadata.annotations", {}) or {}).get("roost.dev/author", "-"))),
 )
@@ -93,9 +95,15 @@ def waive(session: Session, finding: str, project: str, reason: str, days: int) 
     until = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     name = f"{project[:40]}-{finding[:16]}"
     spec = {"project": project, "fingerprint": finding, "reason": reason, "until": until}
-    made: Mapping[str, Any] = session.api.send(
-        "POST", session.of_tenant("waivers"), {"metadata": {"name": name}, "spec": spec}
-    )
+    body = {"metadata": {"name": name}, "spec": spec}
+    try:
+        made: Mapping[str, Any] = session.api.send("POST", session.of_tenant("waivers"), body)
+    except Problem as problem:
+        if problem.kind != "exists":
+            raise
+        # A waiver never changes, so that its author and reason stay true: another one takes the place of an older.
+        session.api.send("DELETE", session.of_tenant("waivers", name))
+        made = session.api.send("POST", session.of_tenant("waivers"), body)
     out.show_one(made, session.output, lambda: out.say(tr("It may stay until {until}.", until=until)))
 
 

@@ -29,6 +29,7 @@ Event = Literal[
     "promotion.refused",
     "promotion.waiting",
     "app.vulnerable",
+    "waiver.expiring",
     "channel.test",
 ]
 
@@ -51,7 +52,14 @@ class ChannelSpec(Model):
     )
     language: Literal["en", "zh"] = Field("en", description="mail: of its subject and the names of its facts.")
     events: tuple[Event, ...] = Field(
-        ("run.failed", "promotion.applied", "promotion.refused", "promotion.waiting", "app.vulnerable"),
+        (
+            "run.failed",
+            "promotion.applied",
+            "promotion.refused",
+            "promotion.waiting",
+            "app.vulnerable",
+            "waiver.expiring",
+        ),
         max_length=10,
         description="What is told.",
     )

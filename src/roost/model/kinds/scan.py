@@ -47,7 +47,9 @@ class WaiverSpec(Model):
 
 
 class WaiverStatus(StatusModel):
-    """Nothing becomes of a Waiver itself."""
+    """Who was told of its end."""
+
+    warned: bool = Field(False, description="Channels were told that it ends soon.")
 
 
 class Waiver(Resource):
@@ -59,10 +61,12 @@ class Waiver(Resource):
         ("Project", ".spec.project", "string"),
         ("Finding", ".spec.fingerprint", "string"),
         ("Until", ".spec.until", "string"),
+        ("State", '.status.conditions[?(@.type=="Ready")].reason', "string"),
         ("Reason", ".spec.reason", "string"),
     )
     RULES: ClassVar[tuple[tuple[str, str], ...]] = (
         ("self.spec == oldSelf.spec", "A waiver never changes; delete it and make a new one."),
+        ("timestamp(self.spec.until) > timestamp('1970-01-01T00:00:00Z')", "spec.until is a moment, such as 2026-12-31T00:00:00Z."),
     )
 
     spec: WaiverSpec

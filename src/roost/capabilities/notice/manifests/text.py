@@ -17,6 +17,7 @@ TITLES: Final[Mapping[Language, Mapping[Event, str]]] = {
         "promotion.refused": "{app} in {environment}: refused",
         "promotion.waiting": "{app} in {environment}: waits for approval",
         "app.vulnerable": "{app} in {environment}: {count} new vulnerabilities, the worst {worst}",
+        "waiver.expiring": "{project}: the waiver {waiver} of {owner} ends on {until}",
         "channel.test": "a test of the channel",
     },
     "zh": {
@@ -27,6 +28,7 @@ TITLES: Final[Mapping[Language, Mapping[Event, str]]] = {
         "promotion.refused": "{environment} 环境的 {app}：被拒绝",
         "promotion.waiting": "{environment} 环境的 {app}：等待审批",
         "app.vulnerable": "{environment} 环境的 {app}：新发现 {count} 个漏洞，最严重的是 {worst}",
+        "waiver.expiring": "{project}：{owner} 的豁免 {waiver} 将于 {until} 到期",
         "channel.test": "通知渠道测试",
     },
 }
@@ -43,6 +45,8 @@ LABELS: Final[Mapping[str, str]] = {
     "fix": "如何修复",
     "found": "发现",
     "image": "镜像",
+    "finding": "发现项",
+    "owner": "负责人",
     "project": "项目",
     "reason": "原因",
     "ref": "分支或标签",
@@ -51,6 +55,8 @@ LABELS: Final[Mapping[str, str]] = {
     "see": "查看",
     "tenant": "团队",
     "trigger": "触发器",
+    "until": "到期",
+    "waiver": "豁免",
     "worst": "最严重的",
 }
 

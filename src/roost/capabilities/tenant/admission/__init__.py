@@ -31,6 +31,7 @@ def policies(domain: str, registry: str = names.REGISTRY, platform: str = names.
         *named.makers(),
         *delivery.gates(),
         *delivery.scans(),
+        *delivery.waivers(),
         *delivery.destinations(),
         *outcomes.outcomes(),
         *objects.namespaces(),

@@ -9,6 +9,7 @@ from roost.capabilities.tenant.admission.words import check
 from roost.model import names
 from roost.model.kinds.scan import Scan
 
+LONGEST_WAIVER_H: Final = 367 * 24
 MOST_DESTINATIONS: Final = 10  # A tenant has no more environments.
 # What of a Project decides which code comes where, by its path beneath `spec`, and what stands for nothing there.
 _DECIDES: Final = {
@@ -75,6 +76,22 @@ def gates() -> list[dict[str, Any]]:
             words.IN_TENANTS,
         ),
     ]
+
+
+def waivers() -> list[dict[str, Any]]:
+    """A waiver ends: what is let stay for good is what nobody looks at again."""
+    return words.policy(
+        "roost-waivers",
+        [words.rule([names.GROUP], ["waivers"], ("CREATE",))],
+        [
+            check(
+                "timestamp(object.spec.until)"
+                f" <= timestamp(object.metadata.creationTimestamp) + duration('{LONGEST_WAIVER_H}h')",
+                "A waiver ends within a year (spec.until); before it does, its owner is told and can make another one.",
+            )
+        ],
+        words.IN_TENANTS,
+    )
 
 
 def scans() -> list[dict[str, Any]]:
