@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
@@ -106,7 +107,8 @@ def renew(settings: Settings, places: Places, held: Database) -> Database:
     """Fetch and publish the database; what counts then. Where that fails, the one that is held, and why."""
     try:
         archives, parts = advisories.fetch(settings.advisories, places.archives, held.parts)
-        digest = advisories.publish(client_of(settings, {REPOSITORY}), archives, places.work)
+        with closing(client_of(settings, {REPOSITORY})) as registry:
+            digest = advisories.publish(registry, archives, places.work)
     except (advisories.ArchiveWrong, OSError, HTTPException, RegistryFailed) as error:
         since = held.failed or datetime.now(UTC)
         return held.model_copy(update={"failure": str(error)[:1000] or type(error).__name__, "failed": since})
@@ -121,8 +123,8 @@ def judge(settings: Settings, places: Places, cluster: Cluster, fetched: bool) -
     )
     database = version(cluster.database.image)
     asking = Scanner(places.asked, places.told, time.sleep) if fetched else None
-    registry = client_of(settings, {image.repository for image in wanted})
-    report, known = recheck.all_of(registry, asking, wanted, database, timestamp(datetime.now(UTC)))
+    with closing(client_of(settings, {image.repository for image in wanted})) as registry:
+        report, known = recheck.all_of(registry, asking, wanted, database, timestamp(datetime.now(UTC)))
     shutil.rmtree(places.asked / "image", ignore_errors=True)
     failed = asyncio.run(write([recheck.report(one, known[one.image]) for one in running if one.image in known]))
     print(json.dumps({"event": "Images are judged.", "database": database, "unwritten": failed, **asdict(report)}))

@@ -6,7 +6,7 @@ It holds OSV's own archives, one `all.zip` for each ecosystem, as osv-scanner re
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import Field
@@ -53,10 +53,13 @@ class Database(Model):
     def data(self) -> dict[str, str]:
         """What stands in the ConfigMap."""
         parts = {name: part.wire() for name, part in sorted(self.parts.items())}
-        found = {"image": self.image, "parts": json.dumps(parts, sort_keys=True)}
-        if self.failure:
-            found |= {"failure": self.failure, "failed": timestamp(self.failed or datetime.min.replace(tzinfo=UTC))}
-        return found
+        # Every key each time: whoever applies it takes over what another writer said.
+        return {
+            "image": self.image,
+            "parts": json.dumps(parts, sort_keys=True),
+            "failure": self.failure,
+            "failed": timestamp(self.failed) if self.failed else "",
+        }
 
     def trouble(self, now: datetime) -> str:
         """Why it must not be taken for the world's newest, in words; empty: it may."""
