@@ -66,6 +66,8 @@ class Stopwatch:
         self.place.git("add", "--all", cwd=folder)
         self.place.git("commit", "--quiet", "--message", f"Change {self.version}.", cwd=folder)
         commit = place.run("git", "rev-parse", "HEAD", cwd=folder).strip()
+        # Both sides are Jobs: a run without steps would take the pod that waits.
+        place.kubectl("-n", place.BUILDS, "delete", "pods", "-l", "roost.dev/spare", "--ignore-not-found")
         env = {"GIT_SSL_CAINFO": str(self.place.folder / "ca.crt"), "GIT_TERMINAL_PROMPT": "0"}
         began, spent = time.monotonic(), cpu_s()
         with subprocess.Popen(

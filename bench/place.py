@@ -186,6 +186,12 @@ class Place:
         kubectl("-n", HAND, "set", "image", f"deployment/{BY_HAND}", f"web={image}")
         kubectl("-n", HAND, "rollout", "status", f"deployment/{BY_HAND}", "--timeout=120s")
 
+    def warm(self) -> bool:
+        """Whether a pod waits for the next run, as the builder does for the next build."""
+        items = json.loads(kubectl("-n", BUILDS, "get", "pods", "-l", "roost.dev/spare", "-o", "json"))["items"]
+        free = [item for item in items if item["metadata"]["ownerReferences"][0]["kind"] == "Project"]
+        return any(item["status"].get("phase") == "Running" for item in free)
+
     def settled(self, app: str) -> bool:
         """Whether one instance of it runs, and none is on its way out."""
         space = HAND if app == BY_HAND else SPACE
