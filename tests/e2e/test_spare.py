@@ -1,5 +1,6 @@
 """A pod waits for the next run of a project: the run takes it, it is used once, and another one comes after it."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ def waiting(tenant: str) -> str:
     return str(running[0]["metadata"]["name"]) if running else ""
 
 
+def answers(url: str, version: str) -> bool:
+    """Whether that version does."""
+    return get(url).body == version
+
+
 def test_a_run_takes_the_pod_that_waits_and_leaves_another_one(member: Person, tmp_path: Path) -> None:
     member.roost("project", "create", PROJECT)
     small_app(member.tenant, PROJECT)
@@ -34,7 +40,7 @@ def test_a_run_takes_the_pod_that_waits_and_leaves_another_one(member: Person, t
         name = waiting(member.tenant)
         pushed = member.git("push", member.remote(PROJECT), "main", cwd=path)
         assert f"-----> Fetching {member.git('rev-parse', 'HEAD', cwd=path).out.strip()[:12]}" in pushed.err
-        until(lambda version=version: get(url).body == version, f"{version} answers", 60)
+        until(partial(answers, url, version), f"{version} answers", 60)
         runs = kubectl_json("-n", f"{member.tenant}-build", "get", "runs.roost.dev")["items"]
         run = max(
             (item for item in runs if item["spec"]["project"] == PROJECT), key=lambda item: item["spec"]["attempt"]
