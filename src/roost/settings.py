@@ -20,7 +20,7 @@ class Settings:
     domain: str = "roost.localhost"  # Applications answer beneath it; browsers and curl resolve *.localhost.
     registry: str = "registry.roost-system.svc:5000"  # Where images are pushed to and pulled from.
     git_url: str = "http://roost-git.roost-system.svc:8080"  # The git server that the API passes pushes on to.
-    git_secret: str = "/etc/roost/git/token"  # File with the secret that the API, the controller and the git server share.
+    git_secret: str = "/etc/roost/git/token"  # File with what API, controller and git server share.
     oidc: str = "/etc/roost/oidc"  # Folder with what Roost is registered as at the site's OpenID provider.
     registry_key: str = "/etc/roost/registry/key.pem"  # File with the key that registry tokens are signed with.
     signing: str = "/etc/roost/signing"  # Folder with the key that images are signed with; the controller's alone.

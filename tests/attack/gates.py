@@ -104,6 +104,12 @@ GATES = [
     _sent("of-production-to-another-app", _THERE, CHANGES, spec__app="payments"),
     _sent("of-production-from-another-branch", _THERE, ("merge",), spec__branch="mine"),
     _sent("of-production-from-another-repository", _THERE, ("merge",), spec__source__url="https://git.example/mine"),
+    _sent(
+        "configuration-of-production-in-previews",
+        changed(_THERE, metadata__name="tried", spec__previews={"environment": "prod"}),
+        CHANGES,
+        spec__previews={"environment": "prod", "copies": True},
+    ),
     _sent("of-production-by-a-new-tag", _THERE, ("merge",), spec__triggers={"tags": [{"pattern": "*", **_TO_PROD}]}),
     Attack(
         "version-past-the-gate",
@@ -136,7 +142,7 @@ GATES = [
         "freeze-opened-by-an-approver",
         APPROVER,
         _APPROVAL,
-        changed(_APPROVAL, spec__inFreeze=True),
+        changed(_APPROVAL, spec__inFreeze=True, spec__comment="Now."),
         "roost-freezes",
         "Only an owner",
         MADE[:1],

@@ -6,6 +6,7 @@ A merge request stands in the hosted repository as `refs/merge-requests/<number>
 
 from typing import Any, Final
 
+from roost.model.kinds.app import AppSpec, Variable
 from roost.model.kinds.delivery import Project, ProjectSpec
 from roost.model.kinds.forge import Preview, PreviewSpec
 from roost.model.names import API_VERSION, BUILD, PROJECT, TENANT, namespace, short_digest
@@ -57,6 +58,19 @@ def _spec(project: Project, ref: str) -> PreviewSpec:
         app=app_of(project, ref),
         environment=project.spec.previews.environment,
     )
+
+
+def configuration(project: Project, ref: str, there: AppSpec | None) -> tuple[Variable, ...]:
+    """What the application of a ref begins with, sorted by name. there: the project's application in that environment.
+
+    Nothing for forks: anybody's code would print it. Never a secret: who may push a branch need not have seen one.
+    """
+    said = project.spec.previews
+    if is_fork(ref):
+        return ()
+    found = {item.name: item.value for item in there.config} if said.copies and there is not None else {}
+    found |= {item.name: item.value for item in said.config}
+    return tuple(Variable(name=name, value=found[name]) for name in sorted(found))
 
 
 def fits(preview: Preview, project: Project) -> bool:

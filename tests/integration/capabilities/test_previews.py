@@ -14,7 +14,7 @@ from roost.gitserver.moves import Move
 from roost.kube.client import Client
 from roost.kube.errors import AlreadyExists, Forbidden
 from roost.model import previews
-from roost.model.kinds.app import Artefact
+from roost.model.kinds.app import App, AppSpec, Artefact, Variable
 from roost.model.kinds.delivery import Project, ProjectSpec, Promotion, PromotionSpec
 from roost.model.kinds.forge import Forge, Previews
 from roost.model.kinds.source import Source
@@ -116,6 +116,48 @@ async def test_a_previews_application_comes_and_goes_with_it(
         return not any(left)
 
     await eventually(gone, 60)
+
+
+async def test_it_begins_with_what_the_project_says_and_is_its_own_from_then_on(
+    trying: Cluster, git: KubeCluster, project: Project, eventually: Eventually
+) -> None:
+    tenant = (project.metadata.namespace or "").removesuffix("-build")
+    space, client = f"{tenant}-dev", trying.client
+    secret = "5" * 16
+    own = AppSpec(config=(Variable(name="COLOUR", value="green"),), secret_version=secret)
+    await client.create(App.manifest("shop", own, space), "tests")
+    raw = await trying.read("Project", "shop", f"{tenant}-build")
+    said = {"copies": True, "config": [{"name": "SHAPE", "value": "round"}]}
+    await client.patch(raw, {"spec": {"previews": said}}, "tests")
+
+    async def noted() -> bool:
+        return bool((await trying.read("Project", "shop", f"{tenant}-build"))["status"].get("observedGeneration") == 2)
+
+    await eventually(noted, 60)
+    await git.create_preview(previews.manifest(project, tenant, REF))
+    await client.create(promotion(tenant), "tests")
+
+    async def config() -> dict[str, str]:
+        spec = (await trying.read("App", "shop-mr-7", space)).get("spec") or {}
+        assert spec.get("secretVersion", "") == "", "No secret comes along."
+        return {item["name"]: item["value"] for item in spec.get("config") or ()}
+
+    async def begun() -> bool:
+        return await config() == {"COLOUR": "green", "SHAPE": "round"}
+
+    await eventually(begun, 60)
+    changed = {"spec": {"config": [{"name": "COLOUR", "value": "blue"}]}}
+    await client.patch(await trying.read("App", "shop-mr-7", space), changed, "a-person")
+    again = promotion(tenant)
+    again["spec"]["sequence"], again["spec"]["artefact"]["commit"] = 2, "b" * 40
+    await client.create(again, "tests")
+
+    async def followed() -> bool:
+        spec = (await trying.read("App", "shop-mr-7", space))["spec"]
+        return bool(spec["artefact"].get("commit") == "b" * 40)
+
+    await eventually(followed, 60)
+    assert await config() == {"COLOUR": "blue"}
 
 
 async def refused(trying: Cluster, made: dict[str, Any], eventually: Eventually) -> str:

@@ -8,7 +8,7 @@ import click
 
 from roost.capabilities.approval.commands_gate import gate
 from roost.surface.terminal import output as out
-from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, Failure
+from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure
 from roost.surface.terminal.session import Session
 from roost.surface.terminal.shape import command, dry_run, group, output, pass_session, target
 from roost.surface.terminal.words import tr
@@ -86,7 +86,13 @@ def _give(session: Session, name: str, dry_run: bool, **said: Any) -> Mapping[st
     return made
 
 
-@command("approve", examples=("roost approve shop-1a2b3c4d -e prod", "roost approve shop-1a2b3c4d -e prod --in-freeze"))
+@command(
+    "approve",
+    examples=(
+        "roost approve shop-1a2b3c4d -e prod",
+        'roost approve shop-1a2b3c4d -e prod --in-freeze --comment "The payment page is down"',
+    ),
+)
 @click.argument("promotion")
 @click.option("--comment", default="", metavar="TEXT", help="Why.")
 @click.option("--in-freeze", is_flag=True, help="Also while the environment is frozen (owners).")
@@ -96,6 +102,8 @@ def _give(session: Session, name: str, dry_run: bool, **said: Any) -> Mapping[st
 @pass_session
 def approve(session: Session, promotion: str, comment: str, in_freeze: bool, dry_run: bool) -> None:
     """Approve what waits to come into an environment; `roost approval` lists it."""
+    if in_freeze and not comment:
+        raise Failure(tr("Say why it cannot wait: --comment."), code=USAGE)
     more = {"inFreeze": True} if in_freeze else {}
     made = _give(session, promotion, dry_run, decision="approve", comment=comment, **more)
     out.show_one(made, session.output, lambda: out.say(tr("You approved {name}.", name=promotion)))

@@ -1,10 +1,13 @@
 """`roost gate`: what a version must pass before it comes into an environment (administrators change it)."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import click
 
+from roost.model.kinds.gates import Freeze, Gates, frozen, zone_known
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure
 from roost.surface.terminal.session import Session
@@ -20,6 +23,17 @@ def _when(freeze: Mapping[str, Any]) -> str:
     start, end = freeze.get("start", "00:00"), freeze.get("end", "00:00")
     hours = "" if start == end == "00:00" else f" {start}-{end}"
     return f"{days}{hours} {freeze.get('zone', 'UTC')}"
+
+
+def _until(found: tuple[Freeze, datetime | None] | None) -> str:
+    """Whether the environment is frozen now, and until when: in the zone of the freeze, as its times are."""
+    if found is None:
+        return tr("no")
+    freeze, end = found
+    if end is None:
+        return tr("with no end in sight: {reason}", reason=freeze.reason)
+    local = end.astimezone(ZoneInfo(freeze.zone)) if zone_known(freeze.zone) else end
+    return tr("until {end}: {reason}", end=f"{local:%Y-%m-%d %H:%M} ({local.tzname()})", reason=freeze.reason)
 
 
 FREEZES = (
@@ -56,11 +70,13 @@ def _show(session: Session) -> None:
 
     def people() -> None:
         eyes = tr("yes") if gates.get("fourEyes", True) else tr("no")
+        closed = frozen(Gates.model_validate(gates).freezes, datetime.now(UTC))
         out.facts(
             [
                 ("Environment", session.env),
                 ("Approvals", str(gates.get("approvals", 0))),
                 ("Four eyes", eyes),
+                ("Frozen", _until(closed)),
             ]
         )
         if gates.get("freezes"):

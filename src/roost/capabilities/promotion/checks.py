@@ -79,10 +79,18 @@ def makers_known(observed: Observed) -> Verdict:
     return Verdict(False, "AuthorsUnknown", words)
 
 
+def let_in(observed: Observed, now: datetime) -> str:
+    """Who opens the freeze that is on for this one, and why; empty: none is on, or nobody does."""
+    given = next((item for item in counting(observed) if item.in_freeze), None)
+    if given is None or frozen(observed.gates.freezes, now) is None:
+        return ""
+    return f"{given.person}: {given.comment}" if given.comment else given.person
+
+
 def not_frozen(observed: Observed, now: datetime) -> Verdict:
     """No freeze window is on, or an owner's approval says that it goes in nevertheless."""
     found = frozen(observed.gates.freezes, now)
-    if found is None or any(given.in_freeze for given in counting(observed)):
+    if found is None or let_in(observed, now):
         return OK
     freeze, end = found
     until = f"until {end:%Y-%m-%d %H:%M} UTC" if end else "until the window is taken away"
@@ -90,5 +98,5 @@ def not_frozen(observed: Observed, now: datetime) -> Verdict:
         False,
         "Frozen",
         f"{observed.environment} is frozen {until}: {freeze.reason}. It goes in by itself afterwards; an owner lets it "
-        "in earlier with `roost approve --in-freeze`.",
+        "in earlier with `roost approve --in-freeze --comment WHY`.",
     )

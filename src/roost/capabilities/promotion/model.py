@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from roost.model.contributors import Written
-from roost.model.kinds.app import AppSpec, Artefact, Health
+from roost.model.kinds.app import AppSpec, Artefact, Health, Variable
 from roost.model.kinds.gates import Gates
 from roost.model.kinds.images import RefusedImage
 from roost.model.notices import Telling
@@ -65,6 +65,7 @@ class Observed(Model):
     approvals: tuple[SeenApproval, ...] = Field((), description="By age.")
     makers: Makers = Makers()
     preview_open: bool = Field(True, description="The Preview that it is for stands there and is not expired.")
+    preview_config: tuple[Variable, ...] = Field((), description="What an App of the preview begins with.")
     previews: bool = Field(False, description="The environment takes previews.")
     app_preview: str = Field("", description="The Preview that the App is for; empty: for none.")
     told: Telling = Field(Telling(), description="Who is told what becomes of it.")

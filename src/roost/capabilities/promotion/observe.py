@@ -5,13 +5,14 @@ from roost.capabilities.promotion.model import Makers, Observed, SeenApproval, S
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import names
-from roost.model.kinds.app import App, AppSpec, Health, Release
+from roost.model.kinds.app import App, AppSpec, Health, Release, Variable
 from roost.model.kinds.channel import Channel, Notice
-from roost.model.kinds.delivery import Promotion
+from roost.model.kinds.delivery import Project, Promotion
 from roost.model.kinds.forge import Preview
 from roost.model.kinds.gates import Approval
 from roost.model.kinds.tenant import Environment, Tenant
 from roost.model.notices import Telling, telling
+from roost.model.previews import configuration
 from roost.settings import Settings
 from roost.surface.allowlist import refusal
 
@@ -76,17 +77,28 @@ async def _source(
     return App.parse(raw).spec if raw else None
 
 
-async def _preview_open(reader: Reader, where: tuple[str, str], promotion: Promotion) -> bool:
-    """Whether the Preview that it is for still stands there, and is for this App. where: tenant, environment."""
-    if not promotion.spec.preview:
-        return True
+async def _preview(reader: Reader, where: tuple[str, str], promotion: Promotion) -> Preview | None:
+    """The Preview that it is for, where that still stands there and is for this App. where: tenant, environment."""
     tenant, environment = where
-    raw = await reader.get(
-        names.API_VERSION, Preview.KIND, promotion.spec.preview, names.namespace(tenant, names.BUILD)
-    )
+    space = names.namespace(tenant, names.BUILD)
+    raw = await reader.get(names.API_VERSION, Preview.KIND, promotion.spec.preview, space)
     if raw is None or raw["metadata"].get("deletionTimestamp"):
-        return False
-    return bool((raw["spec"]["app"], raw["spec"]["environment"]) == (promotion.spec.app, environment))
+        return None
+    found = Preview.parse(raw)
+    fits = (found.spec.app, found.spec.environment) == (promotion.spec.app, environment)
+    return found if fits else None
+
+
+async def _begins_with(reader: Reader, tenant: str, preview: Preview) -> tuple[Variable, ...]:
+    """The configuration that an App of the preview begins with: of its project, and of the same environment."""
+    space = names.namespace(tenant, names.BUILD)
+    raw = await reader.get(names.API_VERSION, Project.KIND, preview.spec.project, space)
+    if raw is None:
+        return ()
+    project = Project.parse(raw)
+    own = project.spec.app or project.metadata.name
+    there = await reader.get(names.API_VERSION, App.KIND, own, names.namespace(tenant, preview.spec.environment))
+    return configuration(project, preview.spec.ref, App.parse(there).spec if there else None)
 
 
 async def _telling(reader: Reader, tenant: str) -> Telling:
@@ -110,6 +122,7 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
     given = await reader.list(names.API_VERSION, Approval.KIND, space) if gates.closed else []
     raw = await reader.get(names.API_VERSION, "App", name, space)
     app = App.parse(raw).spec if raw else None
+    preview = await _preview(reader, (tenant, environment), promotion) if promotion.spec.preview else None
     asked = gates.closed and gates.four_eyes and promotion.status.phase not in ENDED
     releases = await reader.list(names.API_VERSION, "Release", space, f"{names.APP}={name}")
     return Observed(
@@ -119,7 +132,8 @@ async def observe(reader: Reader, promotion: Promotion, settings: Settings) -> O
         approvals=_approvals(given, promotion),
         makers=await makers(reader, settings, tenant, promotion, app) if asked else Makers(),
         registry=settings.registry,
-        preview_open=await _preview_open(reader, (tenant, environment), promotion),
+        preview_open=preview is not None or not promotion.spec.preview,
+        preview_config=await _begins_with(reader, tenant, preview) if preview and not raw and not gates.closed else (),
         previews=given_to.previews,
         app_preview=((raw or {}).get("metadata", {}).get("labels") or {}).get(names.PREVIEW, ""),
         told=await _telling(reader, tenant),

@@ -83,6 +83,15 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
     }
 
 
+def _begins(promotion: Promotion, observed: Observed) -> tuple[Apply, ...]:
+    """A preview's App is made with its configuration. From then on that is its own: no later commit writes it again."""
+    if observed.app is not None or not observed.preview_config:
+        return ()
+    made = _app(promotion, observed)
+    made["spec"]["config"] = [variable.wire() for variable in observed.preview_config]
+    return (Apply(made, DEPLOYER, create=True, owned=False),)
+
+
 def _as_preview(promotion: Promotion, observed: Observed) -> Verdict:
     """What is for a preview comes into an App of that preview, where previews are allowed, and while it is open."""
     name, app = promotion.spec.preview, promotion.spec.app
@@ -265,10 +274,11 @@ def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     stopped = _gated(promotion, observed, now)
     if stopped is not None:
         return stopped
+    let_in = checks.let_in(observed, now)
     return Plan(
-        apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),
+        apply=(*_begins(promotion, observed), Apply(_app(promotion, observed), DEPLOYER, owned=False)),
         conditions=(ready("Applied", "The application has it; its version is being made."),),
-        status=_pending(observed) | {"phase": "Applied"},
+        status=_pending(observed) | {"phase": "Applied"} | ({"letIn": let_in} if let_in else {}),
         next_check=FOLLOWING,
     )
 

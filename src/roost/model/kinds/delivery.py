@@ -326,6 +326,9 @@ class PromotionStatus(StatusModel):
     differences: tuple[SettingDifference, ...] = Field(
         (), max_length=MOST_DIFFERENCES, description="What this environment sets differently from where it comes from."
     )
+    let_in: str | None = Field(
+        None, max_length=700, description="Who let it in while the environment was frozen, and why."
+    )
     written: Written | None = Field(None, description="Who wrote it, where the environment wants four eyes.")
 
 

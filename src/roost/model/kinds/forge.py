@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN, OPTIONAL_SECRET_PATTERN
+from roost.model.names import APP_PATTERN, ENVIRONMENT_PATTERN, OPTIONAL_SECRET_PATTERN, VARIABLE_PATTERN
 from roost.model.refs import REF_GLOB
 from roost.model.resource import Model, Resource, StatusModel
 
@@ -45,6 +45,13 @@ class Forge(Model):
         return self.api or api, self.repository or path.strip("/").removesuffix(".git")
 
 
+class PreviewVariable(Model):
+    """One variable that previews begin with."""
+
+    name: str = Field(pattern=VARIABLE_PATTERN, max_length=127)
+    value: str = Field("", max_length=2000, description="Whoever sees the project reads it: no secret.")
+
+
 class Previews(Model):
     """Merge requests get an application of their own for a while."""
 
@@ -59,6 +66,14 @@ class Previews(Model):
     )
     max: int = Field(5, ge=1, le=20, description="Previews at the same time.")
     lifetime_h: int = Field(168, ge=1, le=2160, description="Hours after its last commit after which one goes.")
+    copies: bool = Field(
+        False,
+        description="It begins with the plain configuration of the project's application in that environment, as it is "
+        "then; never with secrets. Nothing for forks.",
+    )
+    config: tuple[PreviewVariable, ...] = Field(
+        (), max_length=50, description="What it begins with; these win over what is copied. Nothing for forks."
+    )
     forks: bool = Field(False, description="Also what comes from forks, by anybody; without any secret.")
 
 

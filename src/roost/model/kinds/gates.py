@@ -75,8 +75,10 @@ def _day(freeze: Freeze, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]
         return None
     start, end = _clock(freeze.start), _clock(freeze.end)
     last = day if end > start else day + timedelta(days=1)
-    begins = datetime.combine(day, start, zone).astimezone(UTC)
-    return begins, datetime.combine(last, end, zone).astimezone(UTC)
+    # Where clocks change, a time of day comes twice or not at all: the window is then the longer of what it can mean.
+    begins = [datetime.combine(day, start.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1)]
+    ends = [datetime.combine(last, end.replace(fold=fold), zone).astimezone(UTC) for fold in (0, 1)]
+    return min(begins), max(ends)
 
 
 def _end(freeze: Freeze, now: datetime) -> datetime | None:
@@ -101,15 +103,29 @@ def _end(freeze: Freeze, now: datetime) -> datetime | None:
 
 
 def frozen(freezes: Sequence[Freeze], now: datetime) -> tuple[Freeze, datetime | None] | None:
-    """(the freeze that is on and lasts longest, its end or None for no end in sight), or None: nothing is frozen.
+    """(the freeze that is on and lasts longest, when all is open again or None for no end in sight), or None: nothing
+    is frozen. Where another freeze begins as one ends, it goes on.
 
     Args: `now` with a time zone.
     """
+    found = _longest(freezes, now)
+    if found is None:
+        return None
+    freeze, end = found
+    for _ in range(HORIZON_DAYS):
+        if end is None:
+            break
+        after = _longest(freezes, end)
+        if after is None:
+            return freeze, end
+        end = after[1]
+    return freeze, None
+
+
+def _longest(freezes: Sequence[Freeze], now: datetime) -> tuple[Freeze, datetime | None] | None:
     found = [(freeze, _end(freeze, now)) for freeze in freezes]
     active = [item for item in found if item[1] is None or item[1] > now]
-    if not active:
-        return None
-    return max(active, key=lambda item: item[1] or datetime.max.replace(tzinfo=UTC))
+    return max(active, key=lambda item: item[1] or datetime.max.replace(tzinfo=UTC), default=None)
 
 
 class ApprovalSpec(Model):
@@ -143,6 +159,10 @@ class Approval(Resource):
     )
     RULES: ClassVar[tuple[tuple[str, str], ...]] = (
         ("self.spec == oldSelf.spec", "An approval never changes; make a new one."),
+        (
+            "!has(self.spec.inFreeze) || !self.spec.inFreeze || (has(self.spec.comment) && self.spec.comment != '')",
+            "Whoever lets something in while the environment is frozen says why (comment).",
+        ),
     )
 
     spec: ApprovalSpec

@@ -40,6 +40,42 @@ def test_a_window_is_on_until_it_ends(freeze: Freeze, now: str, end: str | None)
     assert (found and found[1]) == (at(end) if end else None)
 
 
+AUTUMN = Freeze(reason="Autumn", start="22:00", end="02:30", zone="Europe/Berlin")
+SPRING = Freeze(reason="Spring", start="02:30", end="04:00", zone="Europe/Berlin")
+DAWN = Freeze(reason="Dawn", start="00:00", end="02:30", zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("freeze", "now", "end"),
+    [
+        # 25 October 2026: 02:30 comes at 00:30 and at 01:30 UTC. Until the clock says it for the last time.
+        (AUTUMN, "2026-10-25T00:45:00", "2026-10-25T01:30:00"),
+        (AUTUMN, "2026-10-25T01:30:00", None),
+        # 29 March 2026: from 02:00 it is 03:00 at once, at 01:00 UTC. 02:30 never comes.
+        (SPRING, "2026-03-29T01:00:00", "2026-03-29T02:00:00"),
+        (SPRING, "2026-03-29T00:29:59", None),
+        (DAWN, "2026-03-29T01:00:00", "2026-03-29T01:30:00"),
+        # A whole day has 25 hours then, and 23.
+        (Freeze(reason="Day", days=("sun",), zone="Europe/Berlin"), "2026-10-25T22:59:59", "2026-10-25T23:00:00"),
+        (Freeze(reason="Day", days=("sun",), zone="Europe/Berlin"), "2026-03-29T21:59:59", "2026-03-29T22:00:00"),
+        # The other side of the date line: there it is Saturday already.
+        (Freeze(reason="Day", days=("sat",), zone="Pacific/Auckland"), "2026-11-27T11:00:00", "2026-11-28T11:00:00"),
+        (Freeze(reason="Half", end="12:00", zone="Asia/Kolkata"), "2026-11-28T06:29:59", "2026-11-28T06:30:00"),
+    ],
+)
+def test_clocks_that_change_only_make_a_window_longer(freeze: Freeze, now: str, end: str | None) -> None:
+    found = frozen((freeze,), at(now))
+    assert (found and found[1]) == (at(end) if end else None)
+
+
+def test_what_follows_without_a_break_is_told_as_one() -> None:
+    night = Freeze(reason="Night", start="20:00", end="06:00")
+    day = Freeze(reason="Day", days=("sat",), start="05:00", end="09:00")
+    assert frozen((night, day), at("2026-11-27T21:00:00")) == (night, at("2026-11-28T09:00:00"))
+    halves = (Freeze(reason="Early", end="12:00"), Freeze(reason="Late", start="12:00"))
+    assert frozen(halves, at("2026-11-28T10:00:00")) == (halves[0], None), "Together they never end."
+
+
 def test_the_longest_of_those_that_are_on_is_told() -> None:
     found = frozen((WEEKEND, TRADE, NIGHT), at("2026-12-26T12:00:00"))
     assert found is not None and found[0] == TRADE

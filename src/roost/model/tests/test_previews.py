@@ -3,6 +3,7 @@
 import pytest
 
 from roost.model import previews, starts
+from roost.model.kinds.app import AppSpec, Variable
 from roost.model.kinds.delivery import Project
 from roost.model.refs import is_fork, request_of
 
@@ -57,3 +58,20 @@ def test_a_fork_an_own_branch_and_a_triggered_one_are_not_tried_out() -> None:
     assert not previews.wanted(made, "refs/heads/try/real"), "It goes where its trigger says."
     assert not previews.wanted(project(previews={}).spec, "refs/merge-requests/7/head")
     assert not starts.starts(project(triggers={"paused": "Not now."}).spec, "refs/merge-requests/7/head")
+
+
+def begins(ref: str, there: AppSpec | None, **said: object) -> dict[str, str]:
+    made = project(previews={"environment": "dev", "forks": True, **said})
+    return {item.name: item.value for item in previews.configuration(made, ref, there)}
+
+
+def test_what_a_preview_begins_with() -> None:
+    own = AppSpec(
+        config=(Variable(name="COLOUR", value="green"), Variable(name="SHAPE", value="round")), secret_version="0" * 16
+    )
+    request, more = "refs/merge-requests/7/head", [{"name": "COLOUR", "value": "red"}, {"name": "A", "value": "1"}]
+    assert begins(request, own) == {}, "Nothing unless the project says so."
+    assert begins(request, own, copies=True) == {"COLOUR": "green", "SHAPE": "round"}
+    assert begins(request, own, copies=True, config=more) == {"A": "1", "COLOUR": "red", "SHAPE": "round"}
+    assert begins(request, None, copies=True, config=more) == {"A": "1", "COLOUR": "red"}
+    assert begins("refs/merge-requests/7/fork", own, copies=True, config=more) == {}, "Anybody's code would print it."

@@ -33,7 +33,8 @@ def test_an_app_is_written_as_the_deployer_and_never_owned(case: Path) -> None:
 def test_only_what_a_build_decides_is_written(case: Path) -> None:
     for item in golden.run(capability, case).apply:
         if item.manifest["kind"] == "App":
-            assert set(item.manifest["spec"]) == {"artefact", "processes", "releaseCommand"}
+            more = {"config"} if item.create else set()
+            assert set(item.manifest["spec"]) == {"artefact", "processes", "releaseCommand"} | more
 
 
 @pytest.mark.parametrize("name", ["done", "refused-stays", "older", "held", "foreign-image", "no-environment"])

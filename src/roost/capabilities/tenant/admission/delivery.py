@@ -28,6 +28,8 @@ _DECIDES: Final = {
     "triggers.schedules": "dyn([])",
     "triggers.images": "dyn([])",
     "previews.environment": "''",
+    "previews.copies": "false",
+    "previews.config": "dyn([])",
     "previews.branches": "dyn([])",
     "previews.forks": "false",
 }
