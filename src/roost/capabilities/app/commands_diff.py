@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import click
 
-from roost.model.content import parted
 from roost.surface.terminal import output as out
 from roost.surface.terminal.difference import Change, difference
 from roost.surface.terminal.failure import USAGE, Failure, printable
@@ -78,6 +77,8 @@ def _of_app(session: Session, wanted: str | None) -> bool:
 
 
 def _content(spec: Mapping[str, Any]) -> dict[str, Any]:
+    from roost.model.content import parted  # It brings pydantic, which no command should load that needs it not.
+
     return parted(spec)[0]
 
 
