@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from roost.model.kinds.gates import Freeze, Gates, frozen, zone_known
 from roost.surface.terminal import output as out
 from roost.surface.terminal.failure import CONFLICT, NOT_FOUND, USAGE, Failure
 from roost.surface.terminal.session import Session
@@ -25,8 +24,11 @@ def _when(freeze: Mapping[str, Any]) -> str:
     return f"{days}{hours} {freeze.get('zone', 'UTC')}"
 
 
-def _until(found: tuple[Freeze, datetime | None] | None) -> str:
+def _frozen(gates: Mapping[str, Any]) -> str:
     """Whether the environment is frozen now, and until when: in the zone of the freeze, as its times are."""
+    from roost.model.kinds.gates import Gates, frozen, zone_known  # They bring pydantic, of use only here.
+
+    found = frozen(Gates.model_validate(gates).freezes, datetime.now(UTC))
     if found is None:
         return tr("no")
     freeze, end = found
@@ -70,13 +72,12 @@ def _show(session: Session) -> None:
 
     def people() -> None:
         eyes = tr("yes") if gates.get("fourEyes", True) else tr("no")
-        closed = frozen(Gates.model_validate(gates).freezes, datetime.now(UTC))
         out.facts(
             [
                 ("Environment", session.env),
                 ("Approvals", str(gates.get("approvals", 0))),
                 ("Four eyes", eyes),
-                ("Frozen", _until(closed)),
+                ("Frozen", _frozen(gates)),
             ]
         )
         if gates.get("freezes"):
