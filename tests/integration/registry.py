@@ -58,11 +58,14 @@ class RegistryServer:
         if since is not None:
             (folder / "since").write_text(timestamp(since))
 
+    def token(self, repository: str) -> str:
+        """What lets its bearer pull and push there."""
+        access = [tokens.Access(repository, ("pull", "push"))]
+        return tokens.mint(self._token_key, "test", access, datetime.now(UTC), timedelta(hours=1))
+
     def open(self, repository: str) -> Registry:
         """As whoever may push there, as a run's pod may."""
-        access = [tokens.Access(repository, ("pull", "push"))]
-        token = tokens.mint(self._token_key, "test", access, datetime.now(UTC), timedelta(hours=1))
-        return Registry(over_tls(self.host, str(self.folder / "ca.crt")), token, time.sleep, tries=2)
+        return Registry(over_tls(self.host, str(self.folder / "ca.crt")), self.token(repository), time.sleep, tries=2)
 
     def push(self, repository: str, mark: str) -> str:
         """An image whose bytes follow from `mark`; its full name by digest."""
