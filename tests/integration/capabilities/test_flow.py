@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from roost.capabilities.app.model import MOVED
 from roost.kube.client import Client
 from roost.model.configuration import SALT, secret_copy_name, secret_name, secret_version
 from roost.model.kinds.app import App, AppSpec, Artefact, Process
@@ -214,3 +215,53 @@ async def test_who_leaves_loses_every_right(cluster: Cluster, tenant: str, event
         return await bound() == []
 
     await eventually(gone)
+
+
+async def template(cluster: Cluster, space: str) -> dict[str, Any]:
+    """Of the Deployment's instances."""
+    found = await cluster.client.get("apps/v1", "Deployment", "shop-web", space)
+    assert found is not None
+    made: dict[str, Any] = found["spec"]["template"]
+    return made
+
+
+async def cordon(cluster: Cluster, node: str, on: bool) -> None:
+    """`kubectl cordon`, and `uncordon`."""
+    item = await cluster.client.get("v1", "Node", node)
+    assert item is not None
+    await cluster.client.patch(item, {"spec": {"unschedulable": on or None}}, "tests")
+
+
+async def instance(cluster: Cluster, space: str, node: str) -> str:
+    """An instance of the present template on a node, as ReplicaSet and scheduler would have made it."""
+    made = await template(cluster, space)
+    pod = {"apiVersion": "v1", "kind": "Pod", **made}
+    pod["metadata"] = {**made["metadata"], "name": f"shop-web-{name()}", "namespace": space}
+    called = str(pod["metadata"]["name"])
+    await cluster.client.create(pod, "tests")
+    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": called}, "target": target}
+    await cluster.client.request("POST", f"api/v1/namespaces/{space}/pods/{called}/binding", binding)
+    return called
+
+
+async def test_a_single_instance_moves_when_its_node_is_to_be_emptied(
+    cluster: Cluster, tenant: str, eventually: Eventually
+) -> None:
+    """The test plays the scheduler and `kubectl cordon`."""
+    space, node = f"{tenant}-dev", f"node-{tenant}"
+    await cluster.client.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}, "tests")
+    await deploy(cluster.client, tenant, "a")
+    await serve(cluster, eventually, "shop", space, "shop-v1")
+    budget = await cluster.client.get("policy/v1", "PodDisruptionBudget", "shop-web", space)
+    assert budget is not None and budget["spec"]["maxUnavailable"] == 0
+    pod = await instance(cluster, space, node)
+    assert MOVED not in (await template(cluster, space))["metadata"]["annotations"]
+    await cordon(cluster, node, True)
+
+    async def moves() -> bool:
+        return bool((await template(cluster, space))["metadata"]["annotations"].get(MOVED) == pod)
+
+    await eventually(moves)
+    await cordon(cluster, node, False)
+    assert await moves(), "a node that is kept after all moves nothing back"
