@@ -229,7 +229,7 @@ def test_blue_green_changes_over_at_once_and_no_request_fails(shop: Shop) -> Non
         until(lambda: shop.stands()[0] == "Live", "the end", timeout_s=300)
     assert answers.failed() == 0
     until(shop.serves, "it serves")
-    assert shop.instances(CANDIDATE) == []
+    until(lambda: shop.instances(CANDIDATE) == [], "the candidates to end", timeout_s=120)
 
 
 def test_a_version_is_taken_back_while_the_old_instances_are_replaced(shop: Shop) -> None:
