@@ -32,7 +32,7 @@ AUTHORS = [
         changed(_PROMOTION, metadata__annotations={}, spec__author=None),
         "roost-makers",
         "A promotion names who makes it",
-        ("post", "apply-new"),
+        ("post",),  # Nobody applies promotions: RBAC gives people no patch.
     ),
     Attack(
         "project-changed-in-silence",
