@@ -7,9 +7,11 @@ there: who may gets "not found", who may not is refused. A way is None where it 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from roost.kernel.discovery import kinds
+from roost.model.kinds.images import NAME
 from roost.model.names import AUTHOR
 from roost.model.resource import Resource
 from roost.surface.kinds import BUILD_KINDS
@@ -190,6 +192,7 @@ TABLE: Final = [
 
 # What every kind has: it is listed, made and removed. None of it is left out when a kind is added.
 UNKNOWN: Final = "00000000-0000-0000-0000-000000000000"
+SOON: Final = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")  # Waivers last a year at most.
 _PROJECT_OF: Final = {"project": "wiki"}
 # Who makes and who removes, and the spec that is made. Of a kind that is not named: administrators alone.
 WRITERS: Final[Mapping[str, tuple[frozenset[str], frozenset[str], Mapping[str, Any]]]] = {
@@ -251,7 +254,7 @@ WRITERS: Final[Mapping[str, tuple[frozenset[str], frozenset[str], Mapping[str, A
     ),
 }
 _NOBODY: Final[frozenset[str]] = frozenset()
-_NAMED_OTHERWISE: Final = {"Domain": "none.example.org", "ImageAllowlist": "roost"}
+_NAMED_OTHERWISE: Final = {"Domain": "none.example.org", "ImageAllowlist": NAME}
 _OWN_DELETES: Final = {
     "Channel": "channel delete none -t {t} --confirm none",
     "Domain": "domain revoke none.example.org --confirm none.example.org",
@@ -274,7 +277,7 @@ def rows_of(kind: type[Resource]) -> list[Row]:
     readers = MEMBERS | PLATFORM if kind.NAMESPACED else PLATFORM
     makers, removers, spec = WRITERS.get(kind.KIND, (ADMINISTRATOR, ADMINISTRATOR, None))
     name = _NAMED_OTHERWISE.get(kind.KIND, "none")
-    full, status = f"{kind.PLURAL}.roost.dev", '{{"status":{{}}}}'
+    full = f"{kind.PLURAL}.roost.dev"
     rows = [
         Row(
             f"list {kind.PLURAL}", f"get {full}{there}", ("GET", collection, None), f"get {kind.PLURAL}{where}", readers
@@ -288,7 +291,7 @@ def rows_of(kind: type[Resource]) -> list[Row]:
         ),
         Row(
             f"write the status of one of {kind.PLURAL}",
-            f"patch {full} {name}{there} --subresource=status --type=merge -p {status}",
+            f"auth can-i patch {full} --subresource=status{there}",
             None,
             None,
             _NOBODY,

@@ -44,8 +44,8 @@ async def _kubectl(row: Row, names: Mapping[str, str], config: Path) -> bool:
         stderr=asyncio.subprocess.PIPE,
     )
     said = json.dumps(_filled(row.stdin, names)).encode() if row.stdin else b""
-    _, err = await asyncio.wait_for(process.communicate(said), 60)
-    refused = b"Forbidden" in err or b"forbidden" in err
+    out, err = await asyncio.wait_for(process.communicate(said), 60)
+    refused = b"Forbidden" in err or b"forbidden" in err or out.strip() == b"no"
     assert refused or process.returncode == 0 or b"NotFound" in err, err.decode()
     return not refused
 
