@@ -21,6 +21,7 @@ from tests.integration.git.sources import call
 HOST: Final = "e2e-outside"
 LINK: Final = "e2e-outside0"
 INSIDE, HERE, WORLD = "10.99.98.2", "10.99.98.1", "192.0.0.10"
+START_S: Final = 300  # On a machine that has much else to do; what is there sooner is seen sooner.
 _RECEIVER: Final = """\
 import http.server
 import json
@@ -92,7 +93,7 @@ class Received:
 
 
 def _until_open(address: str, port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + START_S
     probe = f"import socket; socket.create_connection(({address!r}, {port}), timeout=1).close()"
     there = ["ip", "netns", "exec", HOST, sys.executable, "-c", probe]
     while subprocess.run(there, capture_output=True, check=False).returncode:
