@@ -1,19 +1,19 @@
-"""What git runs in the middle of a push: `python -m roost.gitserver.hooks pre-receive|reference-transaction`.
+"""What git runs in the middle of a push: `run` with `pre-receive` or `reference-transaction`.
 
-The server writes two small scripts that call this into its own hooks folder; repositories bring none. `pre-receive`
-refuses what could not be built, in words that the pusher sees; `reference-transaction` logs each move while git holds
-the ref's lock. It starts for every push, so it imports little. Environment: ROOST_PUSH, ROOST_PERSON, ROOST_BRANCH,
-ROOST_REFS (patterns of other refs that are built, one a line), ROOST_MAX_REPOSITORY_MIB, and git's own.
+The server writes two small scripts that call this into its own hooks folder (`hook_scripts`); repositories bring none.
+`pre-receive` refuses what could not be built, in words that the pusher sees; `reference-transaction` logs each move
+while git holds the ref's lock. Both start in every push, which waits for them, so they import little. Environment:
+ROOST_PUSH, ROOST_PERSON, ROOST_BRANCH, ROOST_REFS (patterns of other refs that are built, one a line),
+ROOST_MAX_REPOSITORY_MIB, and git's own.
 """
 
-import contextlib
-import os
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from __future__ import annotations
 
-from roost.gitserver import moves
+import os
+import sys
+from collections.abc import Generator, Iterable, Mapping, Sequence
+
+from roost.gitserver import moves_log
 from roost.model.refs import HEADS, REQUESTS, TAGS, matches, request_of
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1"
@@ -29,7 +29,7 @@ class Refused(Exception):
     """A push that is not taken; the text is for the pusher."""
 
 
-def size_of(folder: Path) -> int:
+def size_of(folder: str | os.PathLike[str]) -> int:
     """Bytes that the files beneath take on the disk's books; files that vanish meanwhile count nothing."""
     total = 0
     for root, _, files in os.walk(folder):
@@ -42,6 +42,8 @@ def size_of(folder: Path) -> int:
 
 
 def _git(*arguments: str, stdin: bytes | None = None) -> bytes:
+    import subprocess  # The other hook does without.
+
     return subprocess.run(("git", *arguments), input=stdin, capture_output=True, check=True).stdout
 
 
@@ -56,10 +58,12 @@ def check_ref(ref: str) -> None:
         raise Refused(f"{ref[:60]}...: the name of a branch or tag has {MAX_REF} bytes at most here.")
 
 
-def entries(commit: str) -> Iterator[bytes]:
+def entries(commit: str) -> Generator[bytes]:
     """What `ls-tree -r -l -z` tells, one file after the other as git finds it: a pack of a few KiB may stand for more
     files than any memory holds, when folders contain the same folder again and again. Refused where git cannot tell.
     """
+    import subprocess  # The other hook does without.
+
     command = ("git", "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as git:
         assert git.stdout is not None
@@ -97,8 +101,11 @@ def check_tree(listing: Iterable[bytes]) -> list[bytes]:
 
 
 def _check_commit(commit: str) -> None:
-    with contextlib.closing(entries(commit)) as listing:
+    listing = entries(commit)
+    try:
         candidates = check_tree(listing)[:_MAX_POINTERS]
+    finally:
+        listing.close()
     if candidates and LFS_POINTER in _git("cat-file", "--batch", stdin=b"\n".join(candidates) + b"\n"):
         raise Refused(
             "The repository holds Git LFS pointers, and files kept in LFS cannot be had here:"
@@ -111,10 +118,10 @@ def pre_receive(lines: Iterable[tuple[str, str, str]], environment: Mapping[str,
     built = [f"refs/heads/{environment.get('ROOST_BRANCH', 'main')}", *environment.get("ROOST_REFS", "").splitlines()]
     for _, new, ref in lines:
         check_ref(ref)
-        if new != moves.ZERO and any(matches(pattern, ref) for pattern in built):
+        if new != moves_log.ZERO and any(matches(pattern, ref) for pattern in built):
             _check_commit(new)
     limit = int(environment.get("ROOST_MAX_REPOSITORY_MIB", "1024"))
-    if size_of(Path(environment.get("GIT_DIR", "."))) > limit << 20:
+    if size_of(environment.get("GIT_DIR", ".")) > limit << 20:
         raise Refused(f"With this push the repository is larger than {limit} MiB, which is the most it may take.")
 
 
@@ -122,11 +129,12 @@ def reference_transaction(lines: Iterable[tuple[str, str, str]], environment: Ma
     """Log what is about to be committed. Outside a push (git packs its refs) nothing moves and nothing is logged."""
     push, person = environment.get("ROOST_PUSH"), environment.get("ROOST_PERSON", "")
     if push:
-        found = [moves.Line(ref, old, new, person, push) for old, new, ref in lines if old != new]
-        moves.append(
-            Path(environment.get("GIT_DIR", ".")),
-            (line for line in found if line.ref.startswith((HEADS, TAGS, REQUESTS))),
-        )
+        found = [
+            {"ref": ref, "old": old, "new": new, "person": person, "push": push}
+            for old, new, ref in lines
+            if old != new and ref.startswith((HEADS, TAGS, REQUESTS))
+        ]
+        moves_log.append(environment.get("GIT_DIR", "."), found)
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes) -> int:
@@ -146,21 +154,6 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes)
     return 0
 
 
-def install(folder: Path) -> Path:
-    """Write the two scripts that git calls into `folder` (made where it is missing); gives it back."""
-    folder.mkdir(parents=True, exist_ok=True)
-    call = f'exec "{sys.executable}" -I -m roost.gitserver.hooks'
-    scripts = {
-        "pre-receive": f"#!/bin/sh\n{call} pre-receive\n",
-        "reference-transaction": f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n{call} reference-transaction\n',
-    }
-    for name, text in scripts.items():
-        fresh = folder / f".{name}.new"
-        fresh.write_text(text)
-        fresh.chmod(0o755)
-        fresh.replace(folder / name)
-    return folder
-
-
-if __name__ == "__main__":
+def run() -> None:
+    """The hook that is named on the command line."""
     raise SystemExit(main(sys.argv[1:], os.environ, sys.stdin.buffer.read()))

@@ -5,7 +5,6 @@ server. A line is written before git commits the move, so a line may speak of a 
 only when the next line of the same ref starts where it ended, or, for the last one, when the ref stands there.
 """
 
-import fcntl
 import json
 import os
 from collections import Counter
@@ -13,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-LOG = "roost-moves.log"
+from roost.gitserver import moves_log
+
+LOG, ZERO = moves_log.LOG, moves_log.ZERO
 DONE = "roost-moves.done"
-ZERO = "0" * 40
 BUILT_AT_ONCE = 3  # Refs beside the project's branch that one push has built.
 
 
@@ -45,21 +45,8 @@ class Move:
 
 
 def append(repository: Path, lines: Iterable[Line]) -> None:
-    """Add lines and flush them to the disk. A torn line of a crash before is closed first."""
-    text = "".join(json.dumps(vars(line), separators=(",", ":")) + "\n" for line in lines).encode()
-    if not text:
-        return
-    descriptor = os.open(repository / LOG, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            text = b"\n" + text
-        while text:
-            text = text[os.write(descriptor, text) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Add lines and flush them to the disk."""
+    moves_log.append(repository, map(vars, lines))
 
 
 def read(repository: Path) -> list[Line]:

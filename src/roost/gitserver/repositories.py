@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from roost.gitserver import hooks
+from roost.gitserver import hook_scripts, hooks
 from roost.model.names import APP_PATTERN, TENANT_PATTERN
 
 OWNER = "roost-project"
@@ -90,7 +90,7 @@ class Repositories:
 
     def prepare(self) -> None:
         """Make what must stand before the first request; remove what a killed process left half made."""
-        hooks.install(self._hooks)
+        hook_scripts.install(self._hooks)
         for left in (*self.root.glob(".new-*"), *self.root.glob("*/*.git/objects/tmp_objdir-*")):
             shutil.rmtree(left)
         for repository in self.root.glob("*/*.git"):

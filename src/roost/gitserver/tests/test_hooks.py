@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roost.gitserver import hooks, moves
+from roost.gitserver import hook_scripts, hooks, moves
 
 NEW = "1" * 40
 
@@ -121,3 +121,17 @@ def test_moves_are_logged_in_a_push_and_not_when_git_packs_refs(repository: Path
 def test_names_that_are_no_utf8_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert hooks.main(["pre-receive"], {}, b"0 1 refs/heads/\xff\n") == 1
     assert "UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hook", ["pre-receive", "reference-transaction"])
+def test_a_hook_starts_without_what_takes_long_to_import(hook: str, tmp_path: Path) -> None:
+    heavy = {"dataclasses", "inspect", "pathlib", "runpy", "site", "pydantic", "asyncio"}
+    heavy |= {"subprocess"} if hook == "reference-transaction" else set()
+    script = hook_scripts.install(tmp_path / "hooks") / hook
+    tell = "import atexit; atexit.register(lambda: print(*sys.modules)); run()"
+    script.write_text(script.read_text().replace("run()", tell))
+    done = subprocess.run(
+        [script, "prepared"], input="", env={"GIT_DIR": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert "roost.gitserver.hooks" in done.stdout.split()
+    assert not heavy.intersection(done.stdout.split())
