@@ -56,7 +56,7 @@ export type AppList = {
 /**
  * AppSpec
  *
- * The whole intent. Every field but those that HANDLED names is part of a version: a change of it makes one.
+ * The whole intent. All but what HANDLED and STEERED name is part of a version: a change of it makes one.
  */
 export type AppSpec = {
     /**
@@ -558,7 +558,13 @@ export type ChannelSpec = {
      *
      * What is told.
      */
-    events?: Array<'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'channel.test'>;
+    events?: Array<'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'app.vulnerable' | 'waiver.expiring' | 'channel.test'>;
+    /**
+     * Language
+     *
+     * mail: of its subject and the names of its facts.
+     */
+    language?: 'en' | 'zh';
     /**
      * Paused
      *
@@ -895,6 +901,30 @@ export type Counters = {
 };
 
 /**
+ * Counts
+ *
+ * How many an image has of each severity.
+ */
+export type Counts = {
+    /**
+     * Critical
+     */
+    critical?: number;
+    /**
+     * High
+     */
+    high?: number;
+    /**
+     * Low
+     */
+    low?: number;
+    /**
+     * Medium
+     */
+    medium?: number;
+};
+
+/**
  * Credential
  *
  * What kubectl needs. `authority`: the certificates to trust, as PEM; empty: the system's.
@@ -1069,6 +1099,26 @@ export type DomainStatus = {
      * The generation of the spec that this status speaks of.
      */
     observedGeneration?: number | null;
+};
+
+/**
+ * Edit
+ *
+ * Somebody changed how a project builds, or where that goes.
+ */
+export type Edit = {
+    /**
+     * At
+     *
+     * When that was seen; RFC 3339.
+     */
+    at: string;
+    /**
+     * Person
+     *
+     * Empty: not said.
+     */
+    person?: string;
 };
 
 /**
@@ -1779,6 +1829,46 @@ export type Known = {
 };
 
 /**
+ * KnownVulnerability
+ *
+ * One vulnerability of one package.
+ */
+export type KnownVulnerability = {
+    /**
+     * Fingerprint
+     *
+     * As `roost findings` shows it.
+     */
+    fingerprint: string;
+    /**
+     * Firstseen
+     *
+     * When the image was found to have it; RFC 3339.
+     */
+    firstSeen?: string;
+    /**
+     * Fix
+     *
+     * What to do about it.
+     */
+    fix?: string;
+    /**
+     * Package
+     */
+    package: string;
+    /**
+     * Rule
+     *
+     * The vulnerability, e.g. CVE-2026-0001.
+     */
+    rule: string;
+    /**
+     * Severity
+     */
+    severity: 'low' | 'medium' | 'high' | 'critical';
+};
+
+/**
  * KubernetesCredentialWanted
  *
  * How long the credential is to be good for.
@@ -2107,7 +2197,7 @@ export type NoticeSpec = {
     /**
      * Event
      */
-    event: 'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'channel.test';
+    event: 'run.succeeded' | 'run.failed' | 'run.cancelled' | 'promotion.applied' | 'promotion.refused' | 'promotion.waiting' | 'app.vulnerable' | 'waiver.expiring' | 'channel.test';
     /**
      * Facts
      *
@@ -2380,6 +2470,24 @@ export type PreviewStatus = {
 };
 
 /**
+ * PreviewVariable
+ *
+ * One variable that previews begin with.
+ */
+export type PreviewVariable = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Value
+     *
+     * Whoever sees the project reads it: no secret.
+     */
+    value?: string;
+};
+
+/**
  * Previews
  *
  * Merge requests get an application of their own for a while.
@@ -2391,6 +2499,18 @@ export type Previews = {
      * Branches that get one as well: names, or several with one `*`.
      */
     branches?: Array<string>;
+    /**
+     * Config
+     *
+     * What it begins with; these win over what is copied. Nothing for forks.
+     */
+    config?: Array<PreviewVariable>;
+    /**
+     * Copies
+     *
+     * It begins with the plain configuration of the project's application in that environment, as it is then; never with secrets. Nothing for forks.
+     */
+    copies?: boolean;
     /**
      * Environment
      *
@@ -2502,6 +2622,26 @@ export type ProjectList = {
 };
 
 /**
+ * ProjectSecret
+ *
+ * A secret's value, and what may have it.
+ */
+export type ProjectSecret = {
+    /**
+     * Use
+     *
+     * steps: as a variable. build: for RUN, by its name as id.
+     */
+    use?: Array<'steps' | 'build'>;
+    /**
+     * Value
+     *
+     * Text, at most 64 KiB.
+     */
+    value: string;
+};
+
+/**
  * ProjectSpec
  *
  * A repository and what becomes of a push to it.
@@ -2580,6 +2720,18 @@ export type ProjectStatus = {
      * What is true, and why.
      */
     conditions?: Array<ConditionStatus>;
+    /**
+     * Definition
+     *
+     * Digest of how it builds and where that goes, as `edits` knows it.
+     */
+    definition?: string | null;
+    /**
+     * Edits
+     *
+     * The newest changes of that, in order.
+     */
+    edits?: Array<Edit>;
     /**
      * Images
      */
@@ -2707,6 +2859,12 @@ export type PromotionStatus = {
      */
     inventory?: Array<InventoryItem>;
     /**
+     * Letin
+     *
+     * Who let it in while the environment was frozen, and why.
+     */
+    letIn?: string | null;
+    /**
      * Observedgeneration
      *
      * The generation of the spec that this status speaks of.
@@ -2720,6 +2878,10 @@ export type PromotionStatus = {
      * Release
      */
     release?: string | null;
+    /**
+     * Who wrote it, where the environment wants four eyes.
+     */
+    written?: Written | null;
 };
 
 /**
@@ -3316,6 +3478,12 @@ export type RunSpec = {
      */
     remarks?: Array<string>;
     /**
+     * Repeatedby
+     *
+     * Who wished for it, and for those that it repeats.
+     */
+    repeatedBy?: Array<string>;
+    /**
      * Set by a person when it is over; makes another run.
      */
     rerun?: Rerun;
@@ -3432,6 +3600,12 @@ export type RunStatus = {
      * Which of the platform's keys signed the image.
      */
     signedBy?: string | null;
+    /**
+     * Spare
+     *
+     * The pod that had waited and serves this run.
+     */
+    spare?: string | null;
     /**
      * Startedat
      */
@@ -4362,6 +4536,111 @@ export type VersionDifference = {
 };
 
 /**
+ * VulnerabilityReport
+ *
+ * What the vulnerability database knows of the version of an App that serves.
+ */
+export type VulnerabilityReport = {
+    metadata?: Metadata;
+    spec: VulnerabilityReportSpec;
+    status?: VulnerabilityReportStatus;
+};
+
+export type VulnerabilityReportList = {
+    items: Array<VulnerabilityReport>;
+    metadata: {
+        /**
+         * Of the next page; empty where this is the last.
+         */
+        continue: string;
+        resourceVersion: string;
+        total?: number;
+    };
+};
+
+/**
+ * VulnerabilityReportSpec
+ *
+ * What is known of one version by one database.
+ */
+export type VulnerabilityReportSpec = {
+    /**
+     * App
+     */
+    app: string;
+    /**
+     * All that the image has, waived or not.
+     */
+    counts?: Counts;
+    /**
+     * Database
+     *
+     * The digest of the database.
+     */
+    database: string;
+    /**
+     * Fresh
+     *
+     * Those that became known since the version was made, the gravest first.
+     */
+    fresh?: Array<KnownVulnerability>;
+    /**
+     * Image
+     */
+    image: string;
+    /**
+     * More
+     *
+     * Further ones of these.
+     */
+    more?: number;
+    /**
+     * Project
+     *
+     * The project that built the image.
+     */
+    project: string;
+    /**
+     * Release
+     *
+     * The Release that served when it was judged.
+     */
+    release: string;
+};
+
+/**
+ * VulnerabilityReportStatus
+ *
+ * What was told of it.
+ */
+export type VulnerabilityReportStatus = {
+    /**
+     * Conditions
+     *
+     * What is true, and why.
+     */
+    conditions?: Array<ConditionStatus>;
+    /**
+     * Inventory
+     *
+     * What this object owns.
+     */
+    inventory?: Array<InventoryItem>;
+    /**
+     * Observedgeneration
+     *
+     * The generation of the spec that this status speaks of.
+     */
+    observedGeneration?: number | null;
+    /**
+     * Told
+     *
+     * Fingerprints of those that channels were told of.
+     */
+    told?: Array<string>;
+};
+
+/**
  * Waiver
  *
  * An owner's word that one finding may stay until a day.
@@ -4415,7 +4694,7 @@ export type WaiverSpec = {
 /**
  * WaiverStatus
  *
- * Nothing becomes of a Waiver itself.
+ * Who was told of its end.
  */
 export type WaiverStatus = {
     /**
@@ -4436,6 +4715,92 @@ export type WaiverStatus = {
      * The generation of the spec that this status speaks of.
      */
     observedGeneration?: number | null;
+    /**
+     * Warned
+     *
+     * Channels were told that it ends soon.
+     */
+    warned?: boolean;
+};
+
+/**
+ * Writer
+ *
+ * One who wrote, as a Promotion tells it.
+ */
+export type Writer = {
+    /**
+     * Commits
+     *
+     * In how many commits.
+     */
+    commits?: number;
+    /**
+     * Mail
+     *
+     * As the commits say.
+     */
+    mail?: string;
+    /**
+     * Name
+     *
+     * As the commits say.
+     */
+    name?: string;
+    /**
+     * Person
+     *
+     * Who that is here, by the mail address; empty: nobody known.
+     */
+    person?: string;
+};
+
+/**
+ * Written
+ *
+ * Who wrote what a Promotion brings: the commits that lead to it and not to what is there.
+ */
+export type Written = {
+    /**
+     * Bases
+     *
+     * Those of the image that was there.
+     */
+    bases?: Array<string>;
+    /**
+     * Commits
+     *
+     * How many commits that are.
+     */
+    commits?: number;
+    /**
+     * Complete
+     *
+     * Nobody was left out.
+     */
+    complete?: boolean;
+    /**
+     * Ends
+     *
+     * The commits that the image was built of.
+     */
+    ends: Array<string>;
+    /**
+     * Others
+     *
+     * How many more wrote, of whom nobody is known here.
+     */
+    others?: number;
+    /**
+     * People
+     *
+     * Those who are somebody here come first.
+     */
+    people?: Array<Writer>;
+    /**
+     * Project
+     */
+    project: string;
 };
 
 /**
@@ -8734,6 +9099,325 @@ export type OperationsTaskResponses = {
 
 export type OperationsTaskResponse = OperationsTaskResponses[keyof OperationsTaskResponses];
 
+export type ListVulnerabilityReportData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Continue
+         */
+        continue?: string;
+        /**
+         * Labels
+         *
+         * Label selector.
+         */
+        labels?: string;
+        /**
+         * Name
+         */
+        name?: string;
+        /**
+         * Watch
+         *
+         * Server-sent events instead of a list.
+         */
+        watch?: boolean;
+        /**
+         * Fields
+         *
+         * Conditions: path=value,path!=value.
+         */
+        fields?: string;
+        /**
+         * Sort
+         *
+         * Fields to sort by; '-' before one: descending.
+         */
+        sort?: string;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports';
+};
+
+export type ListVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListVulnerabilityReportError = ListVulnerabilityReportErrors[keyof ListVulnerabilityReportErrors];
+
+export type ListVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    200: VulnerabilityReportList;
+};
+
+export type ListVulnerabilityReportResponse = ListVulnerabilityReportResponses[keyof ListVulnerabilityReportResponses];
+
+export type CreateVulnerabilityReportData = {
+    body: VulnerabilityReport;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports';
+};
+
+export type CreateVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type CreateVulnerabilityReportError = CreateVulnerabilityReportErrors[keyof CreateVulnerabilityReportErrors];
+
+export type CreateVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    201: VulnerabilityReport;
+};
+
+export type CreateVulnerabilityReportResponse = CreateVulnerabilityReportResponses[keyof CreateVulnerabilityReportResponses];
+
+export type BatchVulnerabilityReportData = {
+    body: Batch;
+    path?: never;
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/batch';
+};
+
+export type BatchVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type BatchVulnerabilityReportError = BatchVulnerabilityReportErrors[keyof BatchVulnerabilityReportErrors];
+
+export type BatchVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    207: BatchResults;
+};
+
+export type BatchVulnerabilityReportResponse = BatchVulnerabilityReportResponses[keyof BatchVulnerabilityReportResponses];
+
+export type DeleteVulnerabilityReportData = {
+    body?: never;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/{name}';
+};
+
+export type DeleteVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteVulnerabilityReportError = DeleteVulnerabilityReportErrors[keyof DeleteVulnerabilityReportErrors];
+
+export type DeleteVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    202: unknown;
+};
+
+export type GetVulnerabilityReportData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/{name}';
+};
+
+export type GetVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type GetVulnerabilityReportError = GetVulnerabilityReportErrors[keyof GetVulnerabilityReportErrors];
+
+export type GetVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    200: VulnerabilityReport;
+};
+
+export type GetVulnerabilityReportResponse = GetVulnerabilityReportResponses[keyof GetVulnerabilityReportResponses];
+
+export type PatchVulnerabilityReportData = {
+    body: VulnerabilityReport;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/{name}';
+};
+
+export type PatchVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type PatchVulnerabilityReportError = PatchVulnerabilityReportErrors[keyof PatchVulnerabilityReportErrors];
+
+export type PatchVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    200: VulnerabilityReport;
+};
+
+export type PatchVulnerabilityReportResponse = PatchVulnerabilityReportResponses[keyof PatchVulnerabilityReportResponses];
+
+export type ReplaceVulnerabilityReportData = {
+    body: VulnerabilityReport;
+    headers?: {
+        /**
+         * If-Match
+         *
+         * The ETag that you saw.
+         */
+        'If-Match'?: string | null;
+    };
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: {
+        /**
+         * Dryrun
+         *
+         * Check everything, keep nothing.
+         */
+        dryRun?: boolean;
+    };
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/{name}';
+};
+
+export type ReplaceVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ReplaceVulnerabilityReportError = ReplaceVulnerabilityReportErrors[keyof ReplaceVulnerabilityReportErrors];
+
+export type ReplaceVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    200: VulnerabilityReport;
+};
+
+export type ReplaceVulnerabilityReportResponse = ReplaceVulnerabilityReportResponses[keyof ReplaceVulnerabilityReportResponses];
+
+export type OperationsVulnerabilityReportData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/environments/{environment}/vulnerabilityreports/{name}/operations';
+};
+
+export type OperationsVulnerabilityReportErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type OperationsVulnerabilityReportError = OperationsVulnerabilityReportErrors[keyof OperationsVulnerabilityReportErrors];
+
+export type OperationsVulnerabilityReportResponses = {
+    /**
+     * Successful Response
+     */
+    200: Operations;
+};
+
+export type OperationsVulnerabilityReportResponse = OperationsVulnerabilityReportResponses[keyof OperationsVulnerabilityReportResponses];
+
 export type ListImportData = {
     body?: never;
     path?: never;
@@ -10330,6 +11014,114 @@ export type StartRunResponses = {
 };
 
 export type StartRunResponse = StartRunResponses[keyof StartRunResponses];
+
+export type ListProjectSecretsData = {
+    body?: never;
+    path: {
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/projects/{name}/secrets';
+};
+
+export type ListProjectSecretsErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type ListProjectSecretsError = ListProjectSecretsErrors[keyof ListProjectSecretsErrors];
+
+export type ListProjectSecretsResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type DeleteProjectSecretData = {
+    body?: never;
+    path: {
+        /**
+         * Secret
+         */
+        secret: string;
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/projects/{name}/secrets/{secret}';
+};
+
+export type DeleteProjectSecretErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type DeleteProjectSecretError = DeleteProjectSecretErrors[keyof DeleteProjectSecretErrors];
+
+export type DeleteProjectSecretResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteProjectSecretResponse = DeleteProjectSecretResponses[keyof DeleteProjectSecretResponses];
+
+export type SetProjectSecretData = {
+    body: ProjectSecret;
+    path: {
+        /**
+         * Secret
+         */
+        secret: string;
+        /**
+         * Tenant
+         */
+        tenant: string;
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/v1/tenants/{tenant}/projects/{name}/secrets/{secret}';
+};
+
+export type SetProjectSecretErrors = {
+    /**
+     * What went wrong
+     */
+    default: Problem;
+};
+
+export type SetProjectSecretError = SetProjectSecretErrors[keyof SetProjectSecretErrors];
+
+export type SetProjectSecretResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type SetProjectSecretResponse = SetProjectSecretResponses[keyof SetProjectSecretResponses];
 
 export type SetForgeTokenData = {
     body: ForgeToken;
