@@ -275,8 +275,11 @@ def for_matching(text: bytes) -> bytes:
     """
     parts = of_document(text)
     # The version of base-files is the release's: https://wiki.debian.org/DebianReleases, `/etc/debian_version`.
-    marks = (re.match(r"\d+", part.version) for part in parts if part.kind == "deb" and part.name == "base-files")
-    release = next((mark[0] for mark in marks if mark), "")
+    # An image without it, such as busybox's, has packages that were updated in a release and say so: `+deb13u1`.
+    debian = [part for part in parts if part.kind == "deb"]
+    marks = [re.match(r"(\d+)", part.version) for part in debian if part.name == "base-files"]
+    marks += [re.search(r"\+deb(\d{1,3})u\d", part.version) for part in debian]
+    release = next((mark[1] for mark in marks if mark), "")
     components = []
     for part in parts:
         if part.kind == "deb" and release:

@@ -264,3 +264,15 @@ def test_jars_in_jars_in_jars_end() -> None:
     blanks = jar({f"{number}.jar": b" " * (1 << 20) for number in range(8)} | {"z.jar": jar(properties("c", "z", "1"))})
     assert set(bill.of_jar(blanks, "a.jar")) == {Part("maven", "c/z", "1")}
     assert not set(bill._of_archive(blanks, "a.jar", bill._Room(bytes=4 << 20), 0))
+
+
+def matched(*parts: Part) -> list[str]:
+    found = json.loads(bill.for_matching(bill.document("a", "1", "sha256:0", parts).encode()))["components"]
+    return [item["purl"] for item in found]
+
+
+def test_the_release_of_debian_is_told_by_base_files_or_by_an_update() -> None:
+    zlib, old = Part("deb", "zlib1g", "1.3", source="zlib"), Part("deb", "base-files", "12.4+deb12u12")
+    assert not matched(zlib)
+    assert "pkg:deb/debian/zlib@1.3?distro=debian-12" in matched(zlib, old, Part("deb", "a", "1+deb13u1"))
+    assert "pkg:deb/debian/zlib@1.3?distro=debian-13" in matched(zlib, Part("deb", "tzdata", "2026f-0+deb13u1"))
