@@ -152,3 +152,15 @@ def test_a_vulnerable_dependency_stops_the_run_and_what_runs_is_judged_again(
 
     (known,) = until(judged, "what runs is judged by the newer database")
     assert (known["rule"], known["severity"]) == ("GHSA-0000-0000-0001", "high")
+    space = f"{member.tenant}-dev"
+
+    def vulnerable() -> list[dict[str, Any]]:
+        app = kubectl_json("-n", space, "get", "app.roost.dev", "depend")
+        return [item for item in app["status"]["conditions"] if item["type"] == "Vulnerable"]
+
+    (said,) = until(vulnerable, "the application says what became known of it")
+    assert "GHSA-0000-0000-0001 in left-pad (high)" in said["message"]
+    assert "zlib" not in said["message"], "What its build knew is no news."
+    assert "GHSA-0000-0000-0001" in member.roost("status", "-a", "depend").out
+    reason = "--field-selector=reason=NewVulnerabilities"
+    assert len(kubectl_json("-n", space, "get", "events", reason)["items"]) == 1

@@ -12,12 +12,12 @@ import threading
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -105,7 +105,7 @@ class Mirror(SimpleHTTPRequestHandler):
     def send_header(self, keyword: str, value: str) -> None:
         super().send_header(keyword, self.lies.get(keyword, value))
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
 
 
@@ -171,7 +171,8 @@ def test_the_checksum_that_a_bucket_tells_must_be_the_archives(
     ],
 )
 def test_no_part_becomes_older_or_a_half(mirror: tuple[str, Path], tmp_path: Path, held: Part, words: str) -> None:
-    with pytest.raises(ArchiveWrong, match=words) if words else nullcontext():
+    expected: AbstractContextManager[object] = pytest.raises(ArchiveWrong, match=words) if words else nullcontext()
+    with expected:
         advisories.fetch(mirror[0], tmp_path / "held", {"npm": held})
 
 
