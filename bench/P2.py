@@ -74,6 +74,7 @@ class Series:
         (self.a if mine else self.b).append(done)
         lost = f"{total([done], 'failed')} of {total([done], 'requests')} failed"
         say(f"{side.name} {what}: {done['took']:.1f} s, {lost}, p99 {p99(done, 'before'):.1f} -> {p99(done):.1f} ms")
+        say(f"  {', '.join(f'{name} {seconds:.2f}' for name, seconds in done['times'].items())}")
 
     def run(self) -> None:
         """Everything."""
