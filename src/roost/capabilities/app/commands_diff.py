@@ -24,20 +24,25 @@ SHOWN: Final = 20  # Commits.
     examples=(
         "roost diff                       # what is intended, and committed here, against what serves",
         "roost diff v12                   # a version against what serves",
+        "roost diff --to prod             # the application here against the one in another environment",
         "roost diff -f app.yaml           # what `roost apply -f app.yaml` would change",
     ),
 )
 @click.argument("version_", metavar="[VERSION]", required=False)
 @click.option("-f", "--file", "files", multiple=True, metavar="FILE", help="Objects in YAML; - is standard input.")
+@click.option("--to", "other", metavar="ENV", help="Against the same application in another environment.")
 @click.option("--exit-code", is_flag=True, help="End with 1 where there is a difference, as diff does.")
 @target("app")
 @output
 @pass_session
-def diff(session: Session, version_: str | None, files: tuple[str, ...], exit_code: bool) -> int:
-    """Show what differs, before a change: intent, a version or files against what is."""
-    if files and version_:
-        raise Failure(tr("Give a version or files, not both."), code=USAGE)
-    differs = _of_files(session, files) if files else _of_app(session, version_)
+def diff(session: Session, version_: str | None, files: tuple[str, ...], other: str | None, exit_code: bool) -> int:
+    """Show what differs, before a change: intent, a version, files or another environment against what is."""
+    if sum(map(bool, (files, version_, other))) > 1:
+        raise Failure(tr("Give a version, files or another environment, and only one of them."), code=USAGE)
+    if other:
+        differs = _of_environments(session, other)
+    else:
+        differs = _of_files(session, files) if files else _of_app(session, version_)
     return DIFFERS if differs and exit_code else 0
 
 
@@ -74,6 +79,21 @@ def _of_app(session: Session, wanted: str | None) -> bool:
     if not differs and not session.machine:
         out.say(tr("There is no difference."))
     return _commits(session, serving) or differs if not wanted and not session.machine else differs
+
+
+def _of_environments(session: Session, other: str) -> bool:
+    """Each environment's own App is what it sets differently: this is all of it at a glance."""
+    here, origin = _content(out.at(session.api.get(session.of_app()), "spec", {})), session.place
+    session.move(other)
+    there = _content(out.at(session.api.get(session.of_app()), "spec", {}))
+    if here.get("secretVersion") and there.get("secretVersion"):
+        # Each is told by a salt of its own: the same secrets have other versions there.
+        here, there = ({key: value for key, value in item.items() if key != "secretVersion"} for item in (here, there))
+    title = tr("From {origin} to {place}:", origin=origin, place=session.place)
+    differs = _print(session, title, difference(here, there))
+    if not differs and not session.machine:
+        out.say(tr("There is no difference."))
+    return differs
 
 
 def _content(spec: Mapping[str, Any]) -> dict[str, Any]:

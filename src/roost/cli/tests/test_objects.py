@@ -93,6 +93,18 @@ def test_diff_is_intent_against_what_serves(roost: Roost) -> None:
     assert json.loads(roost("diff", "-o", "json").out) == [{"name": "config[LEVEL].value", "old": None, "new": "debug"}]
 
 
+def test_diff_tells_what_another_environment_sets_differently(roost: Roost) -> None:
+    spec = roost.api.objects[APP]["spec"]
+    config = [{"name": "LEVEL", "value": "info"}]
+    other = {**spec, "secretVersion": "b" * 16, "stopped": True, "config": config, "rollout": {"promote": 3}}
+    roost.api.objects[APP.replace("/dev/", "/prod/")] = {**roost.api.objects[APP], "spec": other}
+    spec["secretVersion"] = "a" * 16
+    said = roost("diff", "--to", "prod", "--exit-code")
+    assert said.code == 1, said.err
+    assert said.out == "config[LEVEL].value\n  + info\n", "Neither secrets nor how one is handled are told."
+    assert roost("diff", "v1", "--to", "prod").code == 2
+
+
 def test_explain_tells_fields_bounds_and_defaults(roost: Roost) -> None:
     said = roost("explain", "app.processes.health")
     assert "startS" in said.out
