@@ -77,7 +77,8 @@ def _download(url: str, path: Path, ecosystem: str) -> None:
         raise ArchiveWrong(f"The archive of {ecosystem} is larger than {LARGEST >> 30} GiB.")
     if length is not None and int(length) != taken:
         raise ArchiveWrong(f"The archive of {ecosystem} ended after {taken} of {length} bytes.")
-    # As Google's storage, where OSV publishes, tells it: https://cloud.google.com/storage/docs/xml-api/reference-headers
+    # As Google's storage, where OSV publishes, says it:
+    # https://cloud.google.com/storage/docs/xml-api/reference-headers
     told = {part.strip() for line in sums for part in line.split(",") if part.strip().startswith("md5=")}
     mine = f"md5={base64.b64encode(digest.digest()).decode()}"
     if told and told != {mine}:

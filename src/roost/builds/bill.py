@@ -28,7 +28,8 @@ _GO_READ = 4 << 20
 _NAMESPACE = uuid.UUID("7f0f3f0e-0a0c-5b7e-9d5e-3a4a3c1f0b11")
 _JAR = re.compile(r"([A-Za-z0-9_.-]+?)-(\d[A-Za-z0-9_.+-]*)\.[jw]ar")
 _ARCHIVE = re.compile(r"\.[jw]ar$")
-# What is widely used and not built by Maven, so that its jars do not say whose they are (https://central.sonatype.com/).
+# What is widely used and not built by Maven, so that its jars do not say whose they are; groups as in
+# https://central.sonatype.com/.
 _GROUPS = tuple(
     (re.compile(form), group)
     for form, group in (
