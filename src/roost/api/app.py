@@ -127,13 +127,10 @@ def create_app(
         mount(app.router, router)
     for router in (kubernetes.router, machines.router, invitations.router, device.router, browser.router):
         mount(app.router, router)
-    mount(app.router, archives.router)
-    for router in (rollback.router, forward.router, starting.router, channels.router):
+    for router in (archives.router, domains.router, project_secrets.router, rollback.router, forward.router):
         mount(app.router, router)
-    mount(app.router, domains.router)
-    mount(app.router, project_secrets.router)
-    for router in (document.router, bills.router, findings.router, run_results.router, run_logs.router):
-        mount(app.router, router)
+    for part in (starting, channels, document, bills, findings, run_results, run_logs):
+        mount(app.router, part.router)
     for router in places.routers():
         mount(app.router, router)
     for capability in capabilities():

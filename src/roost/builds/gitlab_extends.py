@@ -1,6 +1,7 @@
 """What a job of a `.gitlab-ci.yml` takes from others of the same file: `extends`, and `!reference` in lists.
 
-Sources: GitLab documentation, "Use the extends keyword" and "!reference tags" (https://docs.gitlab.com/ci/yaml/yaml_optimization/).
+Source: GitLab documentation, "Optimize GitLab CI/CD configuration files",
+https://docs.gitlab.com/ci/yaml/yaml_optimization/
 """
 
 from collections.abc import Mapping
