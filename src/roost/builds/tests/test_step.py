@@ -9,6 +9,7 @@ import pytest
 from roost.builds import registry, site, step
 from roost.builds.bench import Bench, BuilderLost, StepFailed
 from roost.builds.detect import Detected
+from roost.builds.work import Work
 from roost.model import build_report
 from roost.model.build_report import BuildReport
 from roost.model.build_task import Task
@@ -59,7 +60,7 @@ def test_a_run_that_is_stopped_says_why(bench: Bench, why: str, reason: str) -> 
 
 def test_the_report_is_told_before_the_log_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    monkeypatch.setattr(step.Work, "keep_log", lambda _: done.append("kept"))
+    monkeypatch.setattr(Work, "keep_log", lambda _: done.append("kept"))
     bench.halt("Cancelled")
     step.carry_out(TASK, bench, lambda report: done.append(report.reason))
     assert done == ["Cancelled", "kept"]
