@@ -29,7 +29,7 @@ async def cluster(platform: ApiServer, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "token").write_text("shared secret\n")
     monkeypatch.setattr(actions, "REGISTRY_KEY", tmp_path / "key.pem")
     monkeypatch.setattr(actions, "GIT_SECRET", tmp_path / "token")
-    async with controlling(platform, RUNS, Settings(workers=4, builder_idle_s=IDLE_S)) as made:
+    async with controlling(platform, RUNS, Settings(workers=4, builder_idle_s=IDLE_S, spare_s=0)) as made:
         trust = {"name": "roost-trust", "namespace": SYSTEM_NAMESPACE}
         manifest = {
             "apiVersion": "v1",

@@ -162,8 +162,11 @@ async def test_one_of_two_runs_takes_the_pod_that_waited(site: Site) -> None:
     pod = await site.waiting()
     name = pod["metadata"]["name"]
     assert owners(pod) == [("Project", "shop")] and ORDER not in pod["metadata"]["annotations"]
-    secret = await site.cluster.client.get("v1", "Secret", name, site.space)
-    assert secret is not None and owners(secret) == [("Pod", name)]
+
+    async def mounted() -> dict[str, Any] | None:
+        return await site.cluster.client.get("v1", "Secret", name, site.space)
+
+    assert owners(await site.eventually(mounted)) == [("Pod", name)]
     both = [await site.run(2), await site.run(3)]
 
     async def is_taken() -> bool:

@@ -99,8 +99,8 @@ def _build(run: Run, tenant: str, observed: Observed, now: datetime) -> Plan:
     elif by_job and (not started or observed.job is None):
         arguments = {"tenant": tenant, "timeoutS": _timeout_s(run, observed)}
         actions.append(Action("prepare", run.metadata.uid, arguments, first=True))
-    if by_job:  # What waits in vain takes memory of the quota.
-        actions += [_remove("Pod", seen.name, seen.uid, run) for seen in checks.waiting(observed)]
+    if by_job:  # What waits in vain takes memory of the quota: it goes before another pod comes.
+        actions += [replace(_remove("Pod", item.name, item.uid, run), first=True) for item in checks.waiting(observed)]
     seen = observed.builder
     if seen is not None and seen.ended and not seen.deleting:
         actions.append(_remove("Pod", builder.NAME, seen.uid, run))
