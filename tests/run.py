@@ -34,6 +34,10 @@ class Part:
     again: bool = False  # What failed is run once more; what then passes is named as flaky (decision 0050).
 
 
+# Several at once, where each file has all that it starts to itself; one kube-apiserver and etcd for each take memory.
+SIDE_BY_SIDE = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile")
+
+
 def _pytest(*arguments: str) -> tuple[str, ...]:
     slowest = ("--durations=15", "--durations-min=2")  # So that who must shorten a part knows where.
     return (str(BIN / "pytest"), "-q", *slowest, "-o", f"cache_dir={CACHE}", *arguments)
@@ -44,17 +48,19 @@ def parts(ci: bool) -> tuple[Part, ...]:
     python = str(BIN / "python")
     node = (python, "-m", "roost.node.commands")
     up = ((*node, "wipe", "--yes"), (*node, "up")) if ci else ((*node, "up"),)
+    alone = ("tests/nodes", "tests/foreign")  # These make clusters of their own, so ours rests.
+    no_cluster = ("tests/contract", "tests/simulation", "tests/attack", "tests/integration", "src")
     return (
         Part("check", (("make", "--no-print-directory", "check"),)),
-        Part("unit", (_pytest("src", "tests/contract", "tests/simulation"),), again=True),
+        Part("unit", (_pytest(*SIDE_BY_SIDE, "src", "tests/contract", "tests/simulation"),), again=True),
         Part("engine", ((*node, "build"),)),
         Part(
             "integration",
-            (_pytest("-m", "integration and not full", "tests/integration", "src"),),
+            (_pytest(*SIDE_BY_SIDE, "-m", "integration and not full", "tests/integration", "src"),),
             needs="engine",
             again=True,
         ),
-        Part("attack", (_pytest("-m", "integration and not full", "tests/attack"),), needs="engine"),
+        Part("attack", (_pytest(*SIDE_BY_SIDE, "-m", "integration and not full", "tests/attack"),), needs="engine"),
         Part("cluster", up, needs="engine"),
         Part(
             "end to end",
@@ -62,7 +68,21 @@ def parts(ci: bool) -> tuple[Part, ...]:
             needs="cluster",
             again=True,
         ),
-        Part("full", (_pytest("-m", "full", "-o", "timeout=1800", "tests"),), full=True, needs="cluster"),
+        Part(
+            "full, no cluster", (_pytest("-m", "full", "-o", "timeout=1800", *no_cluster),), full=True, needs="engine"
+        ),
+        Part(
+            "full, end to end",
+            (_pytest("-m", "full", "-o", "timeout=1800", "tests/e2e", "tests/fault"),),
+            full=True,
+            needs="cluster",
+        ),
+        Part(
+            "full, other clusters",
+            ((*node, "down"), _pytest("-m", "full", "-o", "timeout=1800", *alone), (*node, "up")),
+            full=True,
+            needs="engine",
+        ),
     )
 
 
@@ -117,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outcome[part.name] = (_run(part), time.monotonic() - began)
     print("\n=== Time of each part")
     for name, (how, seconds) in outcome.items():
-        print(f"{name:<12} {_words(seconds):>12}  {how}")
-    print(f"{'all':<12} {_words(sum(seconds for _, seconds in outcome.values())):>12}")
+        print(f"{name:<20} {_words(seconds):>12}  {how}")
+    print(f"{'all':<20} {_words(sum(seconds for _, seconds in outcome.values())):>12}")
     return 0 if all(how.startswith("passed") for how, _ in outcome.values()) else 1
 
 

@@ -66,7 +66,10 @@ class Waiver(Resource):
     )
     RULES: ClassVar[tuple[tuple[str, str], ...]] = (
         ("self.spec == oldSelf.spec", "A waiver never changes; delete it and make a new one."),
-        ("timestamp(self.spec.until) > timestamp('1970-01-01T00:00:00Z')", "spec.until is a moment, such as 2026-12-31T00:00:00Z."),
+        (
+            "timestamp(self.spec.until) > timestamp('1970-01-01T00:00:00Z')",
+            "spec.until is a moment, such as 2026-12-31T00:00:00Z.",
+        ),
     )
 
     spec: WaiverSpec
