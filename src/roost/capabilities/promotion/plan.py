@@ -83,13 +83,21 @@ def _app(promotion: Promotion, observed: Observed) -> dict[str, Any]:
     }
 
 
-def _begins(promotion: Promotion, observed: Observed) -> tuple[Apply, ...]:
-    """A preview's App is made with its configuration. From then on that is its own: no later commit writes it again."""
+def _begins(promotion: Promotion, observed: Observed) -> Plan | None:
+    """A preview's App is made with its configuration. From then on that is its own: no later commit writes it again.
+
+    The next look applies the rest as to any App, so it also holds where somebody made one of that name in between.
+    """
     if observed.app is not None or not observed.preview_config:
-        return ()
+        return None
     made = _app(promotion, observed)
     made["spec"]["config"] = [variable.wire() for variable in observed.preview_config]
-    return (Apply(made, DEPLOYER, create=True, owned=False),)
+    return Plan(
+        apply=(Apply(made, DEPLOYER, create=True, owned=False),),
+        conditions=(not_ready("Begins", "The preview's application is being made."),),
+        status=_pending(observed) | {"phase": "Pending"},
+        next_check=FOLLOWING,
+    )
 
 
 def _as_preview(promotion: Promotion, observed: Observed) -> Verdict:
@@ -274,9 +282,12 @@ def _own(promotion: Promotion, observed: Observed, now: datetime) -> Plan:
     stopped = _gated(promotion, observed, now)
     if stopped is not None:
         return stopped
+    begins = _begins(promotion, observed)
+    if begins is not None:
+        return begins
     let_in = checks.let_in(observed, now)
     return Plan(
-        apply=(*_begins(promotion, observed), Apply(_app(promotion, observed), DEPLOYER, owned=False)),
+        apply=(Apply(_app(promotion, observed), DEPLOYER, owned=False),),
         conditions=(ready("Applied", "The application has it; its version is being made."),),
         status=_pending(observed) | {"phase": "Applied"} | ({"letIn": let_in} if let_in else {}),
         next_check=FOLLOWING,

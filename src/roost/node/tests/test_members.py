@@ -117,7 +117,7 @@ def test_addresses_are_held_only_by_nodes_that_serve() -> None:
 
 def test_the_gateways_check_waits_for_requests_under_way_before_the_address_goes() -> None:
     script = addresses.gateway_check("10.0.0.201")
-    hold, wait, give_up = script.index("syn drop"), script.index("ss -Htn"), script.index("exit 1")
+    hold, wait, give_up = script.index("syn drop"), script.index("$(under_way)"), script.index("exit 1")
     assert hold < wait < give_up
 
 
