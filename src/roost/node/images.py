@@ -171,7 +171,7 @@ def build(
                 progress.finish()
             prune(folder, set(every))
     found = {name: image for name in recipes if (image := shop.find(name)) is not None}
-    unbilled = [image for image in found.values() if image.offered and not image.bill.exists()]
+    unbilled = [image for image in found.values() if not image.bill.exists()]
     if unbilled:
         with _alone(folder):
             _bill(shop, [image for image in unbilled if not image.bill.exists()])

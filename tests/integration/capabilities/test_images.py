@@ -66,7 +66,7 @@ async def cluster(walls: ApiServer, registry: RegistryServer) -> AsyncIterator[C
 async def tenant(cluster: Cluster, eventually: Eventually) -> str:
     """A tenant with an open environment and a gated one, and a project."""
     name = f"t{secrets.token_hex(4)}"
-    environments = (Environment(name="dev"), Environment(name="prod", gates=Gates(approvals=1)))
+    environments = (Environment(name="dev"), Environment(name="prod", gates=Gates(approvals=1, four_eyes=False)))
     await cluster.client.apply(Tenant.manifest(name, TenantSpec(environments=environments)), "tests")
 
     async def ready() -> bool:

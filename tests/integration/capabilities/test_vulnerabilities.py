@@ -255,6 +255,7 @@ async def test_what_becomes_known_is_told_once(
     assert any(item["reason"] == "NewVulnerabilities" and item["type"] == "Warning" for item in events)
 
 
+@pytest.mark.full
 async def test_what_an_owner_lets_stay_is_not_told(
     cluster: Cluster, job: Job, mirror: Mirror, tenant: str, inbox: tuple[Inbox, int], eventually: Eventually
 ) -> None:
