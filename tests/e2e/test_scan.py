@@ -162,5 +162,5 @@ def test_a_vulnerable_dependency_stops_the_run_and_what_runs_is_judged_again(
     assert "GHSA-0000-0000-0001 in left-pad (high)" in said["message"]
     assert "zlib" not in said["message"], "What its build knew is no news."
     assert "GHSA-0000-0000-0001" in member.roost("status", "-a", "depend").out
-    reason = "--field-selector=reason=NewVulnerabilities"
-    assert len(kubectl_json("-n", space, "get", "events", reason)["items"]) == 1
+    of_this = "--field-selector=reason=NewVulnerabilities,involvedObject.name=depend"
+    assert len(kubectl_json("-n", space, "get", "events", of_this)["items"]) == 1

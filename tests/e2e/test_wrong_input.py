@@ -188,8 +188,8 @@ def test_a_build_does_not_reach_the_api_past_the_gateway(steady: Site) -> None:
     """The API believes what the gateway says of a caller's address, so nobody else may say it."""
     probe = (
         "import socket\n"
-        "try:\n    socket.create_connection(('roost-git.roost-system.svc', 8080), 5)\n"
-        "except OSError as error:\n    raise SystemExit(f'git is closed: {error}')\n"
+        "try:\n    socket.create_connection(('registry.roost-system.svc', 5000), 5)\n"
+        "except OSError as error:\n    raise SystemExit(f'the registry is closed: {error}')\n"
         "try:\n    socket.create_connection(('roost-api.roost-system.svc', 80), 3)\n"
         "except OSError:\n    raise SystemExit('the API is closed')\n"
     )
