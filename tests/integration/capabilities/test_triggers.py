@@ -69,7 +69,7 @@ async def space(ruled: Cluster, eventually: Eventually) -> str:
     async def ready() -> bool:
         return await ruled.ready("Tenant", tenant) == "True Ready"
 
-    await eventually(ready)
+    await eventually(ready, 90)  # Its controllers look at all that other tests left first.
     return f"{tenant}-build"
 
 
