@@ -47,9 +47,14 @@ async def namespace(client: Client) -> str:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait for something to become true."""
+    """Wait for something to become true. told: what is said with the failure, also of an object read at that moment."""
 
-    async def wait(check: Callable[[], Any], timeout_s: float = 20.0, every_s: float = 0.05) -> Any:
+    async def wait(
+        check: Callable[[], Any],
+        timeout_s: float = 20.0,
+        every_s: float = 0.05,
+        told: Callable[[], Any] = lambda: "",
+    ) -> Any:
         deadline = asyncio.get_running_loop().time() + timeout_s
         while True:
             found = check()
@@ -57,7 +62,9 @@ def eventually() -> Eventually:
             if found:
                 return found
             if asyncio.get_running_loop().time() > deadline:
-                pytest.fail(f"It did not become true within {timeout_s} s: {inspect.getsource(check).strip()}")
+                words = told()
+                words = await words if inspect.isawaitable(words) else words
+                pytest.fail(f"Not true within {timeout_s} s: {inspect.getsource(check).strip()} {words}")
             await asyncio.sleep(every_s)
 
     return wait

@@ -2,30 +2,24 @@
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-class Beside(Generic[T]):
-    """Begins at once, in a thread that keeps nobody from ending; `result` waits, and raises what was raised."""
+def beside(find: Callable[[], T]) -> Future[T]:
+    """Begins at once; the result waits, and raises what was raised.
 
-    def __init__(self, find: Callable[[], T]) -> None:
-        self._find = find
-        self._found: list[T] = []
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+    No executor, because Python waits for the threads of one before it ends: this one keeps nobody from ending.
+    """
+    future: Future[T] = Future()
 
-    def _run(self) -> None:
+    def run() -> None:
         try:
-            self._found.append(self._find())
+            future.set_result(find())
         except BaseException as error:  # noqa: BLE001  Raised again where it is asked for.
-            self._error = error
+            future.set_exception(error)
 
-    def result(self) -> T:
-        """What was found."""
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-        return self._found[0]
+    threading.Thread(target=run, daemon=True).start()
+    return future

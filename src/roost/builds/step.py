@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from roost.builds import containerfile as text_of
 from roost.builds import registry as registries
 from roost.builds import site as sites
 from roost.builds.bench import Bench, BuilderLost, Halted, StepFailed
-from roost.builds.beside import Beside
+from roost.builds.beside import beside
 from roost.builds.detect import Detected, detect
 from roost.builds.errors import Unbuildable
 from roost.builds.files import Checkout
@@ -98,7 +99,7 @@ def _fetch_stage(work: Work) -> None:
     if work.task.problem:
         raise StepFailed("DefinitionWrong", work.task.problem)
     if work.task.build.strategy != ready.STRATEGY:
-        work.offering = Beside(lambda: offered_in(work.open_store(), BASES))
+        work.offering = beside(lambda: offered_in(work.open_store(), BASES))
     work.root = fetch(work.task, work.bench)
     work.context = enter(work.root, work.task.build.context)
 
@@ -133,7 +134,7 @@ def _build_stage(work: Work) -> None:
     for line in found.lines:
         bench.say(f"-----> {line}")
     names = likely(found, work.offered)
-    work.billing = Beside(lambda: bill_store.look(work.open_store(), work.own, names))
+    work.billing = beside(lambda: bill_store.look(work.open_store(), work.own, names))
     work.digest = build(task, bench, work.context, found, work.offered)
     work.manifest = work.store.manifest(work.own, work.digest) or {}
     work.config = config_of(work.store, work.own, work.manifest)
@@ -174,7 +175,7 @@ def likely(found: Detected, offered: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def bill(
-    registry: Registry, image: bill_store.Image, bench: Bench, known: Beside[bill_store.Known] | None = None
+    registry: Registry, image: bill_store.Image, bench: Bench, known: Future[bill_store.Known] | None = None
 ) -> None:
     """Store the bill of materials. A build is no worse for the lack of one, so a failure is only told."""
     try:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 from roost.adapters.registry import TRIES, Registry, RegistryFailed, over_tls
 from roost.builds import bill_store
 from roost.builds.bench import Bench, Halted, StepFailed
-from roost.builds.beside import Beside
 from roost.builds.detect import Detected
 from roost.builds.errors import Unbuildable
 from roost.builds.junit import Tests
@@ -38,9 +38,9 @@ class Work:
     scanned: Scanned = field(default_factory=Scanned)
     findings: int | None = None
     found: Detected | None = None
-    offering: Beside[tuple[str, ...]] | None = None
+    offering: Future[tuple[str, ...]] | None = None
     offered: tuple[str, ...] = ()
-    billing: Beside[bill_store.Known] | None = None
+    billing: Future[bill_store.Known] | None = None
     digest: str = ""
     manifest: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)

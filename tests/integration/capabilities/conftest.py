@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from roost.adapters.tests.test_mail import Inbox, Listening
 from roost.kernel.discovery import capabilities
 from roost.kernel.lease import Open
 from roost.kernel.runtime import Runtime
@@ -39,6 +40,16 @@ def platform() -> Iterator[ApiServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    """A mail server, and its port."""
+    made = Inbox()
+    controller = Listening(made, hostname="127.0.0.1", port=0)
+    controller.start()
+    yield made, controller.port
+    controller.stop()
 
 
 @dataclass

@@ -113,11 +113,7 @@ class Site:
             seen.update(conditions[0])
             return seen.get("reason") in wanted
 
-        try:
-            await self.eventually(holds, PATIENCE_S)
-        except BaseException:
-            print(seen)
-            raise
+        await self.eventually(holds, PATIENCE_S, told=lambda: seen)
         return str(seen["message"])
 
     async def counted(self, promotion: dict[str, Any], *who: str) -> str:

@@ -103,17 +103,11 @@ async def built(cluster: Cluster, tenant: str, image: str, **spec: Any) -> str:
 
 async def condition(cluster: Cluster, eventually: Eventually, kind: str, place: tuple[str, str], wanted: str) -> None:
     """Until Ready of an object is this. place: name, namespace."""
-    seen = [""]
 
     async def holds() -> bool:
-        seen[0] = await cluster.ready(kind, *place)
-        return seen[0] == wanted
+        return await cluster.ready(kind, *place) == wanted
 
-    try:
-        await eventually(holds, PATIENCE_S)
-    except BaseException:
-        print(f"{kind} {place}: {seen[0]!r}, wanted {wanted!r}:", await cluster.read(kind, *place))
-        raise
+    await eventually(holds, PATIENCE_S, told=lambda: cluster.read(kind, *place))
 
 
 def admitted(cluster: Cluster, space: str, image: str) -> bool:

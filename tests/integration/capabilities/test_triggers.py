@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from roost.adapters.tests.test_mail import Inbox, Listening
+from roost.adapters.tests.test_mail import Inbox
 from roost.adapters.tests.test_webhook import Receiver, receiving
 from roost.kube.errors import Conflict, Forbidden, Invalid
 from roost.model.conditions import timestamp
@@ -32,15 +32,6 @@ from tests.integration.conftest import Eventually
 pytestmark = pytest.mark.integration
 OURS = ("tenant", "project", "run", "channel", "notice")
 SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
-
-
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, int]]:
-    made = Inbox()
-    controller = Listening(made, hostname="127.0.0.1", port=0)
-    controller.start()
-    yield made, controller.port
-    controller.stop()
 
 
 @pytest.fixture

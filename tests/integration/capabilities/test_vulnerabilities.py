@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from roost.adapters.tests.test_mail import Inbox, Listening
+from roost.adapters.tests.test_mail import Inbox
 from roost.builds import bill
 from roost.builds.bill import Part
 from roost.kube.client import Client
@@ -96,15 +96,6 @@ def registry() -> Iterator[RegistryServer]:
     server = registries.start()
     yield server
     server.kill()
-
-
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, int]]:
-    made = Inbox()
-    controller = Listening(made, hostname="127.0.0.1", port=0)
-    controller.start()
-    yield made, controller.port
-    controller.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from roost.adapters.registry import RegistryFailed
-from roost.builds.beside import Beside
+from roost.builds.beside import beside
 
 
 def test_it_goes_on_beside_and_its_answer_is_waited_for() -> None:
@@ -16,16 +16,16 @@ def test_it_goes_on_beside_and_its_answer_is_waited_for() -> None:
         assert may.wait(20)
         return 7
 
-    beside = Beside(find)
+    future = beside(find)
     assert going.wait(20), "it had not begun"
     may.set()
-    assert (beside.result(), beside.result()) == (7, 7)
+    assert (future.result(), future.result()) == (7, 7)
 
 
 def test_an_error_is_raised_where_the_answer_is_wanted() -> None:
     def find() -> int:
         raise RegistryFailed("away")
 
-    beside = Beside(find)
+    future = beside(find)
     with pytest.raises(RegistryFailed, match="away"):
-        beside.result()
+        future.result()

@@ -9,6 +9,7 @@ from roost.model.build_report import BuildReport
 from roost.model.notices import Telling
 from roost.model.resource import Model
 from roost.model.single_pod import SeenPod
+from roost.model.waivers import SeenWaiver
 
 
 class Platform(Model):
@@ -70,13 +71,6 @@ class SeenSpare(Model):
     running: bool = False
     ended: bool = False
     deleting: bool = False
-
-
-class SeenWaiver(Model):
-    """A finding that may stay until then."""
-
-    fingerprint: str
-    until: datetime
 
 
 class Observed(Model):

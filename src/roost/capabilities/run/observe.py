@@ -7,7 +7,7 @@ from roost.capabilities.run import images
 from roost.capabilities.run.manifests import spare
 from roost.capabilities.run.manifests.builder import NAME as BUILDER
 from roost.capabilities.run.manifests.job import CONDUCTOR
-from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenSpare, SeenWaiver
+from roost.capabilities.run.model import Observed, Platform, SeenBuilder, SeenJob, SeenRun, SeenSpare
 from roost.kernel.capability import Watch
 from roost.kube.reader import Object, Reader
 from roost.model import build_report, findings, single_pod
@@ -20,6 +20,7 @@ from roost.model.kinds.tenant import Tenant
 from roost.model.kinds.triggers import Concurrency
 from roost.model.names import API_VERSION, OUTCOME, RUN, SPARE, SYSTEM_NAMESPACE, split_namespace
 from roost.model.notices import Telling, telling
+from roost.model.waivers import waivers
 from roost.settings import Settings
 from roost.surface.signing import read_key, report_key
 
@@ -110,16 +111,6 @@ def read_job(raw: Object | None) -> SeenJob | None:
 async def _environments(reader: Reader, tenant: str) -> tuple[str, ...]:
     raw = await reader.get(API_VERSION, Tenant.KIND, tenant)
     return tuple(item.name for item in Tenant.parse(raw).spec.environments) if raw else ()
-
-
-async def _waivers(reader: Reader, space: str, project: str) -> tuple[SeenWaiver, ...]:
-    found = (Waiver.parse(item).spec for item in await reader.list(API_VERSION, Waiver.KIND, space))
-    mine = {
-        SeenWaiver(fingerprint=item.fingerprint, until=datetime.fromisoformat(item.until.replace("Z", "+00:00")))
-        for item in found
-        if item.project == project
-    }
-    return tuple(sorted(mine, key=lambda item: (item.fingerprint, item.until)))
 
 
 async def _telling(reader: Reader, space: str) -> Telling:
@@ -236,7 +227,7 @@ async def observe(reader: Reader, run: Run, settings: Settings) -> Observed:
         job=read_job(job),
         pod=single_pod.newest(mine, CONDUCTOR),
         reported=reported(run, (run.metadata.name, *(seen.name for seen in spares if seen.run)), settings),
-        waivers=await _waivers(reader, space, run.spec.project),
+        waivers=waivers(await reader.list(API_VERSION, Waiver.KIND, space), run.spec.project),
         base_findings=base_findings(run, project.spec.branch, runs) if project else "",
         missing_secrets=tuple(missing),
         images=step_images,

@@ -24,6 +24,7 @@ from roost.model.kinds.channel import Event
 from roost.model.kinds.delivery import Promotion, PromotionSpec, Run
 from roost.model.names import AUTHOR, MANAGED_BY, PROJECT, RUN, TENANT, namespace, split_namespace
 from roost.model.plan import DEPLOYER, Action, Apply, Plan
+from roost.model.waivers import waived
 
 LOOK_AGAIN = timedelta(seconds=5)
 SPARE_AFTER, SPARE_AGAIN = timedelta(seconds=2), timedelta(seconds=20)
@@ -169,7 +170,7 @@ def _task(run: Run, tenant: str, observed: Observed, now: datetime) -> Task:
         remarks=run.spec.remarks,
         origin=run.spec.origin,
         start_at=run.spec.start_at,
-        waived=tuple(sorted({item.fingerprint for item in observed.waivers if item.until > now})[:WAIVED]),
+        waived=tuple(sorted(waived(observed.waivers, now))[:WAIVED]),
         scanner=scanner.wanted(run.spec.scan, platform.advisories),
         advisories=database(platform.advisories),
         base_findings=observed.base_findings,
